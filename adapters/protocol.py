@@ -1,0 +1,40 @@
+"""What an adapter tells the engine about an architecture. It holds no attention code."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.policies.protocol import Rotary
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Knows one kind of model: which part attends through the cache, how it is fed, and what its tokens are.
+
+    `check_adapter` runs this contract on any implementation.
+    """
+
+    name: str
+
+    def missing(self, model: torch.nn.Module) -> str | None:
+        """What this model lacks to be pruned, in words that complete "the model ..."; None if nothing."""
+
+    def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:
+        """The argument for `model.set_attn_implementation` that switches the pruned part, and only it, to `name`."""
+
+    def current_implementation(self, model: torch.nn.Module) -> str | dict[str, str]:
+        """The argument for `model.set_attn_implementation` that restores the model as it is now."""
+
+    def num_layers(self, model: torch.nn.Module) -> int:
+        """Attention layers that use the cache."""
+
+    def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
+        """The rotary embedding of each layer; None where positions do not enter through rotation."""
+
+    def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
+        """Feeds tokens with the cache; returns the last hidden states or logits, (B, Q, ...)."""
+
+    def token_kinds(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> list[list[str]]:
+        """What each token of each row is, for reports and pictures, for example "text" or "padding"."""

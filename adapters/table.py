@@ -1,0 +1,41 @@
+"""All adapters by name, and the search for one that fits a model."""
+
+import torch
+
+from namm_xmodal.adapters.language import LanguageAdapter
+from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.errors import UnknownNameError, UnsupportedModelError
+
+ADAPTERS: dict[str, type[Adapter]] = {
+    "language": LanguageAdapter,
+}
+
+
+def adapter_by_name(name: str) -> Adapter:
+    """The adapter called `name`.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    if name not in ADAPTERS:
+        raise UnknownNameError("adapter", name, list(ADAPTERS))
+    return ADAPTERS[name]()
+
+
+def find_adapter(model: torch.nn.Module) -> Adapter:
+    """The first adapter that this model lacks nothing for.
+
+    Raises:
+        UnsupportedModelError: With what each adapter misses.
+    """
+    reasons = []
+    for name, kind in ADAPTERS.items():
+        adapter = kind()
+        missing = adapter.missing(model)
+        if missing is None:
+            return adapter
+        reasons.append(f"for the {name} adapter, the model {missing}")
+    raise UnsupportedModelError(
+        f"{type(model).__name__} cannot be pruned: {'; '.join(reasons)}. "
+        "Pass adapter=... with one of your own (see CONTRIBUTING, 'add an adapter')"
+    )

@@ -1,0 +1,65 @@
+"""namm-xmodal: evolve a small memory policy once, on language, and use it in any transformer.
+
+Names are resolved on first use, so that `import namm_xmodal` imports neither torch nor transformers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from namm_xmodal.adapters.check import check_adapter as check_adapter
+    from namm_xmodal.memory import Memory as Memory
+    from namm_xmodal.memory import MemoryReport as MemoryReport
+    from namm_xmodal.memory import pruned as pruned
+    from namm_xmodal.policies.adakv import AdaKV as AdaKV
+    from namm_xmodal.policies.check import check_policy as check_policy
+    from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
+    from namm_xmodal.policies.full import FullCache as FullCache
+    from namm_xmodal.policies.h2o import H2O as H2O
+    from namm_xmodal.policies.keydiff import KeyDiff as KeyDiff
+    from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
+    from namm_xmodal.policies.namm import Namm as Namm
+    from namm_xmodal.policies.pyramidkv import PyramidKV as PyramidKV
+    from namm_xmodal.policies.random import RandomEviction as RandomEviction
+    from namm_xmodal.policies.recency import Recency as Recency
+    from namm_xmodal.policies.snapkv import SnapKV as SnapKV
+    from namm_xmodal.policies.streaming_llm import StreamingLLM as StreamingLLM
+    from namm_xmodal.policies.tova import TOVA as TOVA
+
+_HOMES = {
+    "AdaKV": "policies.adakv",
+    "ExpectedAttention": "policies.expected_attention",
+    "FullCache": "policies.full",
+    "H2O": "policies.h2o",
+    "KeyDiff": "policies.keydiff",
+    "L2Norm": "policies.l2_norm",
+    "Memory": "memory",
+    "MemoryReport": "memory",
+    "Namm": "policies.namm",
+    "PyramidKV": "policies.pyramidkv",
+    "RandomEviction": "policies.random",
+    "Recency": "policies.recency",
+    "SnapKV": "policies.snapkv",
+    "StreamingLLM": "policies.streaming_llm",
+    "TOVA": "policies.tova",
+    "check_adapter": "adapters.check",
+    "check_policy": "policies.check",
+    "pruned": "memory",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'namm_xmodal' has no attribute {name!r}")
+    value = getattr(import_module(f"namm_xmodal.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,140 @@
+"""The attention function that transformers calls: attend, observe, and evict at every tick of the clock.
+
+A layer's evictions depend on its own attention alone, so the clock can live inside the call: queries are walked in blocks
+that end at updates. One forward over a whole prompt, chunks of any size and token-by-token decoding give the same result.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from namm_xmodal.cache.layer import PrunedLayer, take_pending
+from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
+from namm_xmodal.cache.observe import Observer
+from namm_xmodal.cache.rows import attention_tiles
+from namm_xmodal.cache.update import update_layer
+from namm_xmodal.cache.visibility import Visibility
+from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
+
+_UNSUPPORTED = ("s_aux", "softcap", "position_bias")
+
+
+def pruned_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: LazyMask | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Attention over a pruned cache, in the signature of transformers' attention interface.
+
+    Without a pruned cache in play (plain calls of the model inside the context) it is transformers' sdpa.
+
+    Args:
+        module: The attention module; `sdpa` reads `num_key_value_groups` and `is_causal` from it.
+        query: (B, Hq, Q, D).
+        key: (B, H, Q, D) of the new tokens, as `PrunedLayer.update` returned them.
+        value: (B, H, Q, D).
+        attention_mask: What `lazy_mask` returned.
+        dropout: Dropout of the attention weights; must be 0 with a pruned cache.
+        scaling: Factor of the logits, 1 / sqrt(D) if None.
+        **kwargs: Other arguments of the architecture.
+
+    Returns:
+        Output (B, Q, Hq, D) and None.
+
+    Raises:
+        UnsupportedModelError: If the architecture asks for attention that this engine does not compute.
+        UnsupportedOperationError: If the mask or the dropout cannot be honoured.
+    """
+    layer = take_pending(key)
+    asked = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
+    if asked:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} passes {', '.join(asked)} to attention, which the pruned cache does not compute"
+        )
+    passed_on = {name: kwargs[name] for name in ("is_causal",) if name in kwargs}
+    if not isinstance(attention_mask, LazyMask):
+        if layer is None and (attention_mask is None or isinstance(attention_mask, Tensor)):
+            output, _ = sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **passed_on
+            )
+            return output, None
+        raise UnsupportedOperationError(
+            f"attention_mask of type {type(attention_mask).__name__}: a pruned cache needs a 2-D padding mask (or none), "
+            "since a ready-made 4-D mask cannot follow evicted tokens"
+        )
+    if layer is None:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask.dense, dropout=dropout, scaling=scaling, **passed_on
+        )
+        return output, None
+    if dropout > 0:
+        raise UnsupportedOperationError(f"attention dropout {dropout}: call model.eval() before using a pruned cache")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return _attend(module, layer, query, attention_mask, scaling, passed_on), None
+
+
+def _attend(
+    module: torch.nn.Module,
+    layer: PrunedLayer,
+    query: Tensor,
+    mask: LazyMask,
+    scaling: float,
+    passed_on: dict[str, Any],
+) -> Tensor:
+    """Walks the blocks of one forward: append, attend, observe, update."""
+    length = query.shape[2]
+    shape = layer.describe(query.shape[1])
+    settings, first = layer.settings, layer.seen - length
+    policy = settings.policy
+    if policy is None:
+        blocks = iter(settings.clock.blocks(mask, first, length, lambda seen: False))
+    else:
+        allowed = policy.may_evict
+        blocks = settings.clock.blocks(mask, first, length, lambda seen: allowed(seen, shape))
+    outputs = []
+    for block in blocks:
+        layer.append(block.start, block.stop, mask.padding)
+        assert layer.keys is not None and layer.values is not None
+        visibility = Visibility.of(layer, mask, block.start, block.stop)
+        part = query[:, :, block.start : block.stop]
+        observer = Observer(layer, mask, first, block, length)
+        if observer.reads_all_rows and _computes_rows_once(settings.attention, query):
+            pieces = []
+            for tile in attention_tiles(part, layer.keys, layer.values, visibility, scaling, settings.tile):
+                observer.see(tile.start, tile.rows, part)
+                assert tile.output is not None
+                pieces.append(tile.output)
+            outputs.append(torch.cat(pieces, dim=2).transpose(1, 2))  # (B, Q, Hq, D)
+        else:
+            sdpa_mask = visibility.for_sdpa(query.shape[1] // layer.keys.shape[1], query.device)
+            output, _ = sdpa_attention_forward(
+                module, part, layer.keys, layer.values, sdpa_mask, dropout=0.0, scaling=scaling, **passed_on
+            )
+            outputs.append(output)
+            observer.watch(part, visibility, scaling)
+        if block.due and policy is not None:
+            update_layer(layer, mask, block, first + block.stop, scaling)
+    layer.incoming = None
+    seen = None if mask.counts is None else mask.counts[:, layer.seen - 1].tolist()
+    layer.tokens_seen = tuple(seen) if seen is not None else (layer.seen,) * query.shape[0]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+def _computes_rows_once(attention: str, query: Tensor) -> bool:
+    """Whether output and observed rows come from one softmax; never under autograd, whose graph tiles would bloat."""
+    if torch.is_grad_enabled() and query.requires_grad:
+        return False
+    if attention == "auto":
+        return query.dtype in (torch.bfloat16, torch.float16)
+    return attention == "tiled"
+
+
+AttentionInterface.register(ATTENTION_NAME, pruned_attention)

@@ -1,0 +1,267 @@
+"""One layer's storage: keys, values, original indices and the policy's state, ragged over rows and kv heads."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import CacheLayerMixin
+
+from namm_xmodal.cache.clock import Clock
+from namm_xmodal.errors import UnsupportedOperationError
+from namm_xmodal.policies.protocol import Policy, Rotary
+from namm_xmodal.policies.state import State
+from namm_xmodal.types import LayerShape, Selection
+
+SPARE_SLOTS = 64
+"""Room made at once while decoding, so that most tokens are written in place instead of copying the cache."""
+
+PENDING: ContextVar["PrunedLayer | None"] = ContextVar("namm_xmodal_pending_layer", default=None)
+"""The layer whose `update` was called last. transformers does not hand the cache to the attention function, but calls it
+right after `update`; `pruned_attention` takes the layer from here and checks that the keys are the very same tensor."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a cache is pruned.
+
+    Attributes:
+        policy: Scores tokens and chooses which to keep; None keeps everything.
+        clock: When to update.
+        protect_first: A row's first tokens, which always stay.
+        protect_recent: A row's newest tokens, which always stay.
+        selection: See `namm_xmodal.types.Selection`.
+        attention: `sdpa` delegates every output to transformers' own sdpa and computes observed rows beside it; `tiled`
+            computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and float64.
+        tile: Queries whose attention rows are held at once.
+    """
+
+    policy: Policy | None
+    clock: Clock
+    protect_first: int = 0
+    protect_recent: int = 1
+    selection: Selection = "ragged"
+    attention: str = "auto"
+    tile: int = 64
+
+
+class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
+    """Keys and values of one layer, of which each (row, kv head) keeps its own tokens.
+
+    `get_seq_length` and `get_mask_sizes` speak of tokens *seen*, as in a cache that never forgets, so that position ids,
+    padding masks and `generate` stay right whatever was evicted.
+
+    Attributes:
+        index: (B, H, S) int64, original index of the token in each slot (padding counts), -1 in dead slots.
+        seen: Indices seen so far, padding included.
+        tokens_seen: Real tokens that each batch row has seen.
+        untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others forget.
+        incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
+        state: The policy's buffers.
+    """
+
+    is_sliding = False
+    is_compileable = False
+    is_croppable = False
+    supports_early_init = False
+
+    def __init__(self, settings: Settings, layer: int, num_layers: int, rotary: Rotary | None = None) -> None:
+        """Makes an empty layer; sizes are learnt from the first keys."""
+        super().__init__()
+        self.settings = settings
+        self.layer, self.num_layers = layer, num_layers
+        self.rotary = rotary
+        self._clear()
+
+    def _clear(self) -> None:
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+        self.index: Tensor = torch.empty(0, dtype=torch.long)
+        self.incoming: tuple[Tensor, Tensor] | None = None
+        self.state: State | None = None
+        self.shape: LayerShape | None = None
+        self.seen = 0
+        self.tokens_seen: tuple[int, ...] = ()
+        self.slots = 0
+        self.untouched = True
+        self.is_initialized = False
+        self._store: list[Tensor] = []  # keys, values, index with spare slots
+
+    # ------------------------------------------------------------------ what transformers calls
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Takes sizes, dtype and device from the first (B, H, n, D) keys and values."""
+        self.dtype, self.device = key_states.dtype, key_states.device
+        batch, heads = key_states.shape[:2]
+        self._store = [
+            key_states.new_empty(batch, heads, 0, key_states.shape[-1]),
+            value_states.new_empty(batch, heads, 0, value_states.shape[-1]),
+            torch.empty(batch, heads, 0, dtype=torch.long, device=self.device),
+        ]
+        self._expose()
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Sets new keys and values aside for the attention call that follows; returns them unchanged."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        self.incoming = (key_states, value_states)
+        self.seen += key_states.shape[-2]
+        PENDING.set(self)
+        return key_states, value_states
+
+    def get_seq_length(self) -> int:
+        """Tokens seen, padding included."""
+        return self.seen
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Logical key length and offset, so that padding masks stay aligned with the whole text."""
+        return self.seen + query_length, 0
+
+    def get_max_length(self) -> int:
+        """No maximum."""
+        return -1
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._clear()
+
+    def crop(self, *args: Any, **kwargs: Any) -> None:
+        """Refused.
+
+        Raises:
+            UnsupportedOperationError: Always; evicted tokens cannot come back.
+        """
+        raise UnsupportedOperationError(
+            "crop: a pruned cache cannot be rolled back (evicted tokens are gone); "
+            "use generate without assisted or prompt-lookup decoding"
+        )
+
+    def offload(self) -> None:
+        """Refused: slots move on every update."""
+        raise UnsupportedOperationError("offload: a pruned cache stays on the layer's device; do not set offloading")
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Lets every beam go on from the cache, indices and policy state of the beam it descends from."""
+        self._map_rows(lambda x: x.index_select(0, beam_idx.to(x.device)))
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keeps some batch rows."""
+        self._map_rows(lambda x: x[indices.to(x.device)])
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Repeats every batch row, for example to let a population of policies share one prefix."""
+        self._map_rows(lambda x: x.repeat_interleave(repeats, dim=0))
+
+    # ------------------------------------------------------------------ what attention calls
+    def describe(self, num_attention_heads: int) -> LayerShape:
+        """Sizes of this layer; makes the policy's state on the first call."""
+        if self.shape is None:
+            batch, heads, _, head_dim = self._store[0].shape
+            self.shape = LayerShape(self.layer, self.num_layers, num_attention_heads, heads, head_dim)
+            self.state = State(batch, heads, self.slots, self.device)
+            if self.settings.policy is not None:
+                self.settings.policy.start(self.state, self.shape)
+        return self.shape
+
+    def append(self, start: int, stop: int, padding: Tensor | None) -> None:
+        """Moves tokens [start, stop) of the incoming ones into slots; padded ones are born dead.
+
+        Args:
+            start: First token, counted from the start of the forward.
+            stop: One past the last.
+            padding: (B, indices) bool, True for real tokens, or None.
+        """
+        assert self.incoming is not None and self.state is not None
+        keys, values = self.incoming
+        first = self.seen - keys.shape[-2]
+        index = torch.arange(first + start, first + stop, device=self.device).expand(keys.shape[0], -1)  # (B, n)
+        if padding is not None:
+            index = index.masked_fill(~padding[:, first + start : first + stop], -1)
+        new = [keys[:, :, start:stop], values[:, :, start:stop], index[:, None].expand(-1, keys.shape[1], -1)]
+        count = stop - start
+        spare = SPARE_SLOTS if count < SPARE_SLOTS else 0
+        end = self.slots + count
+        differentiable = torch.is_grad_enabled() and keys.requires_grad
+        for place, addition in enumerate(new):
+            held = self._store[place]
+            if differentiable:  # writing in place would overwrite what backward needs
+                held = torch.cat([held[:, :, : self.slots], addition], dim=2)
+            else:
+                if end > held.shape[2]:
+                    larger = held.new_empty(*held.shape[:2], end + spare, *held.shape[3:])
+                    larger[:, :, : self.slots] = held[:, :, : self.slots]
+                    held = larger
+                held[:, :, self.slots : end] = addition
+            self._store[place] = held
+        self.state.grow(count, spare)
+        self.slots = end
+        self._expose()
+
+    def evict(self, keep: Tensor) -> None:
+        """Keeps the tokens of `keep` (B, H, S) bool, in their order; shorter heads end in dead slots."""
+        live = self.live
+        keep = keep & live
+        if bool((keep == live).all()) and bool(live.all()):
+            return
+        self.untouched = False
+        width = int(keep.sum(-1).max())
+        # A stable sort of "stays" brings the survivors to the front in chronological order.
+        order = keep.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[..., :width]
+        dead = ~keep.gather(-1, order)
+        for place in (0, 1):
+            held = self._store[place]
+            self._store[place] = held.gather(2, order[..., None].expand(-1, -1, -1, held.shape[-1]))
+        self._store[2] = self._store[2].gather(-1, order).masked_fill(dead, -1)
+        assert self.state is not None
+        self.state.gather(order)
+        self.slots = width
+        self._expose()
+
+    @property
+    def live(self) -> Tensor:
+        """(B, H, S) bool: slots that hold a token."""
+        return self.index >= 0
+
+    @property
+    def kept(self) -> Tensor:
+        """(B, H) int64: live tokens."""
+        return self.live.sum(-1)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes allocated for keys, values and indices, dead slots and spare room included."""
+        return sum(held.numel() * held.element_size() for held in self._store)
+
+    def _expose(self) -> None:
+        keys, values, index = self._store
+        self.keys, self.values = keys[:, :, : self.slots], values[:, :, : self.slots]
+        self.index = index[:, :, : self.slots]
+
+    def _map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
+        if not self.is_initialized:
+            return
+        self._store = [change(held[:, :, : self.slots]) for held in self._store]
+        if self.state is not None:
+            self.state.map_rows(change)
+        self.tokens_seen = tuple(change(torch.tensor(self.tokens_seen, device=self.device)).tolist())
+        self._expose()
+
+
+def take_pending(key: Tensor) -> "PrunedLayer | None":
+    """The layer that was just updated, if `key` is what its update returned.
+
+    Raises:
+        UnsupportedOperationError: If the model changed the keys between cache and attention.
+    """
+    layer = PENDING.get()
+    PENDING.set(None)
+    if layer is None:
+        return None
+    if layer.incoming is None or layer.incoming[0] is not key:
+        raise UnsupportedOperationError(
+            f"layer {layer.layer}: the model changes keys between cache and attention, so evictions would hit the wrong "
+            "tokens; this architecture needs an adapter of its own"
+        )
+    return cast(PrunedLayer, layer)

@@ -1,0 +1,126 @@
+"""Attention masks that stay functions until a layer knows which tokens it still holds.
+
+transformers builds one mask per forward, sized for a cache that never forgets. Registered under the name of our attention,
+`lazy_mask` hands over the mask *function* instead, and each layer evaluates it on the original indices of its own slots:
+causality, padding, sliding windows and block overlays come from transformers itself, per layer, row and kv head.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionMaskInterface
+from transformers.masking_utils import and_masks, padding_mask_function, prepare_padding_mask, sdpa_mask
+
+ATTENTION_NAME = "namm_xmodal_pruned"
+"""Name of the attention and mask functions in transformers' registries."""
+
+
+@dataclass
+class LazyMask:
+    """The mask of one forward, before it is evaluated for a layer.
+
+    Attributes:
+        mask_function: (row, head, query index, key index) -> bool, indices count padding too.
+        q_offset: Index of the first query.
+        q_length: Number of queries.
+        plain: The mask is nothing but causal: no padding, window or overlay.
+        padding: (B, q_offset + q_length) bool, True for real tokens; None if there is no padding.
+        elementwise: `mask_function` takes scalars only and has to be vmapped.
+        arguments: What transformers asked for, to build its own dense mask.
+    """
+
+    mask_function: Callable[..., Tensor]
+    q_offset: int
+    q_length: int
+    plain: bool
+    padding: Tensor | None
+    elementwise: bool
+    arguments: dict[str, Any] = field(repr=False)
+
+    @cached_property
+    def dense(self) -> Tensor | None:
+        """The mask that transformers itself gives to sdpa, so that an untouched cache is bit-identical to it."""
+        mask: Tensor | None = sdpa_mask(**self.arguments)
+        return mask
+
+    @cached_property
+    def counts(self) -> Tensor | None:
+        """(B, indices) int64 on the CPU: real tokens up to and including each index; None without padding."""
+        return None if self.padding is None else self.padding.long().cumsum(-1).cpu()
+
+    def on(self, index: Tensor, start: int, stop: int) -> Tensor:
+        """Evaluates the mask for queries [start, stop) of this forward on a layer's slots.
+
+        Args:
+            index: (B, H, S) original indices of the slots, -1 in dead ones.
+            start: First query, counted from the start of the forward.
+            stop: One past the last query.
+
+        Returns:
+            (B, H, Q, S) bool, True where a query may look.
+        """
+        batch, heads, slots = index.shape
+        device = index.device
+        row = torch.arange(batch, device=device)[:, None, None, None]
+        head = torch.arange(heads, device=device)[None, :, None, None]
+        query = (torch.arange(start, stop, device=device) + self.q_offset)[None, None, :, None]
+        key = index[:, :, None, :]
+        shape = (batch, heads, stop - start, slots)
+        if self.elementwise:
+            flat = [x.expand(shape).reshape(-1) for x in (row, head, query, key.clamp(min=0))]
+            visible = torch.vmap(self.mask_function)(*flat).view(shape)
+        else:
+            visible = self.mask_function(row, head, query, key.clamp(min=0))
+        return (visible & (key >= 0)).expand(shape)
+
+
+def lazy_mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    q_offset: int = 0,
+    kv_offset: int = 0,
+    mask_function: Callable[..., Tensor] | None = None,
+    attention_mask: Tensor | None = None,
+    local_size: int | None = None,
+    allow_is_causal_skip: bool = True,
+    use_vmap: bool = False,
+    **others: Any,
+) -> LazyMask:
+    """The mask function that transformers calls once per forward and mask type; see `LazyMask`."""
+    arguments = dict(
+        batch_size=batch_size,
+        q_length=q_length,
+        kv_length=kv_length,
+        q_offset=q_offset,
+        kv_offset=kv_offset,
+        mask_function=mask_function,
+        attention_mask=attention_mask,
+        local_size=local_size,
+        allow_is_causal_skip=allow_is_causal_skip,
+        use_vmap=use_vmap,
+        **others,
+    )
+    padding = prepare_padding_mask(attention_mask, kv_length, kv_offset)
+    if padding is not None and bool(padding.all()):
+        padding = None
+    assert mask_function is not None
+    if padding is not None:
+        mask_function = and_masks(mask_function, padding_mask_function(padding))
+    return LazyMask(
+        mask_function=mask_function,
+        q_offset=int(q_offset),
+        q_length=q_length,
+        # A window (`local_size`) or an overlay (`allow_is_causal_skip=False`) is not plain even without padding.
+        plain=allow_is_causal_skip and local_size is None and padding is None,
+        padding=padding,
+        elementwise=use_vmap,
+        arguments=arguments,
+    )
+
+
+AttentionMaskInterface.register(ATTENTION_NAME, lazy_mask)

@@ -1,0 +1,112 @@
+"""Hands attention rows to the policy: of the right queries, for batch rows that are at the same place in their text."""
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.cache.clock import Block, RowGroup, row_groups
+from namm_xmodal.cache.layer import PrunedLayer
+from namm_xmodal.cache.mask import LazyMask
+from namm_xmodal.cache.rows import attention_tiles
+from namm_xmodal.cache.visibility import Visibility
+from namm_xmodal.policies.protocol import ALL_ROWS, Tile
+
+
+class Observer:
+    """Feeds one block's queries to the policy of a layer."""
+
+    def __init__(self, layer: PrunedLayer, mask: LazyMask, first: int, block: Block, length: int) -> None:
+        """Works out which queries the policy wants.
+
+        Args:
+            layer: The layer, the block's tokens appended.
+            mask: The forward's mask, for padding.
+            first: Index of the forward's first query.
+            block: The block.
+            length: Queries of the whole forward (`prompt_end` counts back from its end).
+        """
+        policy = layer.settings.policy
+        self.layer, self.mask, self.policy = layer, mask, policy
+        self.start, self.stop = first + block.start, first + block.stop  # indices of the block
+        self.reads = None if policy is None else policy.reads
+        self.groups: tuple[RowGroup, ...] = ()
+        if self.reads is None or not self.reads.anything:
+            return
+        self.groups = row_groups(mask, self.start)
+        wanted = max(self.reads.rows, self.reads.queries)
+        if self.reads.rows == ALL_ROWS:
+            self.begin = 0
+        elif layer.settings.clock.protocol == "prompt_end":
+            self.begin = max(0, length - wanted - block.start)
+        else:  # a block ends at the next update of some row at the latest; other rows may still be far from theirs
+            self.begin = min(self._wanted_from(group, wanted) for group in self.groups)
+
+    @property
+    def reads_all_rows(self) -> bool:
+        """Whether every attention row of the block is wanted, so that output and rows can share one softmax."""
+        return self.reads is not None and self.reads.rows == ALL_ROWS
+
+    def watch(self, query: Tensor, visibility: Visibility, scaling: float) -> None:
+        """Computes the wanted rows of a block, (B, Hq, Q, D) queries, beside an output that is computed elsewhere."""
+        if self.reads is None or not self.reads.anything or self.begin >= query.shape[2]:
+            return
+        query = query.detach()
+        if self.reads.rows == 0:
+            self.see(self.begin, None, query)
+            return
+        settings, keys = self.layer.settings, self.layer.keys
+        assert keys is not None
+        tiles = attention_tiles(query, keys.detach(), None, visibility, scaling, settings.tile, self.begin)
+        for tile in tiles:
+            self.see(tile.start, tile.rows, query)
+
+    def see(self, start: int, rows: Tensor | None, query: Tensor) -> None:
+        """Gives a tile to the policy, once for each group of batch rows.
+
+        Args:
+            start: First query of the tile within the block.
+            rows: (B, H, Q, V) attention of the tile, or None to hand over queries only (all from `start` on).
+            query: (B, Hq, block, D) queries of the block.
+        """
+        assert self.reads is not None and self.policy is not None
+        state = self.layer.state
+        assert state is not None
+        stop = query.shape[2] if rows is None else start + rows.shape[2]
+        queries = query[:, :, start:stop] if self.reads.queries else None
+        padding = None if self.mask.padding is None else self.mask.padding[:, self.start + start : self.start + stop]
+        for group in row_groups(self.mask, self.start + start) if padding is not None else self.groups:
+            if padding is None:
+                first = group.seen + start
+                self.policy.observe(state, Tile(first, rows, queries))
+                continue
+            members = torch.arange(padding.shape[0], device=padding.device) if group.rows is None else group.rows
+            for pattern, same in _by_pattern(padding, members):
+                if not bool(pattern.any()):
+                    continue
+                everyone = len(same) == padding.shape[0]
+                real = None if bool(pattern.all()) else pattern.nonzero()[:, 0]
+                part = state if everyone else state.part(same)
+                self.policy.observe(
+                    part,
+                    Tile(group.seen, _pick(rows, same, real, everyone), _pick(queries, same, real, everyone)),
+                )
+                if not everyone:
+                    state.write_back(part, same)
+
+    def _wanted_from(self, group: RowGroup, wanted: int) -> int:
+        """First query of the block that lies within `wanted` tokens of the group's next update."""
+        update = self.layer.settings.clock.next_update(group.seen)
+        return max(0, update - wanted - group.seen)
+
+
+def _by_pattern(padding: Tensor, members: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Splits batch rows by which queries of the tile are real: [((Q,) bool, rows)]."""
+    patterns, which = padding[members].unique(dim=0, return_inverse=True)
+    return [(pattern, members[which == i]) for i, pattern in enumerate(patterns)]
+
+
+def _pick(tensor: Tensor | None, rows: Tensor, queries: Tensor | None, everyone: bool) -> Tensor | None:
+    """Selects batch rows and queries of a (B, H, Q, ...) tensor."""
+    if tensor is None:
+        return None
+    tensor = tensor if everyone else tensor[rows]
+    return tensor if queries is None else tensor[:, :, queries]

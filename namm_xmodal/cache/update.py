@@ -1,0 +1,64 @@
+"""One update of a layer: score what the due rows hold, choose, evict."""
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.cache.clock import Block, RowGroup
+from namm_xmodal.cache.layer import PrunedLayer
+from namm_xmodal.cache.mask import LazyMask
+from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.selection import widen_to_layer_max
+
+
+@torch.no_grad()
+def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, scaling: float) -> None:
+    """Lets the policy choose for every group of due rows, then compacts the layer once.
+
+    Args:
+        layer: The layer to prune.
+        mask: The forward's mask, for padding.
+        block: The block that just ended; rows that are not due keep everything.
+        stop: Index one past the block's last query.
+        scaling: Factor of the attention logits.
+    """
+    positions = _positions(layer, mask, stop)
+    keep = layer.live.clone()
+    for group in block.due:
+        chosen = _choose(layer, group, positions, scaling)
+        if group.rows is None:
+            keep = chosen
+        else:
+            keep[group.rows.to(keep.device)] = chosen
+    layer.evict(keep)
+
+
+def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: float) -> Tensor:
+    """(B', H, S) bool: what the rows of one group keep."""
+    settings, state, shape = layer.settings, layer.state, layer.shape
+    policy = settings.policy
+    assert policy is not None and state is not None and shape is not None
+    assert layer.keys is not None and layer.values is not None
+    keys, values = layer.keys.detach(), layer.values.detach()
+    if group.rows is not None:
+        rows = group.rows.to(keys.device)
+        keys, values, positions, state = keys[rows], values[rows], positions[rows], state.part(rows)
+    live = positions >= 0
+    scores = policy.score(
+        Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary)
+    )
+    protected = live & ((positions < settings.protect_first) | (positions >= group.seen - settings.protect_recent))
+    slate = Slate(live, protected, group.seen, shape)
+    keep = policy.keep(scores, slate)
+    if settings.selection == "layer_max":
+        keep = widen_to_layer_max(keep, scores, slate)
+    return keep
+
+
+def _positions(layer: PrunedLayer, mask: LazyMask, stop: int) -> Tensor:
+    """(B, H, S) int64: each token's place among the real tokens of its row, -1 in dead slots."""
+    if mask.counts is None:
+        return layer.index
+    counts = mask.counts[:, :stop].to(layer.index.device)  # (B, indices)
+    heads = layer.index.shape[1]
+    position = counts[:, None].expand(-1, heads, -1).gather(-1, layer.index.clamp(min=0)) - 1
+    return position.masked_fill(layer.index < 0, -1)

@@ -1,0 +1,104 @@
+"""Which slots each query of a block may look at: nothing to say, causal order, or a mask per row and head."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.cache.layer import PrunedLayer
+from namm_xmodal.cache.mask import LazyMask
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """Masks of one block of Q queries, the last Q slots being the block's own tokens.
+
+    Attributes:
+        queries: Q.
+        slots: S.
+        live: (B, H, S) bool, or None if every slot holds a token.
+        general: (B, 1 or H, Q, S) bool for windows, padding and overlays; None if causal order and `live` say it all.
+        dense: The mask transformers itself would use, for a block that is a whole forward on an untouched cache.
+        use_dense: Whether `dense` applies (it may be None, which means plain causal).
+        bidirectional: A query may look at slots newer than its own (block overlays of some vision-language models).
+    """
+
+    queries: int
+    slots: int
+    live: Tensor | None
+    general: Tensor | None
+    dense: Tensor | None
+    use_dense: bool
+    bidirectional: bool
+
+    @classmethod
+    def of(cls, layer: PrunedLayer, mask: LazyMask, start: int, stop: int) -> "Visibility":
+        """For queries [start, stop) of the running forward, whose tokens are already appended to `layer`."""
+        index = layer.index[:, :1] if layer.untouched else layer.index
+        whole = layer.untouched and start == 0 and stop == mask.q_length
+        if layer.untouched and mask.padding is not None:
+            # Padding is dead in the index; evaluate the mask on the true indices, as transformers does.
+            index = torch.arange(layer.slots, device=index.device).expand(index.shape[0], 1, -1)
+        general = None if mask.plain else mask.on(index, start, stop)
+        live = None if layer.untouched or (mask.plain and bool(layer.live.all())) else layer.live
+        return cls(
+            queries=stop - start,
+            slots=layer.slots,
+            live=live if mask.plain else None,
+            general=general,
+            dense=mask.dense if whole else None,
+            use_dense=whole,
+            bidirectional=mask.elementwise,
+        )
+
+    def for_sdpa(self, groups: int, device: torch.device) -> Tensor | None:
+        """(B, 1 or Hq, Q, S) bool mask for transformers' sdpa, None where it may be left out.
+
+        None with Q > 1 means causal from the first slot on: sdpa cuts longer keys off, so it is returned only if Q == S.
+        """
+        if self.use_dense:
+            return self.dense
+        if self.general is not None:
+            return _per_query_head(self.general, groups)
+        if self.live is None:
+            if self.queries in (1, self.slots):
+                return None
+            return self.causal(0, self.queries, self.slots, device)[None, None]
+        visible = self.live[:, :, None]
+        if self.queries > 1:
+            visible = visible & self.causal(0, self.queries, self.slots, device)
+        return _per_query_head(visible, groups)
+
+    def reach(self, stop: int) -> int:
+        """Slots that queries before `stop` can see at most: later ones are newer than all of them."""
+        return self.slots if self.bidirectional else self.slots - (self.queries - stop)
+
+    def hide(self, logits: Tensor, start: int, stop: int, lowest: float) -> Tensor:
+        """Sets what queries [start, stop) may not see to `lowest`, in place.
+
+        Args:
+            logits: (B, H, G, Q, V) over the first V = `reach(stop)` slots.
+            start: First query of the tile.
+            stop: One past the last.
+            lowest: A number that the softmax turns into zero.
+        """
+        reach = logits.shape[-1]
+        if self.general is not None:
+            return logits.masked_fill_(~self.general[:, :, None, start:stop, :reach], lowest)
+        if self.live is not None:
+            logits.masked_fill_(~self.live[:, :, None, None, :reach], lowest)
+        if stop - start > 1:  # only the last columns are newer than some query of the tile
+            width = stop - start
+            newer = torch.ones(width, width, dtype=torch.bool, device=logits.device).triu_(1)
+            logits[..., reach - width :].masked_fill_(newer, lowest)
+        return logits
+
+    def causal(self, start: int, stop: int, reach: int, device: torch.device) -> Tensor:
+        """(Q, V) bool: slots no newer than the query."""
+        own = torch.arange(start, stop, device=device)[:, None] + self.slots - self.queries
+        return torch.arange(reach, device=device)[None] <= own
+
+
+def _per_query_head(mask: Tensor, groups: int) -> Tensor:
+    """(B, H, Q, S) -> (B, Hq, Q, S); masks shared by all heads stay (B, 1, Q, S)."""
+    return mask.repeat_interleave(groups, dim=1) if mask.shape[1] > 1 and groups > 1 else mask

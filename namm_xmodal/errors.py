@@ -1,0 +1,60 @@
+"""One exception per kind of mistake a person can make; each message is one line: value given, value expected, remedy."""
+
+
+class NammError(Exception):
+    """Base of every error this package raises on purpose. The command line prints it without a traceback."""
+
+
+class ConfigError(NammError):
+    """Raised when a configuration has an unknown key, a wrong type or values that contradict each other."""
+
+
+class UnknownNameError(NammError):
+    """Raised when a policy, task, adapter or model name is not in its table; lists the nearest names."""
+
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+        super().__init__(f"unknown {kind} {name!r}: {hint}")
+        self.kind, self.name, self.known = kind, name, known
+
+
+class BudgetError(NammError):
+    """Raised when a cache budget is not positive or leaves no room for the protected tokens."""
+
+
+class ClockError(NammError):
+    """Raised when `update_every` is not positive or not a multiple of the policy's hop."""
+
+
+class UnsupportedModelError(NammError):
+    """Raised when a model lacks what pruning needs; names the missing part."""
+
+
+class UnsupportedOperationError(NammError):
+    """Raised for cache operations that eviction makes impossible, such as cropping (assisted decoding)."""
+
+
+class CheckpointError(NammError):
+    """Raised when a saved policy is missing, of another format version, of other shapes, or not finite."""
+
+
+class DataError(NammError):
+    """Raised when a text, dataset or task cannot provide what was asked of it."""
+
+
+class ContractError(NammError):
+    """Raised by `check_policy` and `check_adapter` with the clause that does not hold."""
+
+
+class MissingDependencyError(NammError):
+    """Raised when an optional dependency is needed; says which extra installs it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional dependency: pip install 'namm-xmodal[{extra}]'")
+
+
+class ResultsError(NammError):
+    """Raised when a results file belongs to another configuration or cannot be written."""

@@ -1,0 +1,134 @@
+"""What a pruned cache holds: live tokens and bytes by layer and head, beside what a full cache would take."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from namm_xmodal.cache.pruned_cache import PrunedCache
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer.
+
+    Attributes:
+        layer: Its index.
+        kept: Live tokens of each batch row and kv head, [B][H].
+        slots: Slots per head, live and dead, without spare room.
+        live_bytes: Keys and values of live tokens.
+        allocated_bytes: Keys, values and indices as allocated: dead slots and spare room included.
+        state_bytes: The policy's own buffers.
+        full_bytes: Keys and values of a cache that never forgets (padding included, as in any dense cache).
+    """
+
+    layer: int
+    kept: tuple[tuple[int, ...], ...]
+    slots: int
+    live_bytes: int
+    allocated_bytes: int
+    state_bytes: int
+    full_bytes: int
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """A whole cache; `str()` draws a table.
+
+    Attributes:
+        policy: Name of the policy.
+        seen: Real tokens that each batch row has seen.
+        layers: One entry per layer.
+    """
+
+    policy: str
+    seen: tuple[int, ...]
+    layers: tuple[LayerReport, ...]
+
+    @property
+    def live(self) -> list[list[list[int]]]:
+        """Live tokens as [layer][row][kv head]."""
+        return [[list(row) for row in layer.kept] for layer in self.layers]
+
+    @property
+    def kept_fraction(self) -> float:
+        """Live tokens divided by tokens seen, averaged over layers, rows and kv heads; 1.0 for an empty cache."""
+        fractions = [
+            count / seen
+            for layer in self.layers
+            for row, seen in zip(layer.kept, self.seen, strict=True)
+            for count in row
+            if seen
+        ]
+        return sum(fractions) / len(fractions) if fractions else 1.0
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of live keys and values."""
+        return sum(layer.live_bytes for layer in self.layers)
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes allocated for keys, values, indices and policy buffers."""
+        return sum(layer.allocated_bytes + layer.state_bytes for layer in self.layers)
+
+    @property
+    def full_bytes(self) -> int:
+        """Bytes of keys and values of a cache that never forgets."""
+        return sum(layer.full_bytes for layer in self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return {
+            "policy": self.policy,
+            "seen": list(self.seen),
+            "kept_fraction": self.kept_fraction,
+            "live_bytes": self.live_bytes,
+            "allocated_bytes": self.allocated_bytes,
+            "full_bytes": self.full_bytes,
+            "live": self.live,
+        }
+
+    def __str__(self) -> str:
+        """A table with a line per layer."""
+        lines = [
+            f"{self.policy}: keeps {self.kept_fraction:.1%} of {max(self.seen, default=0)} tokens; "
+            f"{_megabytes(self.live_bytes)} live, {_megabytes(self.allocated_bytes)} allocated, "
+            f"{_megabytes(self.full_bytes)} for a full cache"
+        ]
+        for layer in self.layers:
+            heads = " ".join("/".join(str(count) for count in row) for row in layer.kept)
+            lines.append(f"  layer {layer.layer:>2}: {heads} of {layer.slots} slots, {_megabytes(layer.live_bytes)}")
+        return "\n".join(lines)
+
+
+def report_on(cache: PrunedCache, policy: str) -> MemoryReport:
+    """Reads a cache's sizes.
+
+    Args:
+        cache: The cache.
+        policy: Name to print.
+    """
+    layers = []
+    seen: tuple[int, ...] = ()
+    for layer in cache.layers:
+        if layer.keys is None or layer.values is None:
+            continue
+        kept = layer.kept
+        per_token = layer.keys.shape[-1] * layer.keys.element_size() + layer.values.shape[-1] * layer.values.element_size()
+        batch, heads = kept.shape
+        seen = layer.tokens_seen
+        layers.append(
+            LayerReport(
+                layer=layer.layer,
+                kept=tuple(tuple(int(n) for n in row) for row in kept.tolist()),
+                slots=layer.slots,
+                live_bytes=int(kept.sum()) * per_token,
+                allocated_bytes=layer.num_bytes,
+                state_bytes=0 if layer.state is None else layer.state.num_bytes,
+                full_bytes=batch * heads * layer.seen * per_token,
+            )
+        )
+    return MemoryReport(policy, seen, tuple(layers))
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.2f} MiB"

@@ -1,0 +1,49 @@
+"""What all hand-designed policies share: a budget, and keeping the best-scored tokens within it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from namm_xmodal.policies.protocol import Reads, Slate, Tile
+from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_best
+from namm_xmodal.policies.state import State
+from namm_xmodal.types import Budget, LayerShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgeted:
+    """Keeps the `budget` best-scored tokens per layer, row and kv head; reads nothing and remembers nothing by itself.
+
+    Attributes:
+        budget: Tokens (int) or fraction of the tokens seen (float in (0, 1]) that remain after an update, protected
+            tokens included.
+    """
+
+    budget: Budget = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuses an impossible budget."""
+        check_budget(self.budget)
+
+    @property
+    def reads(self) -> Reads:
+        """Nothing."""
+        return Reads()
+
+    def start(self, state: State, shape: LayerShape) -> None:
+        """Declares no buffers."""
+
+    def observe(self, state: State, tile: Tile) -> None:
+        """Takes nothing in."""
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """The `budget` best tokens of every head: (B, H, S) bool."""
+        return keep_best(scores, slate, budget_tokens(self.budget, slate.seen))
+
+    def may_evict(self, seen: int, shape: LayerShape) -> bool:
+        """Whether more tokens were seen than the budget holds."""
+        return seen > budget_tokens(self.budget, seen)
+
+    def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
+        """Any clock will do; a budget in tokens must hold the protected tokens."""
+        check_budget(self.budget, protect_first, protect_recent)
