@@ -1,0 +1,77 @@
+"""Estimates feature statistics on a model that forgets nothing: no labels, no reward, only text."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.memory.pruned import pruned
+from namm_xmodal.policies.namm.features import Features
+from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
+from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
+from namm_xmodal.policies.state import State
+from namm_xmodal.types import LayerShape
+
+
+class _Recorder:
+    """Watches features at every update and keeps everything."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.estimator = StatisticsEstimator(features.channels)
+
+    @property
+    def reads(self) -> Reads:
+        return Reads(rows=ALL_ROWS)
+
+    def start(self, state: State, shape: LayerShape) -> None:
+        self.features.start(state)
+
+    def observe(self, state: State, tile: Tile) -> None:
+        self.features.observe(state, tile)
+
+    def score(self, observation: Observation) -> Tensor:
+        self.estimator.add(self.features.read(observation.state), observation.live)
+        return torch.zeros_like(observation.positions, dtype=torch.float32)
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        return slate.live
+
+    def may_evict(self, seen: int, shape: LayerShape) -> bool:
+        return True  # it never does, but the engine must stop here for `score`
+
+    def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
+        pass
+
+
+def estimate_statistics(
+    model: torch.nn.Module,
+    batches: Iterable[Mapping[str, Any]],
+    features: Features,
+    *,
+    update_every: int,
+    source: str,
+    adapter: Adapter | str | None = None,
+) -> FeatureStatistics:
+    """Mean and deviation of each feature channel over batches, updates, layers, heads and tokens.
+
+    As published (01, section 1.6): pooled over every update of an unpruned cache, one set for all layers and heads.
+
+    Args:
+        model: The target model, in evaluation mode.
+        batches: What the adapter's `forward` takes, for example `{"input_ids": ...}`; each longer than one update.
+        features: The features of the policy that will use the statistics.
+        update_every: The clock of the policy that will use them.
+        source: What to call them in reports, for example "estimated on smollm2-135m, 4 texts of 1,024 tokens".
+        adapter: As in `pruned`.
+
+    Raises:
+        CheckpointError: If no batch reaches an update.
+    """
+    recorder = _Recorder(features)
+    with torch.no_grad(), pruned(model, recorder, update_every=update_every, adapter=adapter) as memory:
+        for batch in batches:
+            memory.adapter.forward(model, batch, memory.cache())
+    return recorder.estimator.result(source)

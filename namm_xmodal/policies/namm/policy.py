@@ -1,0 +1,229 @@
+"""`Namm`: features, scorer and an evolved parameter vector, put together as a policy (arXiv 2410.13166)."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.errors import CheckpointError, ClockError, ConfigError
+from namm_xmodal.policies.namm.bam import BamScorer
+from namm_xmodal.policies.namm.features import AGE_CHANNELS, Features, age_embedding
+from namm_xmodal.policies.namm.scorer import Scorer
+from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
+from namm_xmodal.policies.namm.statistics import FeatureStatistics
+from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
+from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_above, keep_best
+from namm_xmodal.policies.state import State
+from namm_xmodal.types import Budget, LayerShape
+
+Sharing = Literal["model", "layer", "head"]
+
+
+@dataclass(frozen=True, eq=False)
+class Namm:
+    """A neural attention memory model: scores every cached token from the attention it received, forgets those below zero.
+
+    Attributes:
+        parameters: (sets, N) float32 flat vectors: one set for the whole model, one per layer, or one per layer and kv
+            head (layer-major), as `sharing` says.
+        statistics: What the features are standardised by.
+        features: How received attention becomes numbers.
+        scorer: How numbers become a score.
+        sharing: Which layers and heads share a parameter vector; `model` as published.
+        threshold: Tokens that score at least this are kept; 0 as published. Raising it at inference time gives smaller
+            caches from the same weights.
+        max_tokens: Upper bound of kept tokens per head, as tokens or as a fraction of the tokens seen; None for no bound.
+        metadata: How the policy was made, saved with it.
+    """
+
+    parameters: Tensor
+    statistics: FeatureStatistics
+    features: Features = field(default_factory=SpectrogramFeatures)
+    scorer: Scorer = field(default_factory=BamScorer)
+    sharing: Sharing = "model"
+    threshold: float = 0.0
+    max_tokens: Budget | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses parts that do not fit.
+
+        Raises:
+            CheckpointError: If shapes do not match or parameters are not finite.
+            ConfigError: If `sharing` or `threshold` is out of range.
+            BudgetError: If `max_tokens` is.
+        """
+        expected = self.scorer.num_parameters(AGE_CHANNELS + self.features.channels)
+        if self.parameters.ndim != 2 or self.parameters.shape[-1] != expected:
+            raise CheckpointError(
+                f"parameters of shape {tuple(self.parameters.shape)}: expected (sets, {expected}) for the "
+                f"{self.scorer.name} scorer on {self.features.name} features"
+            )
+        if not bool(torch.isfinite(self.parameters).all()):
+            raise CheckpointError("parameters contain NaN or infinity: the file is damaged or the evolution diverged")
+        if self.statistics.mean.shape != (self.features.channels,):
+            raise CheckpointError(
+                f"statistics of {self.statistics.mean.shape[0]} channels: the {self.features.name} features have "
+                f"{self.features.channels}"
+            )
+        if self.sharing not in ("model", "layer", "head"):
+            raise ConfigError(f"sharing={self.sharing!r}: expected 'model', 'layer' or 'head'")
+        if self.sharing == "model" and self.parameters.shape[0] != 1:
+            raise CheckpointError(
+                f"{self.parameters.shape[0]} parameter sets with sharing='model': expected 1, or another sharing"
+            )
+        if not self.threshold == self.threshold:
+            raise ConfigError("threshold=nan: expected a number, 0 as published")
+        if self.max_tokens is not None:
+            check_budget(self.max_tokens)
+
+    # ------------------------------------------------------------------ the policy protocol
+    @property
+    def reads(self) -> Reads:
+        """Every attention row."""
+        return Reads(rows=ALL_ROWS)
+
+    def start(self, state: State, shape: LayerShape) -> None:
+        """Declares the features' buffers; refuses a model that has other layers or heads than the parameters."""
+        sets = {"model": 1, "layer": shape.num_layers, "head": shape.num_layers * shape.num_key_value_heads}[self.sharing]
+        if self.parameters.shape[0] != sets:
+            raise CheckpointError(
+                f"{self.parameters.shape[0]} parameter sets with sharing={self.sharing!r}: this model needs {sets} "
+                "(a policy that shares one set for the whole model fits any)"
+            )
+        self.features.start(state)
+
+    def observe(self, state: State, tile: Tile) -> None:
+        """Takes attention rows in."""
+        self.features.observe(state, tile)
+
+    def score(self, observation: Observation) -> Tensor:
+        """Scores (B, H, S); at least `threshold` means keep."""
+        standardised = self.statistics.standardise(self.features.read(observation.state))
+        age = age_embedding(observation.positions, observation.seen)
+        inputs = torch.cat([age, standardised], dim=2)  # (B, H, 8 + channels, S)
+        return self.scorer.score(inputs, observation.live, self._parameters_of(observation.shape, inputs.device))
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """Tokens at or above the threshold, at most `max_tokens` of them per head."""
+        keep = keep_above(scores, slate, self.threshold)
+        if self.max_tokens is None:
+            return keep
+        return keep & keep_best(scores, slate, budget_tokens(self.max_tokens, slate.seen))
+
+    def may_evict(self, seen: int, shape: LayerShape) -> bool:
+        """Always: any token may score below the threshold."""
+        return True
+
+    def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
+        """Updates must fall on whole hops; a cap in tokens must hold the protected ones."""
+        if update_every is not None and update_every % self.features.hop:
+            nearest = max(self.features.hop, round(update_every / self.features.hop) * self.features.hop)
+            raise ClockError(
+                f"update_every={update_every}: expected a multiple of this NAMM's hop of {self.features.hop} tokens, "
+                f"for example {nearest}"
+            )
+        if self.max_tokens is not None:
+            check_budget(self.max_tokens, protect_first, protect_recent)
+
+    def _parameters_of(self, shape: LayerShape, device: torch.device) -> Tensor:
+        """(1, 1 or H, N) vectors for the heads of one layer."""
+        parameters = self.parameters.to(device)
+        if self.sharing == "model":
+            return parameters[None]
+        if self.sharing == "layer":
+            return parameters[shape.layer][None, None]
+        heads = shape.num_key_value_heads
+        return parameters[shape.layer * heads : (shape.layer + 1) * heads][None]
+
+    # ------------------------------------------------------------------ making one
+    @classmethod
+    def untrained(
+        cls,
+        init: Literal["zeros", "random"] = "zeros",
+        *,
+        sigma: float = 0.065,
+        seed: int = 0,
+        statistics: FeatureStatistics | None = None,
+        features: Features | None = None,
+        scorer: Scorer | None = None,
+        **settings: Any,
+    ) -> "Namm":
+        """A NAMM before evolution: zeros score 0 everywhere and keep everything; `random` draws N(0, sigma^2).
+
+        Args:
+            init: `zeros` or `random`.
+            sigma: Deviation of random parameters; 0.065 is the published initial step size.
+            seed: Seed of the random parameters.
+            statistics: Feature statistics; mean 0 and deviation 1 (raw features) if None.
+            features: Defaults to `SpectrogramFeatures()`.
+            scorer: Defaults to `BamScorer()`.
+            **settings: `threshold`, `max_tokens`, `metadata`.
+        """
+        features = features or SpectrogramFeatures()
+        scorer = scorer or BamScorer()
+        count = scorer.num_parameters(AGE_CHANNELS + features.channels)
+        if init == "zeros":
+            parameters = torch.zeros(1, count)
+        elif init == "random":
+            parameters = torch.randn(1, count, generator=torch.Generator().manual_seed(seed)) * sigma
+        else:
+            raise ConfigError(f"init={init!r}: expected 'zeros' or 'random'")
+        if statistics is None:
+            identity = torch.zeros(features.channels), torch.ones(features.channels)
+            statistics = FeatureStatistics(*identity, source="none (raw features)")
+        return cls(parameters, statistics, features, scorer, **settings)
+
+    def with_statistics(self, statistics: FeatureStatistics) -> "Namm":
+        """The same policy with other feature statistics, for example estimated on the target model."""
+        return replace(self, statistics=statistics)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, *, revision: str | None = None, **knobs: Any) -> "Namm":
+        """Loads a saved policy.
+
+        Args:
+            name_or_path: A folder, the name of a policy shipped with the package, or a hub id.
+            revision: Branch, tag or commit on the hub.
+            **knobs: `threshold` or `max_tokens` to use instead of the saved ones.
+
+        Raises:
+            CheckpointError: If there is none, or it is damaged or of another format version.
+        """
+        from namm_xmodal.policies.namm.store import load
+
+        policy = load(name_or_path, revision=revision)
+        unknown = sorted(set(knobs) - {"threshold", "max_tokens"})
+        if unknown:
+            raise ConfigError(f"{unknown[0]}: expected threshold or max_tokens (the rest is part of the saved policy)")
+        return replace(policy, **knobs) if knobs else policy
+
+    @classmethod
+    def from_published(cls, checkpoint: str | Path, **knobs: Any) -> "Namm":
+        """Imports a checkpoint of the published code; see `namm_xmodal.policies.namm.published`."""
+        from namm_xmodal.policies.namm.published import load_published
+
+        return replace(load_published(checkpoint), **knobs)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes `config.json` and `model.safetensors` into `folder`, each replaced atomically."""
+        from namm_xmodal.policies.namm.store import save
+
+        save(self, folder)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Uploads the policy to the hub; returns the address of the commit."""
+        from namm_xmodal.policies.namm.store import push
+
+        return push(self, repo_id, private=private, token=token)
+
+    def __repr__(self) -> str:
+        """One line: parts, size, knobs and where the statistics come from."""
+        sets = "" if self.parameters.shape[0] == 1 else f" x {self.parameters.shape[0]} ({self.sharing})"
+        knobs = f", threshold={self.threshold:g}" + (f", max_tokens={self.max_tokens}" if self.max_tokens else "")
+        return (
+            f"Namm({self.features.name} -> {self.scorer.name}, {self.parameters.shape[-1]:,} parameters{sets}{knobs}, "
+            f"statistics: {self.statistics.source})"
+        )

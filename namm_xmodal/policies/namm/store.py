@@ -1,0 +1,157 @@
+"""Saves and loads a NAMM: `config.json` and `model.safetensors`, about 20 kB, nothing executable."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from namm_xmodal.errors import CheckpointError
+from namm_xmodal.policies.namm.bam import BamScorer
+from namm_xmodal.policies.namm.mlp import MlpScorer
+from namm_xmodal.policies.namm.policy import Namm
+from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
+from namm_xmodal.policies.namm.statistics import FeatureStatistics
+
+FORMAT = "namm-xmodal-policy"
+FORMAT_VERSION = 1
+FEATURES: dict[str, Any] = {SpectrogramFeatures.name: SpectrogramFeatures}
+SCORERS: dict[str, Any] = {BamScorer.name: BamScorer, MlpScorer.name: MlpScorer}
+SHIPPED = Path(__file__).parent / "shipped"
+
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+
+
+def save(policy: Namm, folder: str | Path) -> None:
+    """Writes a policy; a reader sees the old files or the new ones, never a half.
+
+    Raises:
+        CheckpointError: If the folder cannot be written.
+    """
+    folder = Path(folder)
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "features": {"name": policy.features.name, **policy.features.config()},
+        "scorer": {"name": policy.scorer.name, **policy.scorer.config()},
+        "sharing": policy.sharing,
+        "threshold": policy.threshold,
+        "max_tokens": policy.max_tokens,
+        "statistics": {"source": policy.statistics.source, "count": policy.statistics.count},
+        "metadata": policy.metadata,
+    }
+    tensors = {
+        "parameters": policy.parameters.contiguous().cpu(),
+        "feature_mean": policy.statistics.mean.contiguous().cpu(),
+        "feature_std": policy.statistics.std.contiguous().cpu(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
+            save_file(tensors, Path(temporary) / _WEIGHTS)
+            (Path(temporary) / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            for name in (_WEIGHTS, _CONFIG):
+                os.replace(Path(temporary) / name, folder / name)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: cannot save the policy ({error}); choose a folder that can be written") from None
+
+
+def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
+    """Reads a policy from a folder, the package or the hub; see `Namm.from_pretrained`."""
+    folder = _find(name_or_path, revision)
+    config = _read_config(folder)
+    features = _make("features", FEATURES, config["features"], folder)
+    scorer = _make("scorer", SCORERS, config["scorer"], folder)
+    try:
+        tensors = load_file(folder / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / _WEIGHTS}: cannot be read ({error}); save the policy again") from None
+    missing = sorted({"parameters", "feature_mean", "feature_std"} - set(tensors))
+    if missing:
+        raise CheckpointError(f"{folder / _WEIGHTS}: lacks {', '.join(missing)}; save the policy again")
+    origin = config.get("statistics", {})
+    return Namm(
+        parameters=tensors["parameters"].float(),
+        statistics=FeatureStatistics(
+            tensors["feature_mean"].float(),
+            tensors["feature_std"].float(),
+            source=origin.get("source", "unspecified"),
+            count=origin.get("count", 0),
+        ),
+        features=features,
+        scorer=scorer,
+        sharing=config.get("sharing", "model"),
+        threshold=config.get("threshold", 0.0),
+        max_tokens=config.get("max_tokens"),
+        metadata=config.get("metadata", {}),
+    )
+
+
+def push(policy: Namm, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+    """Uploads a policy; see `Namm.push_to_hub`."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    api.create_repo(repo_id, private=private, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        save(policy, folder)
+        commit = api.upload_folder(folder_path=folder, repo_id=repo_id, commit_message="Upload NAMM policy")
+    return str(commit.commit_url)
+
+
+def _find(name_or_path: str | Path, revision: str | None) -> Path:
+    """The folder that holds a policy."""
+    path = Path(name_or_path)
+    if (path / _CONFIG).is_file():
+        return path
+    if path.exists():
+        raise CheckpointError(f"{path}: no {_CONFIG} in it; expected a folder written by save_pretrained")
+    name = str(name_or_path)
+    shipped = sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()) if SHIPPED.is_dir() else []
+    if name in shipped:
+        return SHIPPED / name
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        known = f"shipped with the package: {', '.join(shipped)}" if shipped else "none is shipped with this version"
+        raise CheckpointError(f"{name}: no such folder, and not a hub id (owner/name); {known}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=[_CONFIG, _WEIGHTS]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{name}: not found on the hub or no network ({reason}); pass a local folder") from None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / _CONFIG}: cannot be read ({error})") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(f"{folder / _CONFIG}: not a saved NAMM (format is not {FORMAT!r})")
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder / _CONFIG}: format version {version}, this package reads version {FORMAT_VERSION}; "
+            "install the namm-xmodal release that wrote it"
+        )
+    for key in ("features", "scorer"):
+        if not isinstance(config.get(key), dict) or "name" not in config[key]:
+            raise CheckpointError(f"{folder / _CONFIG}: lacks {key}.name")
+    return config
+
+
+def _make(kind: str, table: dict[str, Any], entry: dict[str, Any], folder: Path) -> Any:
+    """Makes features or a scorer from its saved name and hyper-parameters."""
+    settings = dict(entry)
+    name = settings.pop("name")
+    if name not in table:
+        raise CheckpointError(f"{folder / _CONFIG}: unknown {kind} {name!r}; known: {', '.join(sorted(table))}")
+    try:
+        return table[name](**settings)
+    except TypeError as error:
+        raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({error})") from None
