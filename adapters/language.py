@@ -52,8 +52,9 @@ class LanguageAdapter:
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
         """See `Adapter.rotary`."""
-        decoder = model.get_decoder() if hasattr(model, "get_decoder") else model
-        return find_rotary(decoder, self.num_layers(model))  # type: ignore[arg-type]
+        whole: Any = model
+        decoder = whole.get_decoder() if hasattr(model, "get_decoder") else model
+        return find_rotary(decoder, self.num_layers(model))
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """See `Adapter.forward`; `inputs` has `input_ids` (B, Q) and what else the model takes. Returns logits."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -264,4 +264,4 @@ def take_pending(key: Tensor) -> "PrunedLayer | None":
             f"layer {layer.layer}: the model changes keys between cache and attention, so evictions would hit the wrong "
             "tokens; this architecture needs an adapter of its own"
         )
-    return cast(PrunedLayer, layer)
+    return layer

@@ -166,7 +166,7 @@ def _settings(
 
 
 def _check_switched(model: torch.nn.Module, adapter: Adapter) -> None:
-    """transformers only warns when a class has no attention interface; nothing would be pruned, so refuse."""
+    """Transformers only warns when a class has no attention interface; nothing would be pruned, so refuse."""
     current = adapter.current_implementation(model)
     names = set(current.values()) if isinstance(current, dict) else {current}
     if ATTENTION_NAME not in names:

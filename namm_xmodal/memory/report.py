@@ -113,7 +113,9 @@ def report_on(cache: PrunedCache, policy: str) -> MemoryReport:
         if layer.keys is None or layer.values is None:
             continue
         kept = layer.kept
-        per_token = layer.keys.shape[-1] * layer.keys.element_size() + layer.values.shape[-1] * layer.values.element_size()
+        per_token = (
+            layer.keys.shape[-1] * layer.keys.element_size() + layer.values.shape[-1] * layer.values.element_size()
+        )
         batch, heads = kept.shape
         seen = layer.tokens_seen
         layers.append(

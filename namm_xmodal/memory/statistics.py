@@ -57,7 +57,7 @@ def estimate_statistics(
 ) -> FeatureStatistics:
     """Mean and deviation of each feature channel over batches, updates, layers, heads and tokens.
 
-    As published (01, section 1.6): pooled over every update of an unpruned cache, one set for all layers and heads.
+    As published (docs/algorithm.md): pooled over every update of an unpruned cache, one set for all layers and heads.
 
     Args:
         model: The target model, in evaluation mode.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from namm_xmodal.policies.protocol import Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_best
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import Budget, LayerShape
@@ -35,6 +35,10 @@ class Budgeted:
 
     def observe(self, state: State, tile: Tile) -> None:
         """Takes nothing in."""
+
+    def score(self, observation: Observation) -> Tensor:
+        """Scores (B, H, S): what each policy is about."""
+        raise NotImplementedError(f"{type(self).__name__}.score")
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """The `budget` best tokens of every head: (B, H, S) bool."""

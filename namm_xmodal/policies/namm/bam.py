@@ -1,4 +1,4 @@
-"""The backward attention memory (BAM) scorer: tokens look at newer tokens before they are judged (01, section 1.8)."""
+"""The backward attention memory (BAM) scorer: tokens look at newer tokens before they are judged (docs/algorithm.md)."""
 
 from typing import Any
 
@@ -48,24 +48,25 @@ class BamScorer:
         batch, heads, channels, slots = features.shape
         hidden = self.hidden
         w_in, b_in, w_out, b_out, w_score, b_score = unpack(
-            parameters, [(channels, 3 * hidden), (3 * hidden,), (hidden, 2 * channels), (2 * channels,), (channels,), (1,)]
+            parameters,
+            [(channels, 3 * hidden), (3 * hidden,), (hidden, 2 * channels), (2 * channels,), (channels,), (1,)],
         )
         # "Newer tokens and itself" is ordinary causal attention on tokens ordered newest first. Dead slots go to the end
         # of that order, where no live token looks, so that no mask is needed at all.
         order = _newest_first(live)  # (B, H, S') int64, or None where a flip does it
         x = features.flip(-1) if order is None else features.gather(-1, order[:, :, None].expand(-1, -1, channels, -1))
         tokens = x.transpose(-1, -2)  # (B, H, S', C)
-        q, k, v = (tokens @ w_in + b_in[..., None, :]).split(hidden, dim=-1)
+        q, k, v = torch.split(tokens @ w_in + b_in[..., None, :], hidden, dim=-1)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, S', hidden)
         # The score is linear in y, so the residual half of W_out only matters through its product with w:
         # score = x . w + sum_c x_c w_c m_c + A . (W_r w) + (b_r . w + b).
-        w_residual, w_gate = w_out.split(channels, dim=-1)  # (.., hidden, C) each
-        b_residual, b_gate = b_out.split(channels, dim=-1)
+        w_residual, w_gate = torch.split(w_out, channels, dim=-1)  # (.., hidden, C) each
+        b_residual, b_gate = torch.split(b_out, channels, dim=-1)
         gate = mixed @ w_gate + (1 + b_gate)[..., None, :]
         weighted = tokens * w_score[..., None, :]
         residual = mixed @ (w_residual @ w_score[..., None])  # (B, H, S', 1)
         constant = (b_residual * w_score).sum(-1, keepdim=True) + b_score
-        scores = (weighted * gate).sum(-1) + residual[..., 0] + constant
+        scores: Tensor = (weighted * gate).sum(-1) + residual[..., 0] + constant
         if order is None:
             return scores.flip(-1)
         return scores.new_zeros(batch, heads, slots).scatter(-1, order, scores)

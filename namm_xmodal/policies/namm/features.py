@@ -39,7 +39,7 @@ class Features(Protocol):
 
 
 def age_embedding(positions: Tensor, seen: int) -> Tensor:
-    """Sine and cosine of a token's age at four wavelengths, 6.3 to 21,010 tokens (01, section 1.7).
+    """Sine and cosine of a token's age at four wavelengths, 6.3 to 21,010 tokens (docs/algorithm.md).
 
     Args:
         positions: (B, H, S) int64 places in the text; dead slots may hold anything.

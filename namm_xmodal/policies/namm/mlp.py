@@ -1,4 +1,4 @@
-"""The perceptron scorer: every token is judged on its own features alone (01, section 1.9)."""
+"""The perceptron scorer: every token is judged on its own features alone (docs/algorithm.md)."""
 
 from typing import Any
 

@@ -87,7 +87,9 @@ class Namm:
 
     def start(self, state: State, shape: LayerShape) -> None:
         """Declares the features' buffers; refuses a model that has other layers or heads than the parameters."""
-        sets = {"model": 1, "layer": shape.num_layers, "head": shape.num_layers * shape.num_key_value_heads}[self.sharing]
+        sets = {"model": 1, "layer": shape.num_layers, "head": shape.num_layers * shape.num_key_value_heads}[
+            self.sharing
+        ]
         if self.parameters.shape[0] != sets:
             raise CheckpointError(
                 f"{self.parameters.shape[0]} parameter sets with sharing={self.sharing!r}: this model needs {sets} "

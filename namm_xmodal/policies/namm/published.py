@@ -51,7 +51,10 @@ def _buffer(state: dict[str, Any], ending: str, path: Path) -> Tensor:
     found = {
         name: value
         for name, value in state.items()
-        if name.endswith(ending) and "online_new" not in name and isinstance(value, Tensor) and value.numel() == _CHANNELS
+        if name.endswith(ending)
+        and "online_new" not in name
+        and isinstance(value, Tensor)
+        and value.numel() == _CHANNELS
     }
     if len(found) != 1:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The published features: a short-time spectrum of received attention, averaged over time (01, sections 1.3 and 1.4).
+"""The published features: a short-time spectrum of received attention, averaged over time (docs/algorithm.md).
 
 For each token the attention it receives, query after query, is a signal. Every 16 queries, the last 32 values are windowed
 (Hann) and Fourier transformed; the 17 magnitudes |X_t| enter an exponential average:

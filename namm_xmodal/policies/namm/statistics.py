@@ -7,7 +7,7 @@ from torch import Tensor
 
 from namm_xmodal.errors import CheckpointError
 
-_SMALLEST_DEVIATION = 1e-7  # as published (01, section 1.6)
+_SMALLEST_DEVIATION = 1e-7  # as published (docs/algorithm.md)
 
 
 @dataclass(frozen=True, eq=False)

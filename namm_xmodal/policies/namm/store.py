@@ -56,7 +56,9 @@ def save(policy: Namm, folder: str | Path) -> None:
             for name in (_WEIGHTS, _CONFIG):
                 os.replace(Path(temporary) / name, folder / name)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: cannot save the policy ({error}); choose a folder that can be written") from None
+        raise CheckpointError(
+            f"{folder}: cannot save the policy ({error}); choose a folder that can be written"
+        ) from None
 
 
 def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:

@@ -1,0 +1,44 @@
+"""The commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+from namm_xmodal.cli.check import check_app
+from namm_xmodal.cli.evaluate import evaluate_command
+from namm_xmodal.cli.group import Commands
+from namm_xmodal.cli.inspect import inspect_command
+from namm_xmodal.cli.listing import list_app
+from namm_xmodal.cli.prepare import prepare_app
+
+app = typer.Typer(
+    name="namm-xmodal",
+    cls=Commands,
+    help="Generate with a pruned KV cache: compare memory policies, see what they keep, check your own.\n\n"
+    "Start with `namm-xmodal prepare language`, then `namm-xmodal eval language/demo`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("eval")(evaluate_command)
+app.command("inspect")(inspect_command)
+app.add_typer(list_app, name="list")
+app.add_typer(check_app, name="check")
+app.add_typer(prepare_app, name="prepare")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"namm-xmodal {version('namm-xmodal')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""

@@ -1,0 +1,76 @@
+"""`namm-xmodal eval`: policies against tasks, from one file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate_command(
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).", show_default=False
+        ),
+    ],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change one value, as often as needed: `--set tasks.key_retrieval.n=8`. YAML values; null removes.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default: `output` of the file.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Local processes, each with its own model; default: `workers` of the file.", min=1),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
+    ] = False,
+) -> None:
+    """Evaluate memory policies on tasks; print a table with intervals, write JSONL, PNG and SVG.
+
+    Results are kept sample by sample: after Ctrl-C or a crash the same command goes on where it stopped.
+
+    Example: `namm-xmodal eval language/demo --set budgets=[0.5,0.25] --output results/demo`
+    """
+    from namm_xmodal.config import load_eval_config
+
+    changes = list(assignments or [])
+    if workers is not None:
+        changes.append(f"workers={workers}")
+    settings = load_eval_config(config, changes, str(output) if output else None)
+
+    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.evaluation.plan import make_plan
+    from namm_xmodal.evaluation.runner import evaluate
+
+    plan = make_plan(settings)
+    console.print(
+        f"[bold]{settings.model}[/bold]: {len(plan.runs)} runs "
+        f"({len(settings.policies)} policies) x {sum(task.count for task in plan.tasks)} samples "
+        f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}"
+    )
+    if dry_run:
+        for run in plan.runs:
+            size = "own size" if run.budget is None else f"budget {run.budget}"
+            console.print(f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}")
+        return
+    with progress("evaluating") as advance:
+        records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
+
+    from namm_xmodal.report import write_report
+
+    for table in write_report(records, settings):
+        console.print(table)
+    console.print(f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}")

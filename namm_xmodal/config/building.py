@@ -1,0 +1,76 @@
+"""Builds a frozen dataclass (a policy, a task) from a mapping, with the same strictness as the rest of a config."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from namm_xmodal.config.names import did_you_mean
+from namm_xmodal.errors import ConfigError, NammError
+
+Built = TypeVar("Built")
+
+
+def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    """The constructor's fields by name."""
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} is not a dataclass")
+    return {field.name: field for field in dataclasses.fields(cls) if field.init}
+
+
+def defaults(cls: type) -> dict[str, str]:
+    """The fields with their defaults as text; `required` where there is none."""
+    shown = {}
+    for name, field in settable(cls).items():
+        if field.default is not dataclasses.MISSING:
+            shown[name] = str(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            shown[name] = str(field.default_factory())
+        else:
+            shown[name] = "required"
+    return shown
+
+
+def build(cls: type[Built], values: Mapping[str, Any], path: str, kind: str) -> Built:
+    """Calls `cls(**values)` after checking names and types.
+
+    Args:
+        cls: A dataclass whose fields are its hyper-parameters.
+        values: Field values as read from YAML; lists become tuples where the field is a tuple.
+        path: Where the values stand in the configuration, for messages.
+        kind: What the class is, for messages: `policy h2o`.
+
+    Raises:
+        ConfigError: If a key is unknown, a required one is missing, or a value has the wrong type or range.
+    """
+    fields = settable(cls)
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{path}.{key}: unknown key of {kind}; {did_you_mean(key, fields)}")
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise ConfigError(f"{path}.{name}: missing; {kind} needs it")
+    hints = get_type_hints(cls)
+    checked = {key: _typed(hints[key], value, f"{path}.{key}") for key, value in values.items()}
+    try:
+        return cls(**checked)
+    except NammError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _typed(hint: Any, value: Any, path: str) -> Any:
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        return value  # a type pydantic cannot read (a Protocol, a module): the class checks for itself
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{path}: {value!r}: {message[0].lower()}{message[1:]}") from None

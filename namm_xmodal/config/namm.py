@@ -1,0 +1,59 @@
+"""What a configuration may say about a NAMM: where its weights come from, and the knobs of inference time."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from namm_xmodal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from namm_xmodal.policies.namm import Namm
+
+
+@dataclass(frozen=True)
+class NammSpec:
+    """A NAMM as written in a configuration; give `path` for an evolved one or `init` for an untrained one.
+
+    Attributes:
+        path: Folder, name of a policy shipped with the package, or hub id.
+        revision: Branch, tag or commit on the hub.
+        init: `zeros` (keeps everything at threshold 0) or `random`.
+        sigma: Deviation of random parameters.
+        seed: Seed of random parameters.
+        scorer: `bam` or `mlp`, for untrained ones.
+        threshold: Tokens that score at least this are kept; `-.inf` with a budget keeps the best-scored ones.
+        budget: Most tokens kept per head: a fraction of the tokens seen, or a number of tokens; no bound if absent.
+        max_tokens: Another name of `budget`, as the Python API calls it.
+    """
+
+    path: str | None = None
+    revision: str | None = None
+    init: Literal["zeros", "random"] | None = None
+    sigma: float = 0.065
+    seed: int = 0
+    scorer: Literal["bam", "mlp"] = "bam"
+    threshold: float | None = None
+    budget: int | float | None = None
+    max_tokens: int | float | None = None
+
+    def make(self, path: str) -> "Namm":
+        """Loads or makes the policy.
+
+        Args:
+            path: Where the mapping stands in the configuration, for messages.
+        """
+        from namm_xmodal.policies.namm import BamScorer, MlpScorer, Namm
+
+        if (self.path is None) == (self.init is None):
+            raise ConfigError(
+                f"{path}: expected either path (an evolved NAMM) or init: zeros | random (an untrained one)"
+            )
+        if self.budget is not None and self.max_tokens is not None:
+            raise ConfigError(f"{path}.max_tokens: is another name of budget, which is given too; remove one")
+        bound = self.max_tokens if self.budget is None else self.budget
+        given = {"threshold": self.threshold, "max_tokens": bound}
+        knobs: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        if self.path is not None:
+            return Namm.from_pretrained(self.path, revision=self.revision, **knobs)
+        assert self.init is not None
+        scorer = BamScorer() if self.scorer == "bam" else MlpScorer()
+        return Namm.untrained(self.init, sigma=self.sigma, seed=self.seed, scorer=scorer, **knobs)

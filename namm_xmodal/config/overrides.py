@@ -1,0 +1,45 @@
+"""`--set a.b=c`: change one value of a configuration from the command line."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from namm_xmodal.config.loader import Mapping, merge, parse_value
+from namm_xmodal.config.names import did_you_mean
+from namm_xmodal.errors import ConfigError
+
+
+def apply_overrides(content: Mapping, assignments: Sequence[str]) -> Mapping:
+    """Applies `path=value` assignments in order; values are YAML, `null` removes an entry.
+
+    A mapping value is merged into what is there (`policies.h2o={recent: 0.5}`), everything else replaces it.
+    Whether the path exists is decided by the same validation that reads the file, which refuses unknown keys.
+    """
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = [key.strip() for key in path.split(".")]
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {assignment!r}: expected path=value, for example --set tasks.key_retrieval.n=8")
+        value = parse_value(text)
+        _check(content, keys, value, assignment)
+        content = merge(content, _nest(keys, value))
+    return content
+
+
+def _nest(keys: list[str], value: Any) -> Mapping:
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
+
+
+def _check(content: Mapping, keys: list[str], value: Any, assignment: str) -> None:
+    """Refuses a path through something that is no mapping, and the removal of what is not there."""
+    here: Any = content
+    for depth, key in enumerate(keys):
+        if not isinstance(here, dict):
+            parent = ".".join(keys[:depth])
+            raise ConfigError(f"--set {assignment}: {parent} is {here!r}, which has no keys; set {parent} as a whole")
+        if key not in here:
+            if value is None:
+                raise ConfigError(f"--set {assignment}: nothing to remove at {key!r}; {did_you_mean(key, here)}")
+            return
+        here = here[key]

@@ -1,0 +1,71 @@
+"""From a mapping in a YAML file to a policy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from namm_xmodal.config.building import build, defaults, settable
+from namm_xmodal.config.namm import NammSpec
+from namm_xmodal.errors import ConfigError, UnknownNameError
+
+
+def policy_class(name: str) -> type:
+    """The dataclass whose fields a configuration may set for this policy."""
+    from namm_xmodal.policies.table import POLICIES
+
+    if name not in POLICIES:
+        raise UnknownNameError("policy", name, list(POLICIES))
+    found: type = NammSpec if name == "namm" else POLICIES[name]
+    return found
+
+
+def split_spec(spec: object, path: str) -> tuple[str, dict[str, Any]]:
+    """Separates the policy's name from its fields."""
+    if isinstance(spec, str):
+        return spec, {}
+    if not isinstance(spec, Mapping):
+        raise ConfigError(f"{path}: {spec!r}: expected a policy such as {{policy: h2o}}")
+    if not isinstance(spec.get("policy"), str):
+        raise ConfigError(f"{path}.policy: missing; expected a name of `namm-xmodal list policies`")
+    return str(spec["policy"]), {key: value for key, value in spec.items() if key != "policy"}
+
+
+def takes_budget(spec: object, path: str = "policy") -> bool:
+    """Whether the sweep over `budgets` applies: the policy has a budget that is not optional, and none is given."""
+    name, values = split_spec(spec, path)
+    if "budget" in values:
+        return False
+    field = settable(policy_class(name)).get("budget")
+    return field is not None and field.default is not None
+
+
+def with_budget(spec: object, budget: int | float, path: str = "policy") -> dict[str, Any]:
+    """The same policy at another cache size."""
+    name, values = split_spec(spec, path)
+    return {"policy": name, **values, "budget": budget}
+
+
+def build_policy(spec: object, path: str = "policy") -> Any:
+    """Builds a policy.
+
+    Args:
+        spec: A name, or `{policy: name, field: value, ...}`. Wrappers take another policy as `base`. A NAMM takes
+            `path` (folder or hub id) or `init` (zeros | random, with `sigma` and `seed`), and its knobs.
+        path: Where the mapping stands in the configuration, for messages.
+
+    Raises:
+        UnknownNameError: If there is no such policy.
+        ConfigError: If a field is unknown, missing or of the wrong type.
+        BudgetError: If the budget is impossible.
+    """
+    name, values = split_spec(spec, path)
+    cls: Any = policy_class(name)
+    if cls is NammSpec:
+        return build(NammSpec, values, path, f"policy {name}").make(path)
+    if "base" in settable(cls) and "base" in values:
+        values["base"] = build_policy(values["base"], f"{path}.base")
+    return build(cls, values, path, f"policy {name}")
+
+
+def policy_fields(name: str) -> dict[str, str]:
+    """Hyper-parameters of a policy with their defaults as text, for `namm-xmodal list policies`."""
+    return defaults(policy_class(name))

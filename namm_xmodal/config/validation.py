@@ -1,0 +1,79 @@
+"""Turns what pydantic found into one line: file, full path, value, expectation, nearest name."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from namm_xmodal.config.names import did_you_mean
+from namm_xmodal.errors import ConfigError
+
+Model = TypeVar("Model", bound="Strict")
+
+
+class Strict(BaseModel):
+    """A section of a configuration: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def validate(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
+    """Builds `model` from a mapping.
+
+    Raises:
+        ConfigError: With one line that starts with `source` and names the first mistake.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {explain(model, error)}") from None
+
+
+def explain(model: type[BaseModel], error: ValidationError) -> str:
+    """The first mistake on one line, and how many more there are."""
+    found = error.errors(include_url=False)
+    first, more = found[0], len(found) - 1
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        line = f"{path}: unknown key; {did_you_mean(str(first['loc'][-1]), _fields_at(model, first['loc'][:-1]))}"
+    elif first["type"] == "missing":
+        line = f"{path}: missing; {_help(model, first['loc'])}"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        shown = "" if first["type"] == "value_error" else f" {_short(first['input'])}:"
+        line = f"{path}:{shown} {message[0].lower()}{message[1:]}" if path else message
+        if first["type"] != "value_error" and (text := _help(model, first["loc"])):
+            line += f"; {text}"
+    return line + (f" (and {more} more)" if more else "")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    here = model
+    for part in location:
+        field = here.model_fields.get(str(part))
+        inner = [each for each in (field.annotation, *get_args(field.annotation)) if _is_model(each)] if field else []
+        if not inner:
+            return []
+        here = inner[0]
+    return list(here.model_fields)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _help(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """The help text of the field at this place, up to its first full stop."""
+    here: Any = model
+    text = ""
+    for part in location:
+        field = here.model_fields.get(str(part)) if _is_model(here) else None
+        if field is None:
+            break
+        text, here = field.description or text, field.annotation
+    return text.split(". ")[0].rstrip(".")

@@ -1,0 +1,114 @@
+"""Reads a prompt once and continues it several times: likelihoods and greedy text from copies of one pruned cache."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.memory import Memory, MemoryReport
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt that was read.
+
+    Attributes:
+        ids: (1, N) its tokens.
+        cache: What is kept of them.
+        logits: (V,) of the token after the prompt.
+        report: Sizes of the cache at this moment, when the answer is about to be produced.
+    """
+
+    ids: Tensor
+    cache: PrunedCache
+    logits: Tensor
+    report: MemoryReport
+
+
+@torch.no_grad()
+def read_prompt(memory: Memory, ids: list[int]) -> Prompt:
+    """Feeds a prompt in one forward; the clock ticks inside it, or once at its end (protocol `prompt_end`)."""
+    model: Any = memory.model
+    tokens = torch.tensor([ids], device=model.device)
+    cache = memory.cache()
+    output = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return Prompt(tokens, cache, output.logits[0, -1].float(), memory.report())
+
+
+@torch.no_grad()
+def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> tuple[list[float], bool]:
+    """Log probability of each token of `answer` after the prompt, teacher forced on a copy of its cache.
+
+    Returns:
+        One number per token, and whether every token was the most likely one.
+    """
+    model: Any = memory.model
+    logits = prompt.logits[None]  # (1, V)
+    if len(answer) > 1:
+        given = torch.tensor([answer[:-1]], device=prompt.ids.device)
+        output = model(input_ids=given, past_key_values=fork(prompt.cache), use_cache=True)
+        logits = torch.cat([logits, output.logits[0].float()])  # (len(answer), V)
+    target = torch.tensor(answer, device=logits.device)
+    chosen = logits.log_softmax(-1).gather(1, target[:, None])[:, 0]
+    return chosen.tolist(), bool((logits.argmax(-1) == target).all())
+
+
+@torch.no_grad()
+def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int) -> str:
+    """At most `limit` greedy tokens after the prompt, up to the first line break or end-of-text, as text.
+
+    The first token comes from the prompt's own logits, so that `generate` feeds single tokens only and the prompt is
+    read once: under `prompt_end` a second forward of several tokens would be a second update.
+    """
+    first = prompt.logits.argmax().reshape(1, 1)
+    start = prompt.ids.shape[1]
+    ids = torch.cat([prompt.ids, first], dim=1)
+    stops = _ends(tokenizer)
+
+    finished = LineEnd(tokenizer, start, stops)
+    if limit > 1 and not finished.reached(ids):
+        ids = memory.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            past_key_values=fork(prompt.cache),
+            max_new_tokens=limit - 1,
+            do_sample=False,
+            num_beams=1,
+            pad_token_id=min(stops, default=0),
+            stopping_criteria=StoppingCriteriaList([finished]),
+        )
+    text: str = tokenizer.decode(ids[0, start:].tolist(), skip_special_tokens=True)
+    return text.split("\n")[0].strip()
+
+
+class LineEnd(StoppingCriteria):  # type: ignore[misc]
+    """Stops at the first line break or end-of-text token after the prompt; answers are one line."""
+
+    def __init__(self, tokenizer: Any, start: int, stops: set[int]) -> None:
+        """Remembers where the prompt ends."""
+        self.tokenizer, self.start, self.stops = tokenizer, start, stops
+
+    def reached(self, ids: Tensor) -> bool:
+        """Whether (1, N) tokens end here."""
+        return int(ids[0, -1]) in self.stops or "\n" in self.tokenizer.decode(ids[0, self.start :].tolist())
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        """One bool per row, as transformers asks for it."""
+        return torch.tensor([self.reached(input_ids)], device=input_ids.device)
+
+
+def fork(cache: PrunedCache) -> PrunedCache:
+    """A copy that can be continued on its own; policy and rotary tables are shared, keys and state are not."""
+    shared: dict[int, Any] = {id(cache.settings): cache.settings}
+    for layer in cache.layers:
+        shared |= {id(each): each for each in (layer.settings, layer.rotary) if each is not None}
+        layer.incoming = None  # the last forward's own keys, already in the cache
+    return copy.deepcopy(cache, shared)
+
+
+def _ends(tokenizer: Any) -> set[int]:
+    return {tokenizer.eos_token_id} - {None}

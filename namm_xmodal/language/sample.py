@@ -1,0 +1,59 @@
+"""What a task hands out, and what a task is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One thing to read, to be asked and to answer. What the model sees is `context + question + answer`.
+
+    Attributes:
+        task: Name of the task.
+        index: Number of the sample, from 0.
+        context: The long part, read before the question is known.
+        question: Asked after the context; empty where the context itself is scored.
+        answer: The right continuation, with its leading space; empty where the context itself is scored.
+        choices: Possible continuations, the answer among them; empty where any text may be said.
+        tags: What the sample can be grouped by: length, depth, document and the like.
+    """
+
+    task: str
+    index: int
+    context: str = field(repr=False)
+    question: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    tags: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """A frozen dataclass whose fields are its hyper-parameters.
+
+    Attributes:
+        name: As in the table of tasks.
+        description: One line for lists.
+        primary_metric: The metric of `namm_xmodal.language.metrics.METRICS` that tables show first.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    primary_metric: ClassVar[str]
+
+    def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:
+        """The first `n` samples of the endless, fixed sequence that a seed stands for.
+
+        The same seed and tokenizer give the same samples whatever policy will read them, and more samples never
+        change earlier ones: `samples(5)[:3] == samples(3)`.
+
+        Args:
+            n: Number of samples, at least 1.
+            seed: Any integer.
+            tokenizer: A fast transformers tokenizer; lengths are counted in its tokens.
+
+        Raises:
+            DataError: If the task's text source is absent or too short.
+            ConfigError: If `n` is not positive.
+        """
+        ...

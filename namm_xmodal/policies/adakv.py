@@ -1,0 +1,90 @@
+"""AdaKV."""
+
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from namm_xmodal.errors import ConfigError
+from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.pins import check_number
+from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.selection import budget_tokens, keep_best
+from namm_xmodal.policies.snapkv import SnapKV
+from namm_xmodal.policies.state import State
+from namm_xmodal.types import LayerShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaKV(Budgeted):
+    """Lets the heads of a layer share their budgets: all tokens compete by the scores of `base` (arXiv 2407.11550).
+
+    With a budget of b tokens and H heads, every head keeps what `base` pins and the best alpha of the rest of b; the
+    remaining places of H * b go to the best tokens of any head.
+
+    Deviates: later versions of the published code give head h the count alpha * b + (1 - alpha) * (its tokens among the
+    best H * b) and weight scores by how concentrated a head is; here, as in its first version, the safeguard is a floor.
+
+    Attributes:
+        base: Any budgeted policy; takes this policy's budget instead of its own.
+        alpha: Part of the budget that every head has for itself; 0.2 in the paper.
+    """
+
+    base: Budgeted = field(default_factory=SnapKV)
+    alpha: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuses a base that chooses by itself; hands the budget on."""
+        super().__post_init__()
+        check_number("alpha", self.alpha, 0, 1)
+        if not isinstance(self.base, Budgeted) or type(self.base).keep is not Budgeted.keep:
+            raise ConfigError(
+                f"base={type(self.base).__name__}: expected a budgeted policy that only scores, such as SnapKV "
+                "(for a layer schedule write PyramidKV(base=AdaKV(...)))"
+            )
+        object.__setattr__(self, "base", replace(self.base, budget=self.budget))
+
+    @property
+    def window(self) -> int:
+        """Newest tokens that `base` pins."""
+        return int(getattr(self.base, "window", 0))
+
+    @property
+    def reads(self) -> Reads:
+        """What `base` reads."""
+        return self.base.reads
+
+    def start(self, state: State, shape: LayerShape) -> None:
+        """The buffers of `base`."""
+        self.base.start(state, shape)
+
+    def observe(self, state: State, tile: Tile) -> None:
+        """Hands the tile to `base`."""
+        self.base.observe(state, tile)
+
+    def score(self, observation: Observation) -> Tensor:
+        """The scores of `base`: (B, H, S)."""
+        return self.base.score(observation)
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """The best tokens of all heads together: (B, H, S) bool."""
+        heads, slots = scores.shape[1:]
+        budget = budget_tokens(self.budget, slate.seen)
+        pinned = (slate.live & (slate.protected | scores.isposinf())).sum(-1, keepdim=True)  # (B, H, 1)
+        floor = pinned + ((budget - pinned).clamp(min=0) * self.alpha).floor()
+        safe = keep_best(scores, slate, floor)
+        joint = Slate(_joined(slate.live), _joined(safe), slate.seen, slate.shape)
+        chosen = keep_best(_joined(scores), joint, heads * budget)  # (B, 1, S * H)
+        return chosen.view(-1, slots, heads).transpose(1, 2)
+
+    def may_evict(self, seen: int, shape: LayerShape) -> bool:
+        """Whether `base` would evict."""
+        return self.base.may_evict(seen, shape)
+
+    def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
+        """What `base` asks for."""
+        self.base.check_clock(update_every, protect_first, protect_recent)
+
+
+def _joined(tensor: Tensor) -> Tensor:
+    """(B, H, S) -> (B, 1, S * H), slot by slot, so that ties go to the newest token of any head."""
+    return tensor.transpose(1, 2).flatten(1)[:, None]

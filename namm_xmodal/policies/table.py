@@ -1,0 +1,37 @@
+"""All policies by name, as configurations and the command line know them."""
+
+from namm_xmodal.policies.adakv import AdaKV
+from namm_xmodal.policies.expected_attention import ExpectedAttention
+from namm_xmodal.policies.full import FullCache
+from namm_xmodal.policies.h2o import H2O, H2ONormalised
+from namm_xmodal.policies.keydiff import KeyDiff
+from namm_xmodal.policies.l2_norm import L2Norm
+from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.pyramidkv import PyramidKV
+from namm_xmodal.policies.random import RandomEviction
+from namm_xmodal.policies.recency import Recency
+from namm_xmodal.policies.snapkv import SnapKV
+from namm_xmodal.policies.streaming_llm import StreamingLLM
+from namm_xmodal.policies.tova import TOVA
+
+POLICIES: dict[str, type] = {
+    "full": FullCache,
+    "recency": Recency,
+    "streaming_llm": StreamingLLM,
+    "random": RandomEviction,
+    "l2_norm": L2Norm,
+    "keydiff": KeyDiff,
+    "h2o": H2O,
+    "h2o_normalised": H2ONormalised,
+    "tova": TOVA,
+    "snapkv": SnapKV,
+    "expected_attention": ExpectedAttention,
+    "adakv": AdaKV,
+    "pyramidkv": PyramidKV,
+    "namm": Namm,
+}
+
+
+def describe(name: str) -> str:
+    """One line on a policy: the first line of its docstring."""
+    return (POLICIES[name].__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,84 @@
+"""The terminal's table: policies down, tasks across, as many tasks side by side as the terminal is wide."""
+
+from rich.table import Table
+from rich.text import Text
+
+from namm_xmodal.evaluation.metrics import lower_is_better
+from namm_xmodal.evaluation.statistics import Interval
+from namm_xmodal.report.summary import FULL, Cell, Row, Summary
+
+NAME_WIDTH, CELL_WIDTH = 30, 23
+
+
+def score_tables(summary: Summary, width: int = 120) -> list[Table]:
+    """Tables of at most `width` characters; each cell holds score, interval, difference, kept share.
+
+    Args:
+        summary: What to show.
+        width: Width of the terminal.
+    """
+    columns = summary.columns()
+    side_by_side = max(1, (width - NAME_WIDTH) // (CELL_WIDTH + 3))
+    return [_table(summary, columns[start : start + side_by_side]) for start in range(0, len(columns), side_by_side)]
+
+
+def _table(summary: Summary, columns: list[tuple[str, str]]) -> Table:
+    cells = {(cell.row, cell.column): cell for cell in summary.shown()}
+    several_protocols = len({cell.protocol for cell in cells.values()} - {FULL}) > 1
+    level = next(iter(cells.values())).score.level
+    table = Table(
+        caption=f"score [{level:.0%} interval]; below: paired difference to the full cache [{level:.0%}], cache kept. "
+        "* interval of the difference excludes 0",
+        caption_justify="left",
+    )
+    table.add_column("policy", no_wrap=True)
+    table.add_column("cache", justify="right", no_wrap=True)
+    for task, metric in columns:
+        counts = sorted({cell.score.n for (_, column), cell in cells.items() if column == (task, metric)})
+        direction = " (low is good)" if lower_is_better(metric) else ""
+        table.add_column(f"{task}\n{metric}{direction}\nn = {' to '.join(map(str, {counts[0], counts[-1]}))}")
+    size_before: str | None = None
+    for row in _by_size(summary, cells):
+        present = [cells[row, column] for column in columns if (row, column) in cells]
+        if not present:
+            continue
+        size = _size(present[0], several_protocols)
+        if size_before is not None and size != size_before:
+            table.add_section()
+        size_before = size
+        table.add_row(present[0].policy, size, *(_draw(cells.get((row, column))) for column in columns))
+    return table
+
+
+def _by_size(summary: Summary, cells: dict[tuple[Row, tuple[str, str]], Cell]) -> list[Row]:
+    """Rows grouped by size and protocol, groups and members in the order of the configuration."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in summary.rows():
+        groups.setdefault(row[1:], []).append(row)
+    return [row for group in groups.values() for row in group]
+
+
+def _size(cell: Cell, several_protocols: bool) -> str:
+    return f"{cell.size}\n{cell.protocol}" if several_protocols and cell.protocol != FULL else cell.size
+
+
+def _draw(cell: Cell | None) -> Text:
+    if cell is None:
+        return Text("-", style="dim")
+    text = Text(f"{_interval(cell.score)}\n", style="bold" if cell.protocol == FULL else "")
+    if cell.difference is not None:
+        better = (cell.difference.mean < 0) == lower_is_better(cell.metric)
+        sure = cell.difference.excludes_zero
+        style = "dim" if not sure else "green" if better else "red"
+        text.append(f"{_interval(cell.difference, sign=True)}{'*' if sure else ''} ", style=style)
+    text.append(f"{cell.kept:.0%}", style="cyan")
+    return text
+
+
+def _interval(interval: Interval, sign: bool = False) -> str:
+    def number(value: float) -> str:
+        return f"{value + 0.0:+.2f}" if sign else f"{value:.2f}"
+
+    if interval.low is None or interval.high is None:
+        return f"{number(interval.mean)} [n = 1]"
+    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
