@@ -59,6 +59,7 @@ class Observer:
         for tile in tiles:
             self.see(tile.start, tile.rows, query)
 
+    @torch.no_grad()
     def see(self, start: int, rows: Tensor | None, query: Tensor) -> None:
         """Gives a tile to the policy, once for each group of batch rows.
 

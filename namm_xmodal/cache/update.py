@@ -10,7 +10,6 @@ from namm_xmodal.policies.protocol import Observation, Slate
 from namm_xmodal.policies.selection import widen_to_layer_max
 
 
-@torch.no_grad()
 def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, scaling: float) -> None:
     """Lets the policy choose for every group of due rows, then compacts the layer once.
 
@@ -32,6 +31,7 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
     layer.evict(keep)
 
 
+@torch.no_grad()
 def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: float) -> Tensor:
     """(B', H, S) bool: what the rows of one group keep."""
     settings, state, shape = layer.settings, layer.state, layer.shape
