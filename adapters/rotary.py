@@ -1,5 +1,6 @@
 """Finds a model's rotary embedding, so that policies can turn cached queries to other positions."""
 
+import sys
 from typing import Any
 
 import torch
@@ -16,7 +17,8 @@ def find_rotary(decoder: torch.nn.Module, num_layers: int) -> list[Rotary | None
         num_layers: Attention layers.
 
     Returns:
-        One function per layer, positions (P,) -> cosines and sines (P, R); None for models without rotary positions.
+        One function per layer, positions (P,) -> cosines and sines (P, R), whose columns repeat as the model pairs
+        dimensions: i with i + R/2, or neighbours. None for models and layers without rotary positions.
     """
     module = getattr(decoder, "rotary_emb", None)
     if module is None:
@@ -24,14 +26,37 @@ def find_rotary(decoder: torch.nn.Module, num_layers: int) -> list[Rotary | None
     config = getattr(decoder, "config", None)
     types = getattr(config, "layer_types", None) or [None] * num_layers
     per_type = any(name.endswith("_inv_freq") and name != "original_inv_freq" for name, _ in module.named_buffers())
-    return [_table(module, kind if per_type else None) for kind in types[:num_layers]]
+    neighbours = _pairs_neighbours(decoder)
+    tables: list[Rotary | None] = [
+        _table(module, kind if per_type else None, neighbours) for kind in types[:num_layers]
+    ]
+    turned = getattr(config, "no_rope_layers", None) or [True] * num_layers  # despite the name, 0 means not turned
+    return [table if turn else None for table, turn in zip(tables, turned, strict=True)]
 
 
-def _table(module: torch.nn.Module, layer_type: str | None) -> Rotary:
+def _pairs_neighbours(decoder: torch.nn.Module) -> bool:
+    """Whether the model turns dimensions (0, 1), (2, 3), ... instead of (0, R/2), (1, R/2 + 1), ...
+
+    Some of these models (GLM, Ernie) still hand out tables of the other layout and reorder them inside attention, so the
+    function that pairs dimensions has to be asked.
+    """
+    pair = getattr(sys.modules[type(decoder).__module__], "rotate_half", None)
+    return pair is not None and bool(pair(torch.arange(4.0))[0] == -1)
+
+
+def _table(module: torch.nn.Module, layer_type: str | None, neighbours: bool) -> Rotary:
     def rotary(positions: Tensor) -> tuple[Tensor, Tensor]:
         example = torch.zeros(1, dtype=torch.float32, device=positions.device)
         arguments: dict[str, Any] = {} if layer_type is None else {"layer_type": layer_type}
         cosines, sines = module(example, positions[None], **arguments)
-        return cosines[0], sines[0]
+        return _relaid(cosines[0], neighbours), _relaid(sines[0], neighbours)
 
     return rotary
+
+
+def _relaid(table: Tensor, neighbours: bool) -> Tensor:
+    """Lets (P, R) columns repeat as dimensions are paired."""
+    half = table.shape[-1] // 2
+    if neighbours and torch.allclose(table[:, :half], table[:, half:], atol=1e-4):
+        return table[:, :half].repeat_interleave(2, dim=-1)
+    return table

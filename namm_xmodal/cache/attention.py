@@ -15,6 +15,7 @@ from namm_xmodal.cache.layer import PrunedLayer, take_pending
 from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
 from namm_xmodal.cache.observe import Observer
 from namm_xmodal.cache.rows import attention_tiles
+from namm_xmodal.cache.stopwatch import timed, timed_tiles
 from namm_xmodal.cache.update import update_layer
 from namm_xmodal.cache.visibility import Visibility
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
@@ -101,25 +102,29 @@ def _attend(
         blocks = settings.clock.blocks(mask, first, length, lambda seen: allowed(seen, shape))
     outputs = []
     for block in blocks:
-        layer.append(block.start, block.stop, mask.padding)
+        with timed("move"):
+            layer.append(block.start, block.stop, mask.padding)
         assert layer.keys is not None and layer.values is not None
         visibility = Visibility.of(layer, mask, block.start, block.stop)
         part = query[:, :, block.start : block.stop]
         observer = Observer(layer, mask, first, block, length)
         if observer.reads_all_rows and _computes_rows_once(settings.attention, query):
-            pieces = []
-            for tile in attention_tiles(part, layer.keys, layer.values, visibility, scaling, settings.tile):
-                observer.see(tile.start, tile.rows, part)
-                assert tile.output is not None
-                pieces.append(tile.output)
-            outputs.append(torch.cat(pieces, dim=2).transpose(1, 2))  # (B, Q, Hq, D)
-        else:
-            sdpa_mask = visibility.for_sdpa(query.shape[1] // layer.keys.shape[1], query.device)
-            output, _ = sdpa_attention_forward(
-                module, part, layer.keys, layer.values, sdpa_mask, dropout=0.0, scaling=scaling, **passed_on
+            output = query.new_empty(part.shape[0], part.shape[2], part.shape[1], layer.values.shape[-1])  # (B, Q, Hq, D)
+            tiles = attention_tiles(
+                part, layer.keys, visibility, scaling, settings.tile, value=layer.values, output=output
             )
-            outputs.append(output)
-            observer.watch(part, visibility, scaling)
+            observer.watch(part, timed_tiles(tiles, "attend"))
+        else:
+            with timed("attend"):
+                sdpa_mask = visibility.for_sdpa(query.shape[1] // layer.keys.shape[1], query.device)
+                output, _ = sdpa_attention_forward(
+                    module, part, layer.keys, layer.values, sdpa_mask, dropout=0.0, scaling=scaling, **passed_on
+                )
+            if observer.wants_anything(part.shape[2]):
+                keys, begin = layer.keys.detach(), observer.begin
+                tiles = attention_tiles(part.detach(), keys, visibility, scaling, settings.tile, first=begin)
+                observer.watch(part.detach(), timed_tiles(tiles, "observe"))
+        outputs.append(output)
         if block.due and policy is not None:
             update_layer(layer, mask, block, first + block.stop, scaling)
     layer.incoming = None

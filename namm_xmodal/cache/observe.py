@@ -1,13 +1,15 @@
 """Hands attention rows to the policy: of the right queries, for batch rows that are at the same place in their text."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from namm_xmodal.cache.clock import Block, RowGroup, row_groups
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
-from namm_xmodal.cache.rows import attention_tiles
-from namm_xmodal.cache.visibility import Visibility
+from namm_xmodal.cache.rows import AttentionTile
+from namm_xmodal.cache.stopwatch import timed
 from namm_xmodal.policies.protocol import ALL_ROWS, Tile
 
 
@@ -45,17 +47,21 @@ class Observer:
         """Whether every attention row of the block is wanted, so that output and rows can share one softmax."""
         return self.reads is not None and self.reads.rows == ALL_ROWS
 
-    def watch(self, query: Tensor, visibility: Visibility, scaling: float) -> None:
-        """Computes the wanted rows of a block, (B, Hq, Q, D) queries, beside an output that is computed elsewhere."""
-        if self.reads is None or not self.reads.anything or self.begin >= query.shape[2]:
-            return
-        query = query.detach()
+    def wants_anything(self, queries: int) -> bool:
+        """Whether the policy wants something of a block of `queries` queries."""
+        return self.reads is not None and self.reads.anything and self.begin < queries
+
+    def watch(self, query: Tensor, tiles: Iterator[AttentionTile]) -> None:
+        """Shows the wanted part of a block to the policy.
+
+        Args:
+            query: (B, Hq, Q, D) queries of the block.
+            tiles: Its attention rows, from query `begin` on; not touched if the policy reads queries only.
+        """
+        assert self.reads is not None
         if self.reads.rows == 0:
             self.see(self.begin, None, query)
             return
-        settings, keys = self.layer.settings, self.layer.keys
-        assert keys is not None
-        tiles = attention_tiles(query, keys.detach(), None, visibility, scaling, settings.tile, self.begin)
         for tile in tiles:
             self.see(tile.start, tile.rows, query)
 
@@ -77,7 +83,8 @@ class Observer:
         for group in row_groups(self.mask, self.start + start) if padding is not None else self.groups:
             if padding is None:
                 first = group.seen + start
-                self.policy.observe(state, Tile(first, rows, queries))
+                with timed("features"):
+                    self.policy.observe(state, Tile(first, rows, queries))
                 continue
             members = torch.arange(padding.shape[0], device=padding.device) if group.rows is None else group.rows
             for pattern, same in _by_pattern(padding, members):
@@ -86,10 +93,11 @@ class Observer:
                 everyone = len(same) == padding.shape[0]
                 real = None if bool(pattern.all()) else pattern.nonzero()[:, 0]
                 part = state if everyone else state.part(same)
-                self.policy.observe(
-                    part,
-                    Tile(group.seen, _pick(rows, same, real, everyone), _pick(queries, same, real, everyone)),
-                )
+                with timed("features"):
+                    self.policy.observe(
+                        part,
+                        Tile(group.seen, _pick(rows, same, real, everyone), _pick(queries, same, real, everyone)),
+                    )
                 if not everyone:
                     state.write_back(part, same)
 

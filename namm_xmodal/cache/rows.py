@@ -1,5 +1,12 @@
-"""Attention rows tile by tile, averaged over the query heads of a kv head: the only thing a NAMM reads."""
+"""Attention tile by tile: rows averaged over the query heads of a kv head, and the output from the same softmax.
 
+Everything a NAMM reads passes through here, so this is the engine's hot loop. What makes it fast on a CPU (ratios in
+`benchmarks/`): the query heads that share a kv head are rows of one matrix product, so keys are never repeated; only slots
+that some query of the tile can see are touched; the softmax is taken in base 2, twice as fast as base e, with log2(e) folded
+into the queries; it is shifted by its maximum only where it could overflow; scratch memory is reused.
+"""
+
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,6 +14,12 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.cache.visibility import Visibility
+
+_LOG2_E = math.log2(math.e)
+_SAFE_EXPONENT = 80.0
+"""Base-2 logits up to here need no shift: sums of 2 ** 20 terms of 2 ** 80 and terms of 2 ** -80 stay normal float32."""
+_TILE_ELEMENTS = 1 << 19
+"""Logits in flight per product (2 MB): larger tiles fall out of the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -16,56 +29,96 @@ class AttentionTile:
     Attributes:
         start: First query of the tile within the block.
         stop: One past the last.
-        rows: (B, H, Q, V) probabilities over the first V slots, averaged over the G query heads of each kv head.
-        output: (B, Hq, Q, D) attention output, or None if only rows were asked for.
+        rows: (B, H, Q, V) probabilities over the first V slots, averaged over the G query heads of each kv head. Zero for
+            queries that see nothing. Scratch memory: valid until the next tile.
     """
 
     start: int
     stop: int
     rows: Tensor
-    output: Tensor | None
 
 
 def attention_tiles(
     query: Tensor,
     key: Tensor,
-    value: Tensor | None,
     visibility: Visibility,
     scaling: float,
     tile: int,
+    *,
     first: int = 0,
+    value: Tensor | None = None,
+    output: Tensor | None = None,
 ) -> Iterator[AttentionTile]:
-    """Yields softmax(Q K^T) in tiles of at most `tile` queries, without repeating keys for the query heads that share them.
+    """Yields softmax(Q K^T) in tiles of at most `tile` queries, and writes softmax(Q K^T) V on the way.
 
     Args:
         query: (B, Hq, Q, D).
         key: (B, H, S, D).
-        value: (B, H, S, D) to compute the output from the same rows, or None.
         visibility: What each query may see.
         scaling: Factor of the logits.
-        tile: Most queries at once; memory is O(B * Hq * tile * S).
+        tile: Most queries at once; memory is O(B * Hq * tile * S) at most, less for long caches.
         first: Queries before this one are left out.
+        value: (B, H, S, D), if the output is wanted.
+        output: (B, Q, Hq, D) to write into, complete when the tiles are exhausted.
     """
-    batch, query_heads, length, width = query.shape
-    heads = key.shape[1]
-    groups = query_heads // heads
-    # Softmax in at least float32, as transformers' eager attention does.
+    batch, query_heads, queries, size = query.shape
+    heads, slots = key.shape[1], key.shape[2]
+    groups, flat = query_heads // heads, batch * heads
+    # At least float32, as in transformers' eager attention. Strided keys would make the products a fifth slower.
     dtype = torch.promote_types(query.dtype, torch.float32)
-    keys = key.to(dtype).transpose(-1, -2)
-    values = None if value is None else value.to(dtype)
-    scaled = query.to(dtype) * scaling
-    lowest = torch.finfo(dtype).min
-    for start in range(first, length, tile):
-        stop = min(length, start + tile)
-        reach = visibility.reach(stop)
-        part = scaled[:, :, start:stop].reshape(batch, heads, groups * (stop - start), width)
-        logits = part @ keys[..., :reach]  # (B, H, G * Q, V)
-        grouped = logits.view(batch, heads, groups, stop - start, reach)
-        visibility.hide(grouped, start, stop, lowest)
-        probabilities = torch.softmax(logits, dim=-1)
-        output = None
-        if values is not None:
-            mixed = probabilities @ values[:, :, :reach]  # (B, H, G * Q, D)
-            output = mixed.view(batch, query_heads, stop - start, -1).to(query.dtype)
-        rows = probabilities.view(batch, heads, groups, stop - start, reach)
-        yield AttentionTile(start, stop, rows.mean(2) if groups > 1 else rows[:, :, 0], output)
+    keys = key.flatten(0, 1).to(dtype).contiguous()  # (B * H, S, D)
+    values = None if value is None else value.flatten(0, 1).to(dtype).contiguous()
+    tile = _tile_size(min(queries - first, tile), groups, slots)
+    # As many kv heads at a time as fit; at least one.
+    together = min(flat, max(1, _TILE_ELEMENTS // (groups * tile * slots)))
+    factor = scaling * _LOG2_E
+    shift = _could_overflow(query, keys, factor)
+    grouped = query.unflatten(1, (heads, groups))  # (B, H, G, Q, D)
+    q_room = keys.new_empty(flat * groups * tile * size)
+    s_room = keys.new_empty(together * groups * tile * slots)
+    r_room = keys.new_empty(flat * tile * slots)
+    for start in range(first, queries, tile):
+        stop = min(queries, start + tile)
+        count, reach = stop - start, visibility.reach(stop)
+        q = q_room[: flat * groups * count * size].view(batch, heads, groups, count, size)
+        q.copy_(grouped[:, :, :, start:stop]).mul_(factor)
+        q = q.view(flat, groups * count, size)
+        rows = r_room[: flat * count * reach].view(flat, count, reach)
+        mixed = None if values is None else keys.new_empty(flat, groups * count, values.shape[-1])
+        for low in range(0, flat, together):
+            some = slice(low, min(low + together, flat))
+            logits = s_room[: (some.stop - low) * groups * count * reach].view(-1, groups * count, reach)
+            torch.bmm(q[some], keys[some, :reach].mT, out=logits)
+            by_group = logits.unflatten(1, (groups, count))  # (heads, G, Q, V)
+            visibility.hide(by_group, some, start, stop)
+            if shift:
+                logits.sub_(logits.amax(-1, keepdim=True).clamp_(min=torch.finfo(dtype).min))
+            weights = logits.exp2_()
+            inverse = weights.sum(-1, keepdim=True).reciprocal_()
+            if visibility.may_be_blind:
+                inverse.masked_fill_(inverse == math.inf, 0.0)
+            share = (inverse / groups).unflatten(1, (groups, count))
+            torch.mul(by_group[:, 0], share[:, 0], out=rows[some])
+            for group in range(1, groups):
+                rows[some].addcmul_(by_group[:, group], share[:, group])
+            if mixed is not None and values is not None:
+                torch.bmm(weights, values[some, :reach], out=mixed[some])
+                mixed[some].mul_(inverse)
+        if mixed is not None and output is not None:
+            place = output[:, start:stop].unflatten(2, (heads, groups))  # (B, Q, H, G, D)
+            place.copy_(mixed.view(batch, heads, groups, count, -1).permute(0, 3, 1, 2, 4))
+        yield AttentionTile(start, stop, rows.view(batch, heads, count, reach))
+
+
+def _tile_size(most: int, groups: int, slots: int) -> int:
+    """Queries per tile: 16 to `most`, so that one kv head's logits stay near `_TILE_ELEMENTS`."""
+    fitting = _TILE_ELEMENTS // (groups * max(1, slots)) // 16 * 16
+    return max(1, min(most, max(16, fitting)))
+
+
+def _could_overflow(query: Tensor, keys: Tensor, factor: float) -> bool:
+    """Whether some base-2 logit may exceed what needs no shift, by the Cauchy-Schwarz inequality."""
+    if keys.device.type != "cpu":
+        return True  # reading the bound back would stall the device for longer than the shift takes
+    longest = torch.linalg.vector_norm(query, dim=-1, dtype=keys.dtype).amax() * torch.linalg.vector_norm(keys, dim=-1).amax()
+    return not float(longest) * abs(factor) <= _SAFE_EXPONENT  # a NaN shifts too

@@ -6,6 +6,7 @@ from torch import Tensor
 from namm_xmodal.cache.clock import Block, RowGroup
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
+from namm_xmodal.cache.stopwatch import timed
 from namm_xmodal.policies.protocol import Observation, Slate
 from namm_xmodal.policies.selection import widen_to_layer_max
 
@@ -23,12 +24,14 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
     positions = _positions(layer, mask, stop)
     keep = layer.live.clone()
     for group in block.due:
-        chosen = _choose(layer, group, positions, scaling)
+        with timed("score"):
+            chosen = _choose(layer, group, positions, scaling)
         if group.rows is None:
             keep = chosen
         else:
             keep[group.rows.to(keep.device)] = chosen
-    layer.evict(keep)
+    with timed("move"):
+        layer.evict(keep)
 
 
 @torch.no_grad()

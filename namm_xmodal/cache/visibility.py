@@ -1,6 +1,8 @@
 """Which slots each query of a block may look at: nothing to say, causal order, or a mask per row and head."""
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ class Visibility:
         general: (B, 1 or H, Q, S) bool for windows, padding and overlays; None if causal order and `live` say it all.
         dense: The mask transformers itself would use, for a block that is a whole forward on an untouched cache.
         use_dense: Whether `dense` applies (it may be None, which means plain causal).
+        heads: H.
         bidirectional: A query may look at slots newer than its own (block overlays of some vision-language models).
     """
 
@@ -29,6 +32,7 @@ class Visibility:
     general: Tensor | None
     dense: Tensor | None
     use_dense: bool
+    heads: int
     bidirectional: bool
 
     @classmethod
@@ -48,6 +52,7 @@ class Visibility:
             general=general,
             dense=mask.dense if whole else None,
             use_dense=whole,
+            heads=layer.index.shape[1],
             bidirectional=mask.elementwise,
         )
 
@@ -73,25 +78,39 @@ class Visibility:
         """Slots that queries before `stop` can see at most: later ones are newer than all of them."""
         return self.slots if self.bidirectional else self.slots - (self.queries - stop)
 
-    def hide(self, logits: Tensor, start: int, stop: int, lowest: float) -> Tensor:
-        """Sets what queries [start, stop) may not see to `lowest`, in place.
+    @property
+    def may_be_blind(self) -> bool:
+        """Whether some query may see no slot at all (a padded one)."""
+        return self.general is not None or self.live is not None
+
+    def hide(self, logits: Tensor, heads: slice, start: int, stop: int) -> None:
+        """Sets what queries [start, stop) may not see to minus infinity, in place.
 
         Args:
-            logits: (B, H, G, Q, V) over the first V = `reach(stop)` slots.
+            logits: (n, G, Q, V) of the n (row, kv head) pairs that `heads` selects out of B * H, over the first
+                V = `reach(stop)` slots.
+            heads: Pairs of batch row and kv head, row-major.
             start: First query of the tile.
             stop: One past the last.
-            lowest: A number that the softmax turns into zero.
         """
         reach = logits.shape[-1]
         if self.general is not None:
-            return logits.masked_fill_(~self.general[:, :, None, start:stop, :reach], lowest)
+            hidden = ~self._flat_general[heads, start:stop, :reach]
+            logits.masked_fill_(hidden[:, None], -math.inf)
+            return
         if self.live is not None:
-            logits.masked_fill_(~self.live[:, :, None, None, :reach], lowest)
-        if stop - start > 1:  # only the last columns are newer than some query of the tile
-            width = stop - start
-            newer = torch.ones(width, width, dtype=torch.bool, device=logits.device).triu_(1)
-            logits[..., reach - width :].masked_fill_(newer, lowest)
-        return logits
+            logits.masked_fill_(~self.live.flatten(0, 1)[heads, None, None, :reach], -math.inf)
+        width = stop - start
+        if width > 1:  # only the last columns are newer than some query of the tile
+            newer = torch.full((width, width), -math.inf, dtype=logits.dtype, device=logits.device).triu_(1)
+            logits[..., reach - width :].add_(newer)
+
+    @cached_property
+    def _flat_general(self) -> Tensor:
+        """(B * H, Q, S) view or copy of `general`."""
+        assert self.general is not None
+        batch, shared = self.general.shape[:2]
+        return self.general.expand(batch, max(shared, self.heads), -1, -1).flatten(0, 1)
 
     def causal(self, start: int, stop: int, reach: int, device: torch.device) -> Tensor:
         """(Q, V) bool: slots no newer than the query."""

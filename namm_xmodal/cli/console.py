@@ -1,5 +1,6 @@
 """The terminal: one console, one style of progress bar, notices on stderr."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -37,3 +38,12 @@ def progress(title: str) -> Iterator[Advance]:
             bar.update(task, completed=done, total=total, what=what)
 
         yield advance
+
+
+def show_log(level: int) -> None:
+    """Prints what the package logs on stderr, without times and names."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("namm_xmodal")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)

@@ -59,12 +59,16 @@ def evaluate_command(
     console.print(
         f"[bold]{settings.model}[/bold]: {len(plan.runs)} runs "
         f"({len(settings.policies)} policies) x {sum(task.count for task in plan.tasks)} samples "
-        f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}"
+        f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}",
+        soft_wrap=True,
     )
     if dry_run:
         for run in plan.runs:
             size = "own size" if run.budget is None else f"budget {run.budget}"
-            console.print(f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}")
+            console.print(
+                f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}",
+                soft_wrap=True,
+            )
         return
     with progress("evaluating") as advance:
         records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
@@ -73,4 +77,6 @@ def evaluate_command(
 
     for table in write_report(records, settings):
         console.print(table)
-    console.print(f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}")
+    console.print(
+        f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
+    )

@@ -1,10 +1,11 @@
 """Builds a frozen dataclass (a policy, a task) from a mapping, with the same strictness as the rest of a config."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from namm_xmodal.config.names import did_you_mean
@@ -57,19 +58,27 @@ def build(cls: type[Built], values: Mapping[str, Any], path: str, kind: str) -> 
     checked = {key: _typed(hints[key], value, f"{path}.{key}") for key, value in values.items()}
     try:
         return cls(**checked)
-    except NammError:
-        raise
+    except NammError as error:
+        raise at(path, error) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
+def at(path: str, error: NammError) -> NammError:
+    """The same kind of error, with the place in the configuration in front of its message."""
+    return error if "__init__" in vars(type(error)) else type(error)(f"{path}: {error}")
+
+
 def _typed(hint: Any, value: Any, path: str) -> Any:
+    """Checks a value against a field's type as JSON would be: lists fill tuples, `"4"` is no number, `true` is no 1."""
+    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or isinstance(value, hint)):
+        if not isinstance(value, hint):
+            raise ConfigError(f"{path}: {value!r}: expected {hint.__name__}")
+        return value
     try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
-        return value  # a type pydantic cannot read (a Protocol, a module): the class checks for itself
-    try:
-        return adapter.validate_python(value)
+        return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        return value  # a type pydantic cannot read (a Protocol): the class checks for itself
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         message = first["msg"].removeprefix("Value error, ")

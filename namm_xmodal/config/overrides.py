@@ -8,19 +8,20 @@ from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError
 
 
-def apply_overrides(content: Mapping, assignments: Sequence[str]) -> Mapping:
+def apply_overrides(content: Mapping, assignments: Sequence[str], option: str = "--set ") -> Mapping:
     """Applies `path=value` assignments in order; values are YAML, `null` removes an entry.
 
     A mapping value is merged into what is there (`policies.h2o={recent: 0.5}`), everything else replaces it.
+    Messages name the command-line option that the assignments came from; it is empty for plain arguments.
     Whether the path exists is decided by the same validation that reads the file, which refuses unknown keys.
     """
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
-            raise ConfigError(f"--set {assignment!r}: expected path=value, for example --set tasks.key_retrieval.n=8")
+            raise ConfigError(f"{option}{assignment!r}: expected path=value, for example {option}seed=3")
         value = parse_value(text)
-        _check(content, keys, value, assignment)
+        _check(content, keys, value, f"{option}{assignment}")
         content = merge(content, _nest(keys, value))
     return content
 
@@ -37,9 +38,9 @@ def _check(content: Mapping, keys: list[str], value: Any, assignment: str) -> No
     for depth, key in enumerate(keys):
         if not isinstance(here, dict):
             parent = ".".join(keys[:depth])
-            raise ConfigError(f"--set {assignment}: {parent} is {here!r}, which has no keys; set {parent} as a whole")
+            raise ConfigError(f"{assignment}: {parent} is {here!r}, which has no keys; set {parent} as a whole")
         if key not in here:
             if value is None:
-                raise ConfigError(f"--set {assignment}: nothing to remove at {key!r}; {did_you_mean(key, here)}")
+                raise ConfigError(f"{assignment}: nothing to remove at {key!r}; {did_you_mean(key, here)}")
             return
         here = here[key]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from namm_xmodal.config.building import build, defaults, settable
+from namm_xmodal.config.building import at, build, defaults, settable
 from namm_xmodal.config.namm import NammSpec
-from namm_xmodal.errors import ConfigError, UnknownNameError
+from namm_xmodal.errors import BudgetError, CheckpointError, ConfigError, UnknownNameError
 
 
 def policy_class(name: str) -> type:
@@ -60,8 +60,14 @@ def build_policy(spec: object, path: str = "policy") -> Any:
     name, values = split_spec(spec, path)
     cls: Any = policy_class(name)
     if cls is NammSpec:
-        return build(NammSpec, values, path, f"policy {name}").make(path)
+        spec_of_namm = build(NammSpec, values, path, f"policy {name}")
+        try:
+            return spec_of_namm.make(path)
+        except (BudgetError, CheckpointError) as error:
+            raise at(path, error) from None
     if "base" in settable(cls) and "base" in values:
+        if isinstance(values["base"], Mapping) and "budget" in values["base"]:
+            raise ConfigError(f"{path}.base.budget: the base takes the budget of {name}; give it one level up")
         values["base"] = build_policy(values["base"], f"{path}.base")
     return build(cls, values, path, f"policy {name}")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.language.metrics import first_line
 from namm_xmodal.memory import Memory, MemoryReport
 
 
@@ -40,11 +41,11 @@ def read_prompt(memory: Memory, ids: list[int]) -> Prompt:
 
 
 @torch.no_grad()
-def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> tuple[list[float], bool]:
+def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> list[float]:
     """Log probability of each token of `answer` after the prompt, teacher forced on a copy of its cache.
 
     Returns:
-        One number per token, and whether every token was the most likely one.
+        One number per token.
     """
     model: Any = memory.model
     logits = prompt.logits[None]  # (1, V)
@@ -53,13 +54,13 @@ def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> tuple[
         output = model(input_ids=given, past_key_values=fork(prompt.cache), use_cache=True)
         logits = torch.cat([logits, output.logits[0].float()])  # (len(answer), V)
     target = torch.tensor(answer, device=logits.device)
-    chosen = logits.log_softmax(-1).gather(1, target[:, None])[:, 0]
-    return chosen.tolist(), bool((logits.argmax(-1) == target).all())
+    chosen: list[float] = logits.log_softmax(-1).gather(1, target[:, None])[:, 0].tolist()
+    return chosen
 
 
 @torch.no_grad()
 def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int) -> str:
-    """At most `limit` greedy tokens after the prompt, up to the first line break or end-of-text, as text.
+    """At most `limit` greedy tokens after the prompt, up to the end of a line or of the text, as text.
 
     The first token comes from the prompt's own logits, so that `generate` feeds single tokens only and the prompt is
     read once: under `prompt_end` a second forward of several tokens would be a second update.
@@ -82,11 +83,11 @@ def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int) -> s
             stopping_criteria=StoppingCriteriaList([finished]),
         )
     text: str = tokenizer.decode(ids[0, start:].tolist(), skip_special_tokens=True)
-    return text.split("\n")[0].strip()
+    return first_line(text)
 
 
 class LineEnd(StoppingCriteria):  # type: ignore[misc]
-    """Stops at the first line break or end-of-text token after the prompt; answers are one line."""
+    """Stops at the end of the first line that is not empty, or at the end-of-text token; answers are one line."""
 
     def __init__(self, tokenizer: Any, start: int, stops: set[int]) -> None:
         """Remembers where the prompt ends."""
@@ -94,7 +95,8 @@ class LineEnd(StoppingCriteria):  # type: ignore[misc]
 
     def reached(self, ids: Tensor) -> bool:
         """Whether (1, N) tokens end here."""
-        return int(ids[0, -1]) in self.stops or "\n" in self.tokenizer.decode(ids[0, self.start :].tolist())
+        text = self.tokenizer.decode(ids[0, self.start :].tolist())
+        return int(ids[0, -1]) in self.stops or "\n" in text.lstrip()  # a line break before any text is no end
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         """One bool per row, as transformers asks for it."""

@@ -39,7 +39,8 @@ class Journal:
         Raises:
             ResultsError: If the file belongs to another configuration or format, is in use, or cannot be written.
         """
-        self.path, self.records = path, []
+        self.path = path
+        self.records: list[Record] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)

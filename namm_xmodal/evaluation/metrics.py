@@ -1,28 +1,75 @@
-"""Names of scores: which one a table shows, and in which direction it is better."""
+"""Which scores a sample gets, and which of them a table shows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-PROBABILITY = "probability"
-"""Geometric mean of the probability of the answer's tokens, in (0, 1]."""
+from namm_xmodal.language.metrics import (
+    METRICS,
+    answer_probability,
+    by_position,
+    choice_accuracy,
+    edit_similarity,
+    exact_match,
+    negative_log_likelihood,
+    token_probability,
+)
 
-NLL = "nll"
-"""Mean negative log likelihood of the answer's tokens, in nats; low is good."""
+POSITION_RANGES = 4
+"""Equal stretches of a text whose loss is given apart."""
 
-ACCURACY = "accuracy"
-"""1 if the right choice is the most likely one (mean per token), else 0."""
 
-GREEDY_MATCH = "greedy_match"
-"""1 if every token of the answer is the most likely one under teacher forcing, else 0."""
+def choice_scores(log_probabilities: Sequence[Sequence[float]], right: int) -> dict[str, float]:
+    """Scores of a choice between continuations, from the log probabilities of their tokens."""
+    return {
+        "accuracy": choice_accuracy(log_probabilities, right),
+        "accuracy_sum": choice_accuracy(log_probabilities, right, by="sum"),
+        "answer_probability": answer_probability(log_probabilities[right]),
+        "negative_log_likelihood": negative_log_likelihood(log_probabilities[right]),
+    }
+
+
+def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
+    """Scores of the right answer's likelihood."""
+    return {
+        "answer_probability": answer_probability(log_probabilities),
+        "negative_log_likelihood": negative_log_likelihood(log_probabilities),
+    }
+
+
+def generated_scores(text: str, answer: str) -> dict[str, float]:
+    """Scores of generated text."""
+    return {"exact_match": exact_match(text, answer), "edit_similarity": edit_similarity(text, answer)}
+
+
+def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:
+    """Scores of a text's own tokens: of its second half, and apart for each quarter.
+
+    The second half is what every protocol scores, and where policies differ: all of them agree before the first eviction.
+
+    Args:
+        log_probabilities: Of the last tokens of the text.
+        length: Tokens of the text.
+    """
+    first = length - len(log_probabilities)
+    second_half = log_probabilities[max(length // 2 - first, 0) :]
+    edges = [length * i // POSITION_RANGES for i in range(POSITION_RANGES + 1)]
+    losses = by_position([-each for each in log_probabilities], edges, first=first)
+    return {
+        "token_probability": token_probability(second_half),
+        "negative_log_likelihood": negative_log_likelihood(second_half),
+        **{f"negative_log_likelihood@{label}": loss for label, loss in losses.items()},
+    }
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether small values are good: negative log likelihoods, and nothing else."""
-    return metric.split("@")[0] == NLL
+    """Whether small values of a metric are good."""
+    known = METRICS.get(metric.split("@")[0])
+    return known is not None and not known.higher_is_better
 
 
-def headline(metrics: Iterable[str]) -> list[str]:
-    """The scores that a table shows: one by likelihood and one by generation, as far as they were computed."""
+def headline(task: Any, metrics: Iterable[str]) -> list[str]:
+    """The scores that table and plot show for a task: one by likelihood and one by generation, if they were computed."""
     names = list(metrics)
-    shown = [name for name in (ACCURACY, PROBABILITY, NLL) if name in names][:1]
-    generated = [name for name in names if name.startswith("generated_")]
-    return [*shown, *generated[:1]] or names[:1]
+    generated = "edit_similarity" if task.name == "code_completion" else "exact_match"  # a whole line is rarely exact
+    shown = [name for name in (task.primary_metric, generated) if name in names]
+    return shown or names[:1]

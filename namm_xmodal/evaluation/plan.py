@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from namm_xmodal.config import EvalConfig, build_policy, build_task
+from namm_xmodal.config.building import at
 from namm_xmodal.config.policies import split_spec, takes_budget, with_budget
-from namm_xmodal.errors import ConfigError
+from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.evaluation.record import Key
 
 
@@ -113,6 +114,9 @@ def _runs(config: EvalConfig, label: str, spec: dict[str, Any]) -> list[Run]:
         policy = build_policy(spec if budget is None else with_budget(spec, budget, path), path)
         for protocol in config.protocols:
             clock = config.update_every if protocol == "clock" else None
-            policy.check_clock(clock, config.protect_first, config.protect_recent)
+            try:
+                policy.check_clock(clock, config.protect_first, config.protect_recent)
+            except NammError as error:
+                raise at(path, error) from None
             runs.append(Run(label, policy, budget, protocol, False))
     return runs

@@ -34,7 +34,7 @@ def run_in_processes(make_worker: Callable[[], Worker], work: Sequence[Any], wor
     try:
         for _ in range(min(workers, len(work))):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, make_worker), daemon=True)
+            process: BaseProcess = context.Process(target=_serve, args=(theirs, make_worker), daemon=True)
             process.start()
             theirs.close()
             processes[ours] = process

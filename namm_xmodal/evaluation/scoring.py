@@ -1,11 +1,11 @@
 """Scores of one sample under one policy: by the likelihood of the right answer, by greedy text, or token by token."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from namm_xmodal.evaluation.continuation import greedy_text, log_likelihoods, read_prompt
+from namm_xmodal.evaluation.metrics import answer_scores, choice_scores, generated_scores, text_scores
 from namm_xmodal.evaluation.text_loss import text_log_probabilities
 from namm_xmodal.memory import Memory, MemoryReport
 
@@ -41,17 +41,19 @@ def score_sample(
         generate_tokens: Most tokens to generate.
     """
     if not encoded.answer_ids and not encoded.choice_ids:
-        return _score_text(memory, encoded)
+        ids = (*encoded.context_ids, *encoded.question_ids)
+        scored, report = text_log_probabilities(memory, ids, encoded.prefix_length)
+        return Outcome(text_scores(scored, len(ids)), "", report, len(ids))
     prompt = read_prompt(memory, [*encoded.context_ids, *encoded.question_ids])
     scores: dict[str, float] = {}
     text = ""
     if "likelihood" in scoring:
         if encoded.choice_ids:
-            chosen = [log_likelihoods(memory, prompt, list(choice))[0] for choice in encoded.choice_ids]
+            chosen = [log_likelihoods(memory, prompt, list(choice)) for choice in encoded.choice_ids]
             scores |= choice_scores(chosen, sample.choices.index(sample.answer))
         else:
-            scores |= answer_scores(*log_likelihoods(memory, prompt, list(encoded.answer_ids)))
+            scores |= answer_scores(log_likelihoods(memory, prompt, list(encoded.answer_ids)))
     if "generate" in scoring:
         text = greedy_text(memory, prompt, tokenizer, generate_tokens)
-        scores |= text_scores(text, sample.answer)
+        scores |= generated_scores(text, sample.answer)
     return Outcome(scores, text, prompt.report, encoded.prompt_length)

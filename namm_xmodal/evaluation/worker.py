@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from namm_xmodal.config import EvalConfig, config_digest
-from namm_xmodal.errors import DataError
+from namm_xmodal.config.building import at
+from namm_xmodal.errors import DataError, NammError
 from namm_xmodal.evaluation.plan import Plan, Run, Unit, make_plan
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.scoring import score_sample
@@ -33,16 +34,9 @@ class LanguageWorker:
         self.language = load_language_model(config.model, dtype=config.dtype, device=config.device)
         self._tasks = {task.label: task for task in self.plan.tasks}
         self._samples: dict[str, list[Any]] = {}
-        self._common = {
-            "seed": config.seed,
-            "config": config_digest(config),
-            "versions": software_versions(),
-            "model": {
-                "name": self.language.name,
-                "source": self.language.source,
-                "dtype": self.language.dtype,
-            },
-        }
+        self._digest = config_digest(config)
+        self._versions = software_versions()
+        self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
 
     def run(self, unit: Unit) -> Iterator[Record]:
         """All runs of a unit on its sample, in the order of the plan."""
@@ -94,15 +88,21 @@ class LanguageWorker:
             text=outcome.text,
             cpu_seconds=round(time.process_time() - before, 4),
             started=started,
-            **self._common,
+            seed=config.seed,
+            config=self._digest,
+            model=self._model,
+            versions=self._versions,
         )
 
     def _sample(self, label: str, index: int) -> Any:
         if label not in self._samples:
             planned = self._tasks[label]
-            self._samples[label] = planned.task.samples(
-                planned.count, seed=self.config.seed, tokenizer=self.language.tokenizer
-            )
+            tokenizer = self.language.tokenizer
+            try:
+                made = planned.task.samples(planned.count, seed=self.config.seed, tokenizer=tokenizer)
+            except NammError as error:
+                raise at(f"tasks.{label}", error) from None
+            self._samples[label] = made
         return self._samples[label][index]
 
     def _check_length(self, unit: Unit, encoded: Any) -> None:

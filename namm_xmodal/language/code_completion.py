@@ -58,7 +58,7 @@ class CodeCompletion:
         # The last space of the indentation belongs to the statement's first token in most tokenizers.
         indented = gap.endswith(" ")
         question, answer = (gap[:-1], " " + line.text) if indented else (gap, line.text)
-        tags = {
+        tags: dict[str, str | int | float] = {
             "length": length,
             "document": document.name,
             "line": line.number,

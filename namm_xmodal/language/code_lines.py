@@ -1,12 +1,15 @@
 """Finds statements that use a name last seen far back in their file."""
 
 import ast
+import builtins
+import keyword
 import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
-_NAME = re.compile(r"[A-Za-z_]\w{5,}")  # shorter names are mostly words of the language or loop variables
+_NAME = re.compile(r"[A-Za-z_]\w{7,}")  # shorter names are mostly words of the language or common methods
+_KNOWN = frozenset(dir(builtins)) | frozenset(keyword.kwlist)  # a model need not have read these to write them
 _SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Return, ast.Raise, ast.Delete, ast.Assert)
 
 
@@ -69,7 +72,7 @@ def _is_text(node: ast.stmt) -> bool:
 def _distant_name(text: str, source: str, start: int, window: int) -> tuple[str, int] | None:
     """The longest name last seen in the farther half of the window, and where it stood."""
     first, middle = max(start - window, 0), max(start - window // 2, 0)
-    for name in sorted(set(_NAME.findall(text)), key=lambda name: (-len(name), name)):
+    for name in sorted(set(_NAME.findall(text)) - _KNOWN, key=lambda name: (-len(name), name)):
         seen = source.rfind(name, first, start)
         if 0 <= seen < middle:
             return name, seen

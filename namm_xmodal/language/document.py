@@ -9,7 +9,7 @@ class Document:
 
     Attributes:
         name: Unique within its source: a topic, a file, a book.
-        text: The text, with line breaks as `\\n`.
+        text: The text, with Unix line breaks.
         source: Package and version that it was read from.
         licence: As its package states it.
     """

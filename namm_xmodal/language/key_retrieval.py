@@ -49,7 +49,7 @@ class KeyRetrieval:
 
         def build(filler: int) -> Sample:
             context = hide([needle], place.read(filler, tokenizer))
-            tags = {"length": length, "depth": depth, "document": place.name}
+            tags: dict[str, str | int | float] = {"length": length, "depth": depth, "document": place.name}
             return Sample(self.name, index, context, needle.question, needle.answer, (), tags)
 
         return fit_prompt(build, length, tokenizer)

@@ -57,7 +57,12 @@ class MultiKeyRetrieval:
 
         def build(filler: int) -> Sample:
             context = hide(needles, place.read(filler, tokenizer))
-            tags = {"length": length, "depth": depth, "keys": self.keys, "document": place.name}
+            tags: dict[str, str | int | float] = {
+                "length": length,
+                "depth": depth,
+                "keys": self.keys,
+                "document": place.name,
+            }
             return Sample(self.name, index, context, asked.question, asked.answer, (), tags)
 
         return fit_prompt(build, length, tokenizer)

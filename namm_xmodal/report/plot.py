@@ -8,8 +8,21 @@ from namm_xmodal.evaluation.metrics import lower_is_better
 from namm_xmodal.report.summary import FULL, Cell, Summary
 
 # Okabe and Ito's colours (distinguishable with any colour vision) first, then darker ones; markers tell repeats apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#5F4690", "#1B7837", "#994F00")
-MARKERS = "osD^vP*X<>hd"
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#7F3C8D",
+    "#5F4690",
+    "#1B7837",
+    "#994F00",
+    "#8C8C00",
+    "#000000",
+)
+MARKERS = "osD^vP*X<>pd"
 PROTOCOL_LINES = {"clock": "-", "prompt_end": ":"}
 
 
@@ -28,7 +41,7 @@ def plot_scores(summary: Summary, path: Path, title: str = "") -> list[Path]:
     from matplotlib.figure import Figure
 
     columns = summary.columns()
-    across = min(len(columns), 3)
+    across = 2 if len(columns) == 4 else min(len(columns), 3)
     down = math.ceil(len(columns) / across)
     figure = Figure(figsize=(3.6 * across + 2.6, 3.1 * down + 0.7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -70,11 +83,16 @@ def _panel(axis: Any, cells: list[Cell], styles: dict[str, dict[str, Any]]) -> N
             axis.axhspan(cell.score.low, cell.score.high, color="0.5", alpha=0.15, linewidth=0)
     rest = [cell for cell in cells if cell.protocol != FULL]
     several = len({cell.protocol for cell in rest}) > 1
-    for policy, protocol in dict.fromkeys((cell.policy, cell.protocol) for cell in rest):
+    lines = list(dict.fromkeys((cell.policy, cell.protocol) for cell in rest))
+    for place, (policy, protocol) in enumerate(lines):
         line = sorted(
             (cell for cell in rest if (cell.policy, cell.protocol) == (policy, protocol)), key=lambda cell: cell.kept
         )
-        _line(axis, line, f"{policy} · {protocol}" if several else policy, PROTOCOL_LINES[protocol], styles[policy])
+        label = f"{policy} · {protocol}" if several else policy
+        shift = min(0.4, 5 / len(lines)) * (
+            place - (len(lines) - 1) / 2
+        )  # so that intervals at the same size do not hide each other
+        _line(axis, line, label, PROTOCOL_LINES[protocol], styles[policy], shift)
     axis.set_title(task, fontsize=10)
     axis.set_ylabel(
         f"{metric}{' (low is good)' if lower_is_better(metric) else ''}, n = {cells[0].score.n}", fontsize=9
@@ -85,8 +103,8 @@ def _panel(axis: Any, cells: list[Cell], styles: dict[str, dict[str, Any]]) -> N
     axis.grid(alpha=0.25, linewidth=0.6)
 
 
-def _line(axis: Any, line: list[Cell], label: str, dashes: str, style: dict[str, Any]) -> None:
-    kept = [100 * cell.kept for cell in line]
+def _line(axis: Any, line: list[Cell], label: str, dashes: str, style: dict[str, Any], shift: float) -> None:
+    kept = [100 * cell.kept + shift for cell in line]
     means = [cell.score.mean for cell in line]
     low = [cell.score.low if cell.score.low is not None else cell.score.mean for cell in line]
     high = [cell.score.high if cell.score.high is not None else cell.score.mean for cell in line]

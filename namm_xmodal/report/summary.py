@@ -1,7 +1,7 @@
 """Scores by task, metric, policy, size and protocol, with n, interval and paired difference to the full cache."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,11 +108,12 @@ class Summary:
         return list(dict.fromkeys(cell.row for cell in self.shown()))
 
 
-def summarise(records: Iterable[Record], bootstrap: BootstrapConfig | None = None) -> Summary:
+def summarise(records: Iterable[Record], tasks: Mapping[str, Any], bootstrap: BootstrapConfig | None = None) -> Summary:
     """Aggregates records; their order decides the order of rows and columns.
 
     Args:
         records: Records of one configuration.
+        tasks: The task behind each label.
         bootstrap: How intervals are drawn.
     """
     drawn = bootstrap or BootstrapConfig()
@@ -123,8 +124,9 @@ def summarise(records: Iterable[Record], bootstrap: BootstrapConfig | None = Non
     reference = {
         task: group for (task, row), group in reversed(groups.items()) if row[2] == FULL
     }  # the first full cache of a task wins
+    shown = {label: headline(tasks[label], _metrics(group.values())) for (label, _), group in groups.items()}
     cells = [
-        _cell(group, metric, reference.get(task), options)
+        _cell(group, metric, reference.get(task), metric in shown[task], options)
         for (task, _), group in groups.items()
         for metric in _metrics(group.values())
     ]
@@ -137,7 +139,9 @@ def _metrics(group: Iterable[Record]) -> list[str]:
     return [name for name in names[0] if all(name in scores for scores in names)]
 
 
-def _cell(group: dict[int, Record], metric: str, full: dict[int, Record] | None, options: dict[str, Any]) -> Cell:
+def _cell(
+    group: dict[int, Record], metric: str, full: dict[int, Record] | None, shown: bool, options: dict[str, Any]
+) -> Cell:
     first = next(iter(group.values()))
     difference = None
     if full is not None and first.protocol != FULL:
@@ -157,7 +161,7 @@ def _cell(group: dict[int, Record], metric: str, full: dict[int, Record] | None,
         live_bytes=_mean(record.live_bytes for record in group.values()),
         allocated_bytes=_mean(record.allocated_bytes for record in group.values()),
         cpu_seconds=_mean(record.cpu_seconds for record in group.values()),
-        headline=metric in headline(first.scores),
+        headline=shown,
     )
 
 

@@ -7,7 +7,8 @@ from namm_xmodal.evaluation.metrics import lower_is_better
 from namm_xmodal.evaluation.statistics import Interval
 from namm_xmodal.report.summary import FULL, Cell, Row, Summary
 
-NAME_WIDTH, CELL_WIDTH = 30, 23
+CELL_WIDTH = 28
+"""`+0.00 [+0.00, +0.00]* 100%` and the lines around it."""
 
 
 def score_tables(summary: Summary, width: int = 120) -> list[Table]:
@@ -18,19 +19,23 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
         width: Width of the terminal.
     """
     columns = summary.columns()
-    side_by_side = max(1, (width - NAME_WIDTH) // (CELL_WIDTH + 3))
-    return [_table(summary, columns[start : start + side_by_side]) for start in range(0, len(columns), side_by_side)]
+    names = max((len(cell.policy) for cell in summary.shown()), default=0)
+    sizes = max((max(len(cell.size), len(cell.protocol)) for cell in summary.shown()), default=0)
+    side_by_side = max(1, (width - names - sizes - 7) // CELL_WIDTH)
+    tables = [_table(summary, columns[start : start + side_by_side]) for start in range(0, len(columns), side_by_side)]
+    if tables:
+        level = summary.cells[0].score.level
+        tables[-1].caption = (
+            f"score [{level:.0%} interval]; below: paired difference to the full cache [{level:.0%}], cache kept when "
+            "answering. * the interval of the difference excludes 0"
+        )
+    return tables
 
 
 def _table(summary: Summary, columns: list[tuple[str, str]]) -> Table:
     cells = {(cell.row, cell.column): cell for cell in summary.shown()}
     several_protocols = len({cell.protocol for cell in cells.values()} - {FULL}) > 1
-    level = next(iter(cells.values())).score.level
-    table = Table(
-        caption=f"score [{level:.0%} interval]; below: paired difference to the full cache [{level:.0%}], cache kept. "
-        "* interval of the difference excludes 0",
-        caption_justify="left",
-    )
+    table = Table(caption_justify="left")
     table.add_column("policy", no_wrap=True)
     table.add_column("cache", justify="right", no_wrap=True)
     for task, metric in columns:

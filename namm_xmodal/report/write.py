@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from namm_xmodal.config import EvalConfig, config_digest
+from namm_xmodal.config import EvalConfig, build_task, config_digest
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -37,7 +37,8 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
             f"{config.output}: no results yet; expected at least one finished sample, run the evaluation"
         )
     folder = Path(config.output)
-    summary = summarise(records, config.bootstrap)
+    tasks = {label: build_task(spec, f"tasks.{label}")[0] for label, spec in config.tasks.items()}
+    summary = summarise(records, tasks, config.bootstrap)
     tables = score_tables(summary, width or Console().width)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -64,41 +64,56 @@ class SpectrogramFeatures:
         return state.token("omega")
 
     def observe(self, state: State, tile: Tile) -> None:
-        """Folds whole hops into the average at once and keeps what remains for later."""
+        """Folds whole hops into the average and keeps what remains for later."""
         assert tile.rows is not None
-        rows = tile.rows
+        rows = tile.rows.float()
         length, reach = rows.shape[2], rows.shape[3]
+        omega, tail = state.token("omega")[..., :reach], state.token("tail")[..., :reach]
+        scratch = rows.new_empty(rows.shape[0] * rows.shape[1] * self.n_fft * reach)
         done = 0
         while done < length:
             phase = (tile.first + done) % self.hop
-            whole = (length - done) // self.hop
-            if phase == 0 and whole:
-                self._fold(state, rows[:, :, done : done + whole * self.hop].float())
-                done += whole * self.hop
-                continue
             count = min(self.hop - phase, length - done)
-            partial = state.token("partial")
-            place = partial[:, :, phase : phase + count]
-            place[..., :reach] = rows[:, :, done : done + count]
-            place[..., reach:] = 0  # newer tokens than these queries
+            if count == self.hop:
+                start = done - self.hop
+                if start >= 0:  # both halves of the frame lie in the tile
+                    frame = rows[:, :, start : start + self.n_fft]
+                else:
+                    frame = torch.cat([tail, rows[:, :, : done + self.hop][:, :, -self.hop :]], dim=2)
+                self._fold(omega, frame, scratch)
+                tail_from = rows[:, :, done : done + self.hop]
+            else:
+                partial = state.token("partial")
+                place = partial[:, :, phase : phase + count]
+                place[..., :reach] = rows[:, :, done : done + count]
+                place[..., reach:] = 0  # newer tokens than these queries
+                tail_from = None
+                if phase + count == self.hop:
+                    whole = partial[..., :reach]
+                    self._fold(omega, torch.cat([tail, whole], dim=2), scratch)
+                    tail_from = whole
             done += count
-            if phase + count == self.hop:
-                self._fold(state, partial)
+            if tail_from is not None and (done + self.hop > length or done < 2 * self.hop):
+                tail.copy_(tail_from)
 
-    def _fold(self, state: State, rows: Tensor) -> None:
-        """Takes in (B, H, n * hop, V) rows that start on a hop."""
-        batch, heads, length, reach = rows.shape
-        frames, hop = length // self.hop, self.hop
-        tail, omega = state.token("tail")[..., :reach], state.token("omega")[..., :reach]
-        signal = torch.cat([tail, rows], dim=2)  # (B, H, hop + n * hop, V)
-        windows = signal.unfold(2, self.n_fft, hop)  # (B, H, n, V, n_fft), a view
-        spectrum = self._transform(rows.device) @ windows.transpose(-1, -2)  # (B, H, n, 2 * bins, V)
-        parts = spectrum.view(batch, heads, frames, 2, self.channels, reach)
-        magnitude = torch.hypot(parts[:, :, :, 0], parts[:, :, :, 1])  # (B, H, n, bins, V)
-        decay = self.ema_coefficient**hop
-        weights = (1 - decay) * decay ** torch.arange(frames - 1, -1, -1, device=rows.device, dtype=torch.float32)
-        omega.mul_(decay**frames).add_(torch.einsum("bhtfv,t->bhfv", magnitude, weights))
-        tail.copy_(rows[:, :, -hop:])
+    def _fold(self, omega: Tensor, frame: Tensor, scratch: Tensor) -> None:
+        """omega <- a * omega + (1 - a) * |DFT(hann * frame)|.
+
+        Args:
+            omega: (B, H, bins, V), changed in place.
+            frame: (B, H, n_fft, V).
+            scratch: Room for B * H * n_fft * V numbers.
+        """
+        batch, heads, _, reach = frame.shape
+        flat, bins = batch * heads, self.channels
+        basis = self._transform(frame.device).expand(flat, -1, -1)
+        wave = scratch[: flat * self.n_fft * reach].view(flat, self.n_fft, reach)
+        torch.bmm(basis, frame.flatten(0, 1)[:, 1:], out=wave)  # sample 0 weighs nothing in a Hann window
+        power, sine = wave[:, :bins], wave[:, bins:]
+        power.mul_(power)
+        power[:, 1:-1].addcmul_(sine, sine)  # the first and last bin have no imaginary part
+        magnitude = power.pow_(0.5).view(batch, heads, bins, reach)
+        omega.lerp_(magnitude, 1 - self.ema_coefficient**self.hop)
 
     def _transform(self, device: torch.device) -> Tensor:
         if device not in self._on:
@@ -107,9 +122,12 @@ class SpectrogramFeatures:
 
 
 def _windowed_basis(n_fft: int) -> Tensor:
-    """(2 * bins, n_fft): the real and imaginary rows of the one-sided Fourier transform times a periodic Hann window."""
-    sample = torch.arange(n_fft, dtype=torch.float64)
+    """(n_fft, n_fft - 1): cosine rows of all n_fft / 2 + 1 bins, then sine rows of the inner ones, times a periodic Hann window.
+
+    Columns are samples 1 to n_fft - 1: the window is zero at sample 0.
+    """
+    sample = torch.arange(1, n_fft, dtype=torch.float64)
     frequency = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None]
     window = 0.5 - 0.5 * torch.cos(2 * math.pi * sample / n_fft)
     angle = 2 * math.pi * frequency * sample / n_fft
-    return torch.cat([angle.cos() * window, -angle.sin() * window]).float()
+    return torch.cat([angle.cos() * window, angle[1:-1].sin() * window]).float()

@@ -1,0 +1,212 @@
+"""The contract of adapters, executable: run it on your own with a small model of its kind."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.cache.oracle import ORACLE_NAME, masked_attention, recording, visibility_of
+from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.errors import ContractError
+from namm_xmodal.memory import Memory, pruned
+from namm_xmodal.policies.adakv import AdaKV
+from namm_xmodal.policies.protocol import Rotary
+from namm_xmodal.policies.random import RandomEviction
+from namm_xmodal.policies.rotation import rotate, unrotate
+
+_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+"""Largest difference to the oracle, relative to the largest output. Rounding grows in deep models that lose their sinks: 2e-5
+in float32 on SmolLM2-135M, where float64 agrees to 1e-10."""
+_SHIFT = 7
+"""Positions by which a text is moved to see how the model turns its keys."""
+
+
+def check_adapter(adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str, Any]) -> None:
+    """Tries an adapter on a model and raises on the first clause of the contract that it breaks.
+
+    The clauses: *methods*, *missing*, *switch*, *restore*, *layers*, *full cache*, *token kinds*, *rotary*, *oracle*.
+
+    Args:
+        adapter: The adapter.
+        model: A model it is made for, in evaluation mode; random weights will do, float32 or float64.
+        inputs: What `adapter.forward` takes: one text or a batch, at least 8 tokens.
+
+    Raises:
+        ContractError: With the name of the clause and what was found.
+    """
+    name = type(adapter).__name__
+    _hold(name, "methods", isinstance(adapter, Adapter), "it lacks a method or the name of the Adapter protocol")
+    missing = adapter.missing(model)
+    _hold(name, "missing", missing is None, f"{type(model).__name__} {missing}")
+    tables, layers = adapter.rotary(model), adapter.num_layers(model)
+    _hold(name, "rotary", len(tables) == layers, f"{len(tables)} tables for {layers} layers")
+    before = _implementations(model)
+    with torch.no_grad():
+        stock = adapter.forward(model, inputs, DynamicCache())
+        with pruned(model, None, adapter=adapter) as memory:
+            cache = memory.cache()
+            switched = {part for part, how in _implementations(model).items() if how != before[part]}
+            with _reached(model, cache) as reached:
+                output = _forward(name, memory, inputs, cache)
+        _hold(
+            name,
+            "restore",
+            _implementations(model) == before,
+            "another attention than before remains after the context",
+        )
+        strangers = sorted(switched - reached)
+        _hold(name, "switch", not strangers, f"it switched {', '.join(strangers)}, which never sees the cache")
+        empty = [layer.layer for layer in cache.layers if layer.keys is None]
+        _hold(name, "layers", not empty, f"num_layers={len(cache.layers)}, but layers {empty} were never filled")
+        same = output.shape == stock.shape and torch.equal(output, stock)
+        _hold(name, "full cache", same, "a cache that keeps everything changes the output")
+        kinds = adapter.token_kinds(model, inputs)
+        _check_kinds(name, kinds, cache)
+        _check_rotary(name, adapter, model, inputs, cache)
+        _check_oracle(name, adapter, model, inputs, kinds, cache.layers[0].seen)
+    _hold(name, "restore", _implementations(model) == before, "another attention than before remains after the context")
+
+
+def _forward(name: str, memory: Memory, inputs: Mapping[str, Any], cache: PrunedCache) -> Tensor:
+    try:
+        return memory.adapter.forward(memory.model, inputs, cache)
+    except IndexError as error:
+        raise ContractError(
+            f"{name} breaks the clause 'layers': num_layers={len(cache.layers)}, but the model uses more ({error})"
+        ) from error
+
+
+def _implementations(model: torch.nn.Module) -> dict[str, str]:
+    """The attention of every part of a model that can be switched on its own."""
+    found = {}
+    for part, module in model.named_modules():
+        if hasattr(module, "set_attn_implementation"):
+            config: Any = module.config
+            found[part or "the model"] = str(config._attn_implementation)
+    return found
+
+
+@contextmanager
+def _reached(model: torch.nn.Module, cache: PrunedCache) -> Iterator[set[str]]:
+    """Collects the names of the parts that contain an attention module to which the cache was handed."""
+    reached: set[str] = set()
+
+    def see(path: str) -> Any:
+        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if any(value is cache for value in (*args, *kwargs.values())):
+                reached.add("the model")
+                reached.update(path.rsplit(".", cut)[0] for cut in range(path.count(".") + 1))
+
+        return hook
+
+    handles = [
+        module.register_forward_pre_hook(see(path), with_kwargs=True) for path, module in model.named_modules() if path
+    ]
+    try:
+        yield reached
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _check_kinds(name: str, kinds: list[list[str]], cache: PrunedCache) -> None:
+    batch, seen = cache.layers[0].index.shape[0], cache.layers[0].seen
+    lengths = [len(row) for row in kinds]
+    _hold(name, "token kinds", lengths == [seen] * batch, f"{lengths} kinds for {batch} rows of {seen} tokens")
+    real = [sum(kind != "padding" for kind in row) for row in kinds]
+    seen_by = list(cache.layers[0].tokens_seen)
+    _hold(name, "token kinds", real == seen_by, f"{real} tokens are no padding, but the cache counted {seen_by}")
+
+
+def _check_rotary(
+    name: str, adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str, Any], cache: PrunedCache
+) -> None:
+    """Tables have the right shape, turn back what they turned, and turn as the model does."""
+    tables = adapter.rotary(model)
+    if all(table is None for table in tables):
+        return
+    count, (batch, heads, _) = cache.layers[0].seen, cache.layers[0].index.shape
+    positions = inputs.get("position_ids")
+    if positions is None:
+        positions = torch.arange(count).expand(batch, -1)
+    if positions.shape != (batch, count):
+        return  # positions of several axes: only the architecture knows how to move them
+    with pruned(model, None, adapter=adapter) as memory:
+        moved = memory.cache()
+        adapter.forward(model, {**inputs, "position_ids": positions + _SHIFT}, moved)
+    for table, layer, other in zip(tables, cache.layers, moved.layers, strict=True):
+        if table is None:
+            continue
+        assert layer.keys is not None
+        assert other.keys is not None
+        cosines, sines = table(positions[0])
+        width = cosines.shape[-1]
+        fits = cosines.shape == sines.shape == (count, width) and width <= layer.keys.shape[-1] and width % 2 == 0
+        _hold(
+            name,
+            "rotary",
+            fits,
+            f"tables {tuple(cosines.shape)} for {count} positions of {layer.keys.shape[-1]} dimensions",
+        )
+        vectors = torch.randn(heads, count, layer.keys.shape[-1], generator=torch.Generator().manual_seed(0))
+        back = rotate(unrotate(vectors, cosines, sines), cosines, sines)
+        _hold(name, "rotary", torch.allclose(back, vectors, atol=1e-4), "turning back and forth is not the identity")
+        for row in range(batch):
+            real = layer.live[row, 0]
+            here = _unturned(table, layer.keys[row], positions[row])[:, real]
+            there = _unturned(table, other.keys[row], positions[row] + _SHIFT)[:, real]
+            change = float((here - there).abs().max() / here.abs().max())
+            found = f"keys of layer {layer.layer}, turned back, change by {change:.1e} if the text moves by {_SHIFT}"
+            _hold(name, "rotary", change < 1e-3, found)
+
+
+def _unturned(table: Rotary, keys: Tensor, positions: Tensor) -> Tensor:
+    cosines, sines = table(positions)
+    return unrotate(keys.float(), cosines.float(), sines.float())
+
+
+def _check_oracle(
+    name: str,
+    adapter: Adapter,
+    model: torch.nn.Module,
+    inputs: Mapping[str, Any],
+    kinds: list[list[str]],
+    seen: int,
+) -> None:
+    """Forgetting equals full attention in which what was forgotten is masked."""
+    policy = AdaKV(base=RandomEviction(seed=1), budget=0.5)  # another number of tokens in every head
+    before = adapter.current_implementation(model)
+    with pruned(model, policy, update_every=max(1, seen // 4), adapter=adapter) as memory:
+        cache = recording(memory.cache())
+        output = adapter.forward(model, inputs, cache)
+    _hold(
+        name,
+        "oracle",
+        not any(layer.untouched for layer in cache.layers),
+        "half a budget, but some layers forgot nothing",
+    )
+    oracle = adapter.attention_implementation(model, ORACLE_NAME)
+    with masked_attention(model, visibility_of(cache), switch=oracle, restore=before):
+        expected = adapter.forward(model, inputs, DynamicCache())
+    shapes = f"outputs {tuple(output.shape)} with and {tuple(expected.shape)} without forgetting"
+    _hold(name, "oracle", output.shape == expected.shape, shapes)
+    difference = (output - expected).abs()
+    if output.shape[1] == seen:
+        difference = difference[torch.tensor([[kind != "padding" for kind in row] for row in kinds])]
+    relative = float(difference.max() / expected.abs().max())
+    most = _TOLERANCE.get(output.dtype, 5e-2)
+    _hold(
+        name,
+        "oracle",
+        relative <= most,
+        f"relative difference {relative:.1e} to masked full attention, allowed {most:g}",
+    )
+
+
+def _hold(name: str, clause: str, holds: bool, found: str) -> None:
+    if not holds:
+        raise ContractError(f"{name} breaks the clause '{clause}': {found}")

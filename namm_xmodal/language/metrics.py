@@ -1,0 +1,168 @@
+"""Scores of answers: pure functions from log-probabilities or strings to numbers."""
+
+import math
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number means.
+
+    Attributes:
+        name: As written in results.
+        low: Least possible value.
+        high: Greatest possible value; infinite if there is none.
+        higher_is_better: Direction.
+        description: One line for lists.
+    """
+
+    name: str
+    low: float
+    high: float
+    higher_is_better: bool
+    description: str
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("answer_probability", 0, 1, True, "probability of the answer, a token (geometric mean)"),
+        Metric("exact_match", 0, 1, True, "1 if the first line generated is the answer"),
+        Metric("edit_similarity", 0, 1, True, "1 - edit distance / longer length, first line generated against answer"),
+        Metric("accuracy", 0, 1, True, "1 if the right choice has the greatest mean log-likelihood a token"),
+        Metric("accuracy_sum", 0, 1, True, "1 if the right choice has the greatest total log-likelihood"),
+        Metric(
+            "token_probability", 0, 1, True, "exp(-negative_log_likelihood): probability of a token (geometric mean)"
+        ),
+        Metric("negative_log_likelihood", 0, math.inf, False, "mean loss in nats a token"),
+    )
+}
+"""Every metric by name. All but `negative_log_likelihood` are better when higher."""
+
+
+def answer_probability(log_probabilities: Sequence[float]) -> float:
+    """Geometric mean of the probabilities of an answer's tokens.
+
+    Args:
+        log_probabilities: Natural logarithm for each token, at least one; minus infinity is allowed.
+
+    Returns:
+        A number in [0, 1], higher is better; comparable between answers of different lengths.
+    """
+    return math.exp(-negative_log_likelihood(log_probabilities))
+
+
+def negative_log_likelihood(log_probabilities: Sequence[float]) -> float:
+    """Mean loss of tokens in nats, 0 or more, lower is better.
+
+    Raises:
+        ValueError: If there are no tokens: a mean of nothing is a mistake of the caller.
+    """
+    if not log_probabilities:
+        raise ValueError("negative_log_likelihood: no tokens; expected at least one log-probability")
+    return -math.fsum(log_probabilities) / len(log_probabilities) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+token_probability = answer_probability
+"""The same formula under the name that fits a scored text: exp of minus the loss, in [0, 1], higher is better."""
+
+
+def first_line(text: str) -> str:
+    """The first line of a generation that is not empty, stripped: a model goes on talking after its answer."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def exact_match(prediction: str, answer: str) -> float:
+    """Whether a generation says the answer and nothing else on its first line.
+
+    Case, runs of white space and punctuation around the line do not count.
+
+    Args:
+        prediction: Generated text.
+        answer: The right answer.
+
+    Returns:
+        1.0 or 0.0, higher is better.
+    """
+    return float(_normalised(first_line(prediction)) == _normalised(first_line(answer)))
+
+
+def _normalised(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip(string.punctuation + string.whitespace).casefold()
+
+
+def edit_similarity(prediction: str, answer: str) -> float:
+    """How near the first line of a generation is to the answer.
+
+    1 - Levenshtein distance / longer length, as code completion is scored since CodeXGLUE (arXiv:2102.04664).
+
+    # Deviates: CodeXGLUE uses fuzzywuzzy's ratio, whose value depends on which of two libraries is installed.
+
+    Args:
+        prediction: Generated text.
+        answer: The right answer, one line.
+
+    Returns:
+        A number in [0, 1], higher is better; 1 for two empty strings.
+    """
+    said, right = first_line(prediction), first_line(answer)
+    longest = max(len(said), len(right))
+    return 1.0 if longest == 0 else 1.0 - edit_distance(said, right) / longest
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Levenshtein distance: least number of characters to insert, delete or replace; O(len(one) * len(other))."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(other, start=1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+    return row[-1]
+
+
+def choice_accuracy(
+    log_probabilities: Sequence[Sequence[float]], right: int, *, by: Literal["mean", "sum"] = "mean"
+) -> float:
+    """Whether the right choice is the most likely one.
+
+    Args:
+        log_probabilities: For each choice, the natural logarithm for each of its tokens.
+        right: Index of the right choice.
+        by: `mean` compares log-likelihood a token, fair to choices of different lengths; `sum` compares that of the
+            whole choice, which is the model's own probability of saying it.
+
+    Returns:
+        1.0 or 0.0, higher is better; a tie at the top counts as the fraction of a random pick among the tied.
+    """
+    totals = [math.fsum(choice) / (len(choice) if by == "mean" else 1) for choice in log_probabilities]
+    best = [i for i, total in enumerate(totals) if total == max(totals)]
+    return 1.0 / len(best) if right in best else 0.0
+
+
+def by_position(values: Sequence[float], edges: Sequence[int], *, first: int = 0) -> Mapping[str, float]:
+    """Means over ranges of positions, such as the loss of a text's first 256 tokens, the next 256, and so on.
+
+    Args:
+        values: One number for each position, in order.
+        edges: Rising positions; each neighbouring pair is a bucket `[start, end)`.
+        first: Position of the first value; 1 for losses, as the token at position 0 is not predicted.
+
+    Returns:
+        Label `start-end` to mean, only for buckets that hold a value.
+
+    Raises:
+        ValueError: If `edges` do not rise.
+    """
+    if any(start >= end for start, end in pairwise(edges)):
+        raise ValueError(f"by_position: edges {list(edges)}: expected rising positions")
+    means = {}
+    for start, end in pairwise(edges):
+        inside = values[max(start - first, 0) : max(end - first, 0)]
+        if inside:
+            means[f"{start}-{end}"] = math.fsum(inside) / len(inside)
+    return means

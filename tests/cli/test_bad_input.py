@@ -1,0 +1,86 @@
+"""A mistake gives one line with value, expectation and remedy, exit code 2, and leaves results as they were."""
+
+import pytest
+
+EVAL = ("eval", "language/smoke")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("policies.h2o.policy=h2oo", "unknown policy 'h2oo': did you mean h2o"),
+        ("policies.h2o.budget=0", "policies.h2o: budget=0: expected at least 1 token"),
+        ("policies.h2o.budget=3", "policies.h2o: budget=3: below protect_first + protect_recent"),
+        ("policies.h2o.recnt=3", "policies.h2o.recnt: unknown key of policy h2o; did you mean recent_fraction?"),
+        ("budgets=[0]", "budgets: 0: expected at least 1 token"),
+        ("tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
+        ("tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),
+        ("tasks.key_retrieval.length=[12]", "tasks.key_retrieval: length: 12: expected at least"),
+        ("update_every=100", "policies.namm: update_every=100: expected a multiple"),
+        ("update_evry=64", "update_evry: unknown key; did you mean update_every?"),
+        ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
+        ("model=no/such-model", "model 'no/such-model' cannot be loaded"),
+        ("device=gpu", "device: 'gpu': expected a torch device"),
+        ("dtype=int8", "dtype: 'int8': input should be"),
+        ("seed", "expected path=value"),
+    ],
+)
+def test_bad_values(refused, tmp_path, change, expected):
+    out = tmp_path / "out"
+    assert expected in refused(*EVAL, "--set", change, "--output", out)
+    assert not (out / "summary.json").exists()
+
+
+def test_missing_file(refused):
+    assert "no/file.yaml: no such file" in refused("eval", "no/file.yaml")
+
+
+def test_results_of_another_configuration(refused, run, tmp_path):
+    few = ["--set", "tasks.next_token=null", "--set", "tasks.key_retrieval.n=1", "--set", "policies={snapkv: null}"]
+    run(*EVAL, "--output", tmp_path, *few)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert "use --fresh" in refused(*EVAL, "--output", tmp_path, *few, "--set", "seed=5")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_output_that_is_a_file(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refused(*EVAL, "--output", tmp_path / "file")
+
+
+INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--text", "missing.txt"), "--text missing.txt: No such file"),
+        (("--text", "-"), "text of 5 tokens: shorter than one update (update_every=32)"),
+        (("--text", "-", "--policy", "h2oo"), "unknown policy 'h2oo'"),
+        (("--text", "-", "--budget", "0"), "budget=0: expected at least 1 token"),
+        (("--text", "-", "--budget", "half"), "budget: 'half'"),
+        (("--text", "-", "--set", "widow=3"), "widow: unknown key of policy h2o"),
+        (("--text", "-", "--policy", "namm", "--set", "init=zeros", "--update-every", "40"), "update_every=40"),
+        (("--text", "-", "--output", "x.doc"), "--output x.doc: expected a name that ends in"),
+        (("--text", "-", "--protocol", "cloc"), "--protocol 'cloc': expected clock or prompt_end"),
+        (("--text", "-", "--policy", "namm", "--set", "path=nowhere"), "nowhere"),
+    ],
+)
+def test_inspect(refused, arguments, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert expected in refused(*INSPECT, *arguments, stdin="short")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inspect_of_something_that_is_no_text(refused, tmp_path):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in refused(*INSPECT, "--text", tmp_path / "binary")
+
+
+def test_check_names_what_is_unknown(refused):
+    assert "unknown policy 'snapk': did you mean snapkv" in refused("check", "policy", "snapk")
+    assert "unknown adapter 'langage'" in refused("check", "adapter", "langage")
+
+
+def test_prepare_names_what_is_unknown(refused):
+    assert "unknown text source 'python-topic'" in refused("prepare", "language", "--texts", "python-topic")

@@ -1,0 +1,88 @@
+"""Every command does what its help says."""
+
+import json
+
+import pytest
+
+FEW = ["--set", "tasks.next_token=null", "--set", "tasks.key_retrieval.n=1", "--set", "budgets=0.5"]
+
+
+def test_eval_prints_a_table_and_writes_everything(run, tmp_path):
+    result = run("eval", "language/smoke", "--output", tmp_path / "out", *FEW)
+    for word in ("key_retrieval", "answer_probability", "h2o", "snapkv", "namm", "n = 1", "50%"):
+        assert word in result.stdout
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"results.jsonl", "summary.json", "table.txt", "config.yaml", "scores.png", "scores.svg"}
+
+
+def test_dry_run_lists_runs_and_writes_nothing(run, tmp_path):
+    result = run("eval", "language/smollm2", "--dry-run", "--output", tmp_path / "out")
+    assert "namm_untrained: budget 0.25" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("policies", {"h2o", "snapkv", "full", "namm", "adakv"}),
+        ("tasks", {"key_retrieval", "next_token", "code_completion"}),
+        ("adapters", {"language"}),
+        ("models", {"smollm2-135m", "tiny-random"}),
+        ("configs", {"language/smollm2", "language/demo", "language/smoke"}),
+    ],
+)
+def test_lists(run, what, expected):
+    rows = json.loads(run("list", what, "--json").stdout)
+    assert expected <= {row["name"] for row in rows}
+    assert all(len(row["about"]) > 10 for row in rows)
+    table = run("list", what).stdout
+    assert all(name in table for name in expected)
+
+
+def test_keys_of_an_evaluation_file(run):
+    rows = {row["name"]: row for row in json.loads(run("list", "configs", "--keys", "--json").stdout)}
+    assert rows["update_every"]["fields"]["default"] == "256"
+
+
+def test_inspect_from_standard_input(run, tmp_path):
+    picture = tmp_path / "picture.png"
+    result = run(
+        "inspect", "--model", "tiny-random", "--policy", "streaming_llm", "--budget", "16", "--text", "-",
+        "--update-every", "32", "--output", picture, stdin="What is kept of this? " * 6,
+    )  # fmt: skip
+    assert "keeps" in result.stdout
+    assert picture.stat().st_size > 5000
+    content = json.loads(picture.with_suffix(".json").read_text())
+    assert len(content["tokens"]) == 132
+    assert content["updates"] == [32, 64, 96, 128]
+
+
+def test_inspect_the_full_cache(run, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("word " * 20)
+    result = run(
+        "inspect", "--model", "tiny-random", "--policy", "full", "--text", text, "--output", tmp_path / "a.svg"
+    )
+    assert "keeps 100.0% of 100 tokens" in result.stdout
+
+
+def test_check(run):
+    assert "keeps the contract" in run("check", "policy", "tova", "budget=0.5").stdout
+    assert "keeps the contract" in run("check", "adapter", "language").stdout
+
+
+def test_prepare(run):
+    result = run("prepare", "language", "--model", "tiny-random", "--texts", "python-topics")
+    assert "python-topics" in result.stdout
+    assert "LanguageModel('tiny-random'" in result.stdout
+
+
+def test_help_of_every_command_has_an_example(run):
+    for command in ("eval", "inspect", "list", "check", "prepare", "check policy", "check adapter", "prepare language"):
+        assert "Example: namm-xmodal" in " ".join(run(*command.split(), "--help").stdout.replace("│", " ").split()), (
+            command
+        )
+
+
+def test_version(run):
+    assert run("--version").stdout.startswith("namm-xmodal 0.")

@@ -1,0 +1,58 @@
+"""What only a process of its own can show: start-up time, Ctrl-C, pipes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+COMMAND = [sys.executable, "-m", "namm_xmodal.cli"]
+
+
+def test_help_is_fast():
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        process = subprocess.Popen([*COMMAND, "--help"], stdout=subprocess.PIPE)
+        process.stdout.read(1)
+        times.append(time.perf_counter() - start)
+        process.communicate()
+    assert min(times) < 1.0, times
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom namm_xmodal.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([name for name in ('torch', 'transformers', 'pydantic', 'matplotlib', 'numpy') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
+def test_ctrl_c_keeps_results_and_the_same_command_goes_on(tmp_path):
+    many = ["--set", "tasks.key_retrieval.n=400", "--set", "tasks.next_token=null", "--set", "generate_tokens=2"]
+    command = [*COMMAND, "eval", "language/smoke", "--output", str(tmp_path), *many]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    journal = tmp_path / "results.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") > 4):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "results so far are kept" in errors
+    assert "Traceback" not in errors
+    lines = journal.read_bytes()
+    assert lines.endswith(b"\n")
+    assert lines.count(b"\n") > 4
+
+
+def test_a_closed_pipe_is_no_error():
+    process = subprocess.run(
+        f"{sys.executable} -m namm_xmodal.cli list policies | head -n 1", shell=True, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert "Traceback" not in process.stderr

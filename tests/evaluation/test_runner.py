@@ -1,0 +1,122 @@
+"""Whole evaluations of a random model: resuming, workers, extending, refusing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from namm_xmodal.config import load_eval_config
+from namm_xmodal.errors import DataError, ResultsError
+from namm_xmodal.evaluation import worker as worker_module
+from namm_xmodal.evaluation.plan import make_plan
+from namm_xmodal.evaluation.runner import evaluate
+
+SMALL = ["budgets=[0.5]", "policies.namm=null", "generate_tokens=3"]
+
+
+def load(folder, *changes):
+    return load_eval_config("language/smoke", [*SMALL, *changes], str(folder))
+
+
+def numbers(records):
+    """Records without what differs from run to run."""
+    return [replace(record, cpu_seconds=0, started="") for record in records]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    seen = []
+    records = evaluate(load(folder), progress=lambda done, total, what: seen.append((done, total)))
+    return folder, records, seen
+
+
+def test_everything_is_evaluated_once_with_its_provenance(reference):
+    folder, records, seen = reference
+    plan = make_plan(load(folder))
+    assert len(records) == plan.total == seen[-1][0] == seen[-1][1]
+    assert len({record.key for record in records}) == plan.total
+    for record in records:
+        assert 0 < record.kept_fraction <= 1
+        assert record.live_bytes <= record.allocated_bytes
+        assert record.cpu_seconds >= 0
+        assert record.model == {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
+        assert set(record.versions) == {"namm-xmodal", "torch", "transformers", "numpy"}
+    full = [record for record in records if record.policy == "full"]
+    assert all(record.kept_fraction == 1 and record.protocol == "none" for record in full)
+    header = json.loads((folder / "results.jsonl").read_text().splitlines()[0])
+    assert header["settings"]["model"] == "tiny-random"
+    assert load_eval_config(folder / "config.yaml") == load(folder)
+
+
+def test_all_policies_get_the_same_samples(reference):
+    tags = {}
+    for record in reference[1]:
+        tags.setdefault((record.task, record.sample), set()).add(json.dumps(record.tags, sort_keys=True))
+    assert all(len(each) == 1 for each in tags.values())
+
+
+def test_budgets_are_kept(reference):
+    for record in reference[1]:
+        if record.budget is not None and record.task == "key_retrieval":
+            assert record.kept_fraction == pytest.approx(record.budget, abs=0.2)
+
+
+def test_a_complete_run_is_not_repeated(reference, monkeypatch):
+    folder, records, _ = reference
+    monkeypatch.setattr(worker_module, "LanguageWorker", None)  # loading a model would fail
+    assert evaluate(load(folder)) == records
+
+
+def test_an_interrupted_run_goes_on_to_the_same_results(reference, tmp_path):
+    def stop(done, total, what):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(load(tmp_path), progress=stop)
+    kept = (tmp_path / "results.jsonl").read_text()
+    assert len(kept.splitlines()) == 5
+    notices = []
+    records = evaluate(load(tmp_path), notice=notices.append)
+    assert numbers(records) == numbers(reference[1])
+    assert (tmp_path / "results.jsonl").read_text().startswith(kept)
+    assert "going on after 4 of" in notices[0]
+
+
+def test_two_workers_give_the_same_results(reference, tmp_path):
+    assert numbers(evaluate(load(tmp_path, "workers=2"))) == numbers(reference[1])
+
+
+def test_more_samples_extend_a_run(reference, tmp_path):
+    folder, records, _ = reference
+    (tmp_path / "results.jsonl").write_bytes((folder / "results.jsonl").read_bytes())
+    larger = evaluate(load(tmp_path, "tasks.next_token.n=3"))
+    assert len(larger) == len(records) + len(make_plan(load(tmp_path)).runs)
+    fewer = evaluate(load(tmp_path, "tasks.next_token.n=1", "tasks.key_retrieval.n=1"))
+    assert {record.sample for record in fewer} == {0}
+
+
+def test_results_of_another_configuration_are_refused(reference, tmp_path):
+    folder = reference[0]
+    before = (folder / "results.jsonl").read_bytes()
+    with pytest.raises(ResultsError, match="use --fresh"):
+        evaluate(load(folder, "seed=1"))
+    assert (folder / "results.jsonl").read_bytes() == before
+
+
+def test_fresh_sets_earlier_results_aside(reference, tmp_path):
+    folder = reference[0]
+    old = (folder / "results.jsonl").read_bytes()
+    (tmp_path / "results.jsonl").write_bytes(old)
+    few = ["tasks.key_retrieval=null", "tasks.next_token.n=1"]
+    evaluate(load(tmp_path, "seed=1", *few), fresh=True)
+    aside = [path for path in Path(tmp_path).glob("results.*.jsonl")]
+    assert [path.read_bytes() for path in aside] == [old]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_impossible_samples_are_one_line(tmp_path, workers):
+    with pytest.raises(DataError, match=r"tasks.key_retrieval: (length: 20000|sample 0 needs .* was built for 16384)"):
+        evaluate(load(tmp_path, "tasks.key_retrieval.length=[20000]", f"workers={workers}"))

@@ -1,0 +1,96 @@
+"""The table of policies, and pruning a model with each of them."""
+
+import dataclasses
+
+import pytest
+import torch
+from families import in_chunks, padded_batch, tiny
+
+from namm_xmodal.config.policies import build_policy
+from namm_xmodal.errors import BudgetError
+from namm_xmodal.memory import pruned
+from namm_xmodal.policies.protocol import Policy
+from namm_xmodal.policies.table import POLICIES, describe
+
+RIVALS = [name for name in POLICIES if name not in ("full", "namm")]
+SMALL = {
+    "snapkv": {"window": 8},
+    "adakv": {"base": {"policy": "snapkv", "window": 8}},
+    "pyramidkv": {"base": {"policy": "adakv", "base": {"policy": "snapkv", "window": 8}}},
+    "expected_attention": {"n_queries": 24, "n_future": 32},
+}
+
+
+def test_names():
+    assert (
+        list(POLICIES)
+        == (
+            "full recency streaming_llm random l2_norm keydiff h2o h2o_normalised tova snapkv expected_attention adakv "
+            "pyramidkv namm"
+        ).split()
+    )
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_says_in_one_line_what_it_keeps(name):
+    line = describe(name)
+    assert 20 < len(line) < 120
+    assert line.endswith(".")
+
+
+@pytest.mark.parametrize("name", [*RIVALS, "full"])
+def test_policies_are_frozen_hashable_and_printable(name):
+    policy = POLICIES[name]()
+    assert isinstance(policy, Policy)
+    assert hash(policy) == hash(POLICIES[name]())
+    assert policy == POLICIES[name]()
+    assert type(policy).__name__ in repr(policy)
+    for field in dataclasses.fields(policy):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(policy, field.name, None)
+        assert f"    {field.name}: " in _documentation(type(policy)), f"{field.name} is not documented"
+
+
+def _documentation(cls):
+    return "\n".join(part.__doc__ or "" for part in cls.__mro__ if part is not object)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("budget", [0, -3, 0.0, 1.5, "many", True])
+def test_impossible_budgets_are_refused(name, budget):
+    with pytest.raises(BudgetError, match=r"^budget="):
+        POLICIES[name](budget=budget)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_padded_row_is_pruned_as_if_it_were_alone_and_in_chunks_of_any_size(name):
+    model, batch = tiny("llama", torch.float64), padded_batch(64, 13)
+    policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 0.5})
+    alone = {key: value[1:, 13:] for key, value in batch.items()}
+    kept, logits = [], []
+    for inputs, size in ((batch, 64), (batch, 7), (batch, 1), (alone, 64), (alone, 5)):
+        with pruned(model, policy, update_every=16) as memory:
+            cache = memory.cache()
+            logits.append(in_chunks(model, inputs, cache, size)[-1, -51:])
+        offset = 0 if inputs is batch else 13
+        kept.append(
+            [sorted((index[index >= 0] + offset).tolist()) for layer in cache.layers for index in layer.index[-1]]
+        )
+    assert all(other == kept[0] for other in kept[1:])
+    assert len(kept[0][0]) < 51
+    for other in logits[1:]:
+        torch.testing.assert_close(other, logits[0])
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_the_prompt_end_protocol(name):
+    model, batch = tiny("llama"), padded_batch(40, 5)
+    policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 16})
+    with pruned(model, policy, protocol="prompt_end") as memory:
+        out = memory.generate(
+            **{k: v for k, v in batch.items() if k != "position_ids"}, max_new_tokens=4, do_sample=False
+        )
+    assert out.shape == (2, 44)
+    live = memory.report().live
+    mean = sum(count for layer in live for row in layer for count in row) / (len(live) * 4)
+    assert mean == 16 + 3  # the last token is not fed back
