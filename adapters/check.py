@@ -19,8 +19,8 @@ from namm_xmodal.policies.random import RandomEviction
 from namm_xmodal.policies.rotation import rotate, unrotate
 
 _TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
-"""Largest difference to the oracle, relative to the largest output. Rounding grows in deep models that lose their sinks: 2e-5
-in float32 on SmolLM2-135M, where float64 agrees to 1e-10."""
+"""Largest difference to the oracle, relative to the largest output. Rounding grows in deep models that lose their sinks:
+2e-5 in float32 on SmolLM2-135M, where float64 agrees to 1e-10."""
 _SHIFT = 7
 """Positions by which a text is moved to see how the model turns its keys."""
 

@@ -8,6 +8,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.language.prompt import encode
 from namm_xmodal.language.sample import Sample
 
+_NEAR = 16  # characters to look for the border of a word: rules and tables have none for a whole line
 _ROUNDS = 6  # corrections of a prompt's length; two are enough unless a tokenizer is very uneven
 
 
@@ -20,7 +21,7 @@ def cut_to_tokens(text: str, tokens: int, tokenizer: Any) -> str | None:
         tokenizer: A fast transformers tokenizer.
 
     Returns:
-        The start, at most one word short of `tokens`; None if the whole text has fewer.
+        The start, at most 16 characters short of `tokens`; None if the whole text has no more than that.
 
     Raises:
         DataError: If the tokenizer cannot say where its tokens stand.
@@ -38,7 +39,9 @@ def cut_to_tokens(text: str, tokens: int, tokenizer: Any) -> str | None:
 
 
 def cut_to_last_tokens(text: str, tokens: int, tokenizer: Any) -> str:
-    """The end of a text, with at most so many tokens, cut before a whole word; the whole text if it has fewer.
+    """The end of a text, with about so many tokens, cut before a whole word; the whole text if it has fewer.
+
+    The first word loses the space before it and may take a token more for that.
 
     Args:
         text: Where to cut.
@@ -54,7 +57,7 @@ def cut_to_last_tokens(text: str, tokens: int, tokenizer: Any) -> str:
         offsets = _offsets(piece, tokenizer)
         if len(offsets) > tokens:
             start = offsets[len(offsets) - tokens][0]
-            word = re.compile(r"(?<=\s)\S").search(piece, start, start + 60)
+            word = re.compile(r"(?<=\s)\S").search(piece, start, start + _NEAR)
             return piece[word.start() if word else start :]
         if len(piece) == len(text):
             return text
@@ -74,7 +77,7 @@ def _offsets(text: str, tokenizer: Any) -> list[tuple[int, int]]:
 
 def _word_end(text: str, cut: int) -> int:
     """The last place at or before `cut` where a word has ended and white space follows; `cut` itself if none is near."""
-    for end in range(cut, max(cut - 60, 0), -1):
+    for end in range(cut, max(cut - _NEAR, 0), -1):
         if text[end].isspace() and not text[end - 1].isspace():
             return end
     return cut

@@ -39,13 +39,21 @@ class Place:
         text = self.documents[self.first].text[self.offset :].strip("\n")
         following = self.first
         while (passage := cut_to_tokens(text, tokens, tokenizer)) is None:
-            following = (following + 1) % len(self.documents)
+            least = 2 * len(text)  # doubling keeps the number of times that the text is tokenised small
+            while len(text) <= least:
+                following = (following + 1) % len(self.documents)
+                if following == self.first:
+                    break
+                text += "\n\n" + self.documents[following].text.strip("\n")
             if following == self.first:
-                raise DataError(
-                    f"length: {tokens} tokens: the texts of {self.documents[0].source} are shorter; "
-                    "use a shorter length or a larger text source"
-                )
-            text += "\n\n" + self.documents[following].text.strip("\n")
+                break
+        if passage is None:
+            passage = cut_to_tokens(text, tokens, tokenizer)
+        if passage is None:
+            raise DataError(
+                f"length: {tokens} tokens: the texts of {self.documents[0].source} are shorter; "
+                "use a shorter length or a larger text source"
+            )
         return passage
 
 

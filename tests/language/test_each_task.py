@@ -65,7 +65,7 @@ def test_a_completed_line_follows_its_file(tokenizer):
 
 def test_recalling_lines_need_a_distant_name():
     far = "distant_name = 1\n" + "filler = 0\n" * 20 + "result = distant_name\n"
-    (line,) = recalling_lines(far, window=2 * len(far))
+    (line,) = recalling_lines(far, window=len(far))
     assert (line.text, line.recalls, line.lines_back, line.number) == ("result = distant_name", "distant_name", 21, 22)
     assert recalling_lines("distant_name = 1\nresult = distant_name\n", window=200) == ()
     assert recalling_lines("not python at all(", window=200) == ()
@@ -99,4 +99,4 @@ def test_a_source_without_code_is_refused(tokenizer):
 
 def test_a_length_beyond_the_source_is_refused(tokenizer):
     with pytest.raises(DataError, match="use a shorter length or a larger text source"):
-        NextToken(length=(2_000_000,)).samples(1, seed=0, tokenizer=tokenizer)
+        NextToken(length=(400_000,)).samples(1, seed=0, tokenizer=tokenizer)

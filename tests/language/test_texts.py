@@ -10,7 +10,9 @@ from namm_xmodal.language import debian_texts, find_texts, list_texts, prepare_t
 from namm_xmodal.language.html_text import html_to_text
 
 
-@pytest.mark.parametrize(("name", "fewest", "characters"), [("python-topics", 50, 300_000), ("python-source", 200, 3_000_000)])
+@pytest.mark.parametrize(
+    ("name", "fewest", "characters"), [("python-topics", 50, 300_000), ("python-source", 200, 3_000_000)]
+)
 def test_texts_of_python_are_always_there(name, fewest, characters):
     documents = find_texts(name)
     assert len(documents) >= fewest

@@ -6,6 +6,7 @@ import pytest
 import torch
 from families import in_chunks, padded_batch, tiny
 
+from namm_xmodal.cache.oracle import masked_attention, recording, visibility_of
 from namm_xmodal.config.policies import build_policy
 from namm_xmodal.errors import BudgetError
 from namm_xmodal.memory import pruned
@@ -80,6 +81,19 @@ def test_a_padded_row_is_pruned_as_if_it_were_alone_and_in_chunks_of_any_size(na
     assert len(kept[0][0]) < 51
     for other in logits[1:]:
         torch.testing.assert_close(other, logits[0])
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_oracle(name):
+    model, batch = tiny("mistral", torch.float64), padded_batch(64, 13)
+    policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 0.5})
+    with pruned(model, policy, update_every=16) as memory:
+        cache = recording(memory.cache())
+        logits = in_chunks(model, batch, cache, 33)
+    with masked_attention(model, visibility_of(cache)):
+        expected = model(**batch, use_cache=False).logits
+    real = batch["attention_mask"].bool()
+    torch.testing.assert_close(logits[real], expected[real])
 
 
 @pytest.mark.parametrize("name", RIVALS)
