@@ -37,7 +37,10 @@ QUARTER = 0.25
 def policies() -> dict[str, Any]:
     """Every policy of the table at a quarter of the cache, and NAMMs that keep everything and a quarter."""
     found: dict[str, Any] = {"engine_only": None}
-    wrappers = {"adakv": lambda: AdaKV(base=SnapKV(budget=QUARTER)), "pyramidkv": lambda: PyramidKV(base=SnapKV(budget=QUARTER))}
+    wrappers = {
+        "adakv": lambda: AdaKV(base=SnapKV(budget=QUARTER)),
+        "pyramidkv": lambda: PyramidKV(base=SnapKV(budget=QUARTER)),
+    }
     for name, kind in POLICIES.items():
         if name == "namm":
             continue
@@ -72,7 +75,9 @@ class Bench:
         peak = None
         with stopwatch() as parts:
             if memory:
-                peak, (prefill, cache) = peak_mib(lambda: cpu_seconds(lambda: self.prefill(length, make_cache(), chunk)))
+                peak, (prefill, cache) = peak_mib(
+                    lambda: cpu_seconds(lambda: self.prefill(length, make_cache(), chunk))
+                )
             else:
                 prefill, cache = cpu_seconds(lambda: self.prefill(length, make_cache(), chunk))
             shares = {part: seconds for part, seconds in parts.items()}
@@ -81,7 +86,12 @@ class Bench:
 
 
 def measure_length(
-    bench: Bench, length: int, chosen: dict[str, Any], attention: Any, repeats: int, save: Callable[[dict[str, Any]], None]
+    bench: Bench,
+    length: int,
+    chosen: dict[str, Any],
+    attention: Any,
+    repeats: int,
+    save: Callable[[dict[str, Any]], None],
 ) -> None:
     """Runs everything at one length, in turn."""
     runs: dict[str, list[dict[str, Any]]] = {}
@@ -134,7 +144,9 @@ def main() -> None:
     parser.add_argument("--attention", default="tiled", choices=["auto", "sdpa", "tiled"], help="as in pruned()")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--decode", type=int, default=32, help="tokens to decode after each prefill")
-    parser.add_argument("--output", type=Path, default=None, help="JSON file; default benchmarks/results/engine-DTYPE.json")
+    parser.add_argument(
+        "--output", type=Path, default=None, help="JSON file; default benchmarks/results/engine-DTYPE.json"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     output = arguments.output or RESULTS / f"engine-{arguments.dtype}.json"

@@ -28,7 +28,14 @@ def draw(path: Path) -> Path:
             rows = [result["lengths"][str(length)]["rows"].get(name) for length in lengths]
             points = [(length, row[key]) for length, row in zip(lengths, rows, strict=True) if row]
             thick = name.startswith("namm")
-            axis.plot(*zip(*points, strict=True), marker="o", ms=3, lw=2.5 if thick else 1, color=colours(index % 20), label=name)
+            axis.plot(
+                *zip(*points, strict=True),
+                marker="o",
+                ms=3,
+                lw=2.5 if thick else 1,
+                color=colours(index % 20),
+                label=name,
+            )
         axis.axhline(0 if "peak" in key else 1, color="black", lw=0.8, ls=":")
         axis.set_xscale("log", base=2)
         axis.set_xticks(lengths, [f"{length / 1000:.3g}k" for length in lengths])

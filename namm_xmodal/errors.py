@@ -58,3 +58,7 @@ class MissingDependencyError(NammError):
 
 class ResultsError(NammError):
     """Raised when a results file belongs to another configuration or cannot be written."""
+
+
+class EvolutionError(NammError):
+    """Raised when a run of evolution cannot go on, resume or start; its journal is left intact."""

@@ -109,7 +109,9 @@ def _attend(
         part = query[:, :, block.start : block.stop]
         observer = Observer(layer, mask, first, block, length)
         if observer.reads_all_rows and _computes_rows_once(settings.attention, query):
-            output = query.new_empty(part.shape[0], part.shape[2], part.shape[1], layer.values.shape[-1])  # (B, Q, Hq, D)
+            output = query.new_empty(
+                part.shape[0], part.shape[2], part.shape[1], layer.values.shape[-1]
+            )  # (B, Q, Hq, D)
             tiles = attention_tiles(
                 part, layer.keys, visibility, scaling, settings.tile, value=layer.values, output=output
             )

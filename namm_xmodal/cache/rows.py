@@ -120,5 +120,7 @@ def _could_overflow(query: Tensor, keys: Tensor, factor: float) -> bool:
     """Whether some base-2 logit may exceed what needs no shift, by the Cauchy-Schwarz inequality."""
     if keys.device.type != "cpu":
         return True  # reading the bound back would stall the device for longer than the shift takes
-    longest = torch.linalg.vector_norm(query, dim=-1, dtype=keys.dtype).amax() * torch.linalg.vector_norm(keys, dim=-1).amax()
+    longest = (
+        torch.linalg.vector_norm(query, dim=-1, dtype=keys.dtype).amax() * torch.linalg.vector_norm(keys, dim=-1).amax()
+    )
     return not float(longest) * abs(factor) <= _SAFE_EXPONENT  # a NaN shifts too

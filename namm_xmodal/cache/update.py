@@ -46,7 +46,9 @@ def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: flo
         rows = group.rows.to(keys.device)
         keys, values, positions, state = keys[rows], values[rows], positions[rows], state.part(rows)
     live = positions >= 0
-    scores = policy.score(Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary))
+    scores = policy.score(
+        Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary, group.rows)
+    )
     protected = live & ((positions < settings.protect_first) | (positions >= group.seen - settings.protect_recent))
     slate = Slate(live, protected, group.seen, shape)
     keep = policy.keep(scores, slate)

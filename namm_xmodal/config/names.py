@@ -7,7 +7,7 @@ from difflib import get_close_matches
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean x?` when something is near, else the whole list."""
     choices = sorted(known)
-    near = get_close_matches(name, choices, n=3, cutoff=0.6)
+    near = get_close_matches(name, choices, n=3, cutoff=0.6) or [each for each in choices if name and name in each]
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"known: {', '.join(choices)}" if choices else "nothing is known here"

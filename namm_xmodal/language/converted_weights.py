@@ -50,7 +50,7 @@ def converted_folder(model: RegistryModel) -> Path:
 
 def _convert(model: RegistryModel, work: Path, target: Path) -> None:
     gguf = obtain_gguf(model, work)
-    log.info("converting %s to safetensors (about half a minute of CPU, once)", model.name)
+    log.info("converting %s to safetensors (half a minute to two minutes of CPU, once)", model.name)
     staging = work / "converted"
     shutil.rmtree(staging, ignore_errors=True)
     _write_transformers_folder(gguf, staging)

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,25 +36,25 @@ class Place:
         Raises:
             DataError: If the whole source is shorter.
         """
-        text = self.documents[self.first].text[self.offset :].strip("\n")
-        following = self.first
-        while (passage := cut_to_tokens(text, tokens, tokenizer)) is None:
-            least = 2 * len(text)  # doubling keeps the number of times that the text is tokenised small
-            while len(text) <= least:
-                following = (following + 1) % len(self.documents)
-                if following == self.first:
-                    break
-                text += "\n\n" + self.documents[following].text.strip("\n")
-            if following == self.first:
-                break
-        if passage is None:
-            passage = cut_to_tokens(text, tokens, tokenizer)
-        if passage is None:
+        text, least = "", 0
+        for piece in self._onwards():
+            text = f"{text}\n\n{piece}" if text else piece
+            if len(text) >= least:
+                if (passage := cut_to_tokens(text, tokens, tokenizer)) is not None:
+                    return passage
+                least = 2 * len(text)  # doubling keeps the number of times that the text is tokenised small
+        if (passage := cut_to_tokens(text, tokens, tokenizer)) is None:
             raise DataError(
                 f"length: {tokens} tokens: the texts of {self.documents[0].source} are shorter; "
                 "use a shorter length or a larger text source"
             )
         return passage
+
+    def _onwards(self) -> Iterator[str]:
+        """The rest of the document, then the documents after it, round to the one before it."""
+        yield self.documents[self.first].text[self.offset :].strip("\n")
+        for document in (*self.documents[self.first + 1 :], *self.documents[: self.first]):
+            yield document.text.strip("\n")
 
 
 def draw_place(documents: Sequence[Document], tokens: int, rng: random.Random) -> Place:

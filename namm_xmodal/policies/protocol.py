@@ -64,6 +64,7 @@ class Observation:
         shape: Sizes of the layer.
         scaling: Factor of the logits in attention.
         rotary: The model's rotary embedding, None for models without one.
+        rows: (B,) batch rows of the cache that these are, None for all; for policies whose parameters differ by row.
     """
 
     keys: Tensor
@@ -75,6 +76,7 @@ class Observation:
     shape: LayerShape
     scaling: float
     rotary: Rotary | None = None
+    rows: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def test_beams_follow_the_beam_they_descend_from():
             logits = model(ids, past_key_values=memory.cache()).logits.log_softmax(-1)
             prompt = 40 - start
             chosen = logits[0, prompt - 1 : -1].gather(-1, ids[0, prompt:, None])[:, 0]
-            assert chosen.sum().item() == pytest.approx(found.sequences_scores[row].item(), abs=1e-4)  # generate sums float32 scores
+            # generate sums float32 scores
+            assert chosen.sum().item() == pytest.approx(found.sequences_scores[row].item(), abs=1e-4)
 
 
 def test_multi_turn_continues_the_same_cache():

@@ -11,7 +11,7 @@ EVAL = ("eval", "language/smoke")
         ("policies.h2o.policy=h2oo", "unknown policy 'h2oo': did you mean h2o"),
         ("policies.h2o.budget=0", "policies.h2o: budget=0: expected at least 1 token"),
         ("policies.h2o.budget=3", "policies.h2o: budget=3: below protect_first + protect_recent"),
-        ("policies.h2o.recnt=3", "policies.h2o.recnt: unknown key of policy h2o; did you mean recent_fraction?"),
+        ("policies.h2o.recent=3", "policies.h2o.recent: unknown key of policy h2o; did you mean recent_fraction?"),
         ("budgets=[0]", "budgets: 0: expected at least 1 token"),
         ("tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
         ("tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),

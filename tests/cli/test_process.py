@@ -1,6 +1,7 @@
 """What only a process of its own can show: start-up time, Ctrl-C, pipes."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,13 +11,13 @@ COMMAND = [sys.executable, "-m", "namm_xmodal.cli"]
 
 
 def test_help_is_fast():
+    # CPU time of the whole process: wall time would measure the neighbours on a shared machine. Nothing in it waits.
     times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        process = subprocess.Popen([*COMMAND, "--help"], stdout=subprocess.PIPE)
-        process.stdout.read(1)
-        times.append(time.perf_counter() - start)
-        process.communicate()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*COMMAND, "--help"], stdout=subprocess.PIPE, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 1.0, times
 
 
@@ -31,18 +32,29 @@ def test_help_imports_nothing_heavy():
 
 
 def test_ctrl_c_keeps_results_and_the_same_command_goes_on(tmp_path):
-    many = ["--set", "tasks.key_retrieval.n=400", "--set", "tasks.next_token=null", "--set", "generate_tokens=2"]
-    command = [*COMMAND, "eval", "language/smoke", "--output", str(tmp_path), *many]
+    many = ["tasks.key_retrieval=null", "tasks.next_token.n=60", "tasks.next_token.length=[1024]"]
+    command = [
+        *COMMAND,
+        "eval",
+        "language/smoke",
+        "--output",
+        str(tmp_path),
+        *(part for each in many for part in ("--set", each)),
+    ]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     journal = tmp_path / "results.jsonl"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") > 4):
+    while (
+        process.poll() is None
+        and time.monotonic() < deadline
+        and not (journal.exists() and journal.read_bytes().count(b"\n") > 4)
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "results so far are kept" in errors
     assert "Traceback" not in errors
     lines = journal.read_bytes()

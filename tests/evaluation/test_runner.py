@@ -116,7 +116,6 @@ def test_fresh_sets_earlier_results_aside(reference, tmp_path):
     assert [path.read_bytes() for path in aside] == [old]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_impossible_samples_are_one_line(tmp_path, workers):
+def test_impossible_samples_are_one_line(tmp_path):
     with pytest.raises(DataError, match=r"tasks.key_retrieval: (length: 20000|sample 0 needs .* was built for 16384)"):
-        evaluate(load(tmp_path, "tasks.key_retrieval.length=[20000]", f"workers={workers}"))
+        evaluate(load(tmp_path, "tasks.key_retrieval.length=[20000]"))

@@ -91,7 +91,9 @@ def test_what_would_roll_the_cache_back_is_refused():
         refused(UnsupportedOperationError, "cannot be rolled back", lambda: cache.layers[0].crop(10))
         assert all(torch.equal(layer.keys, keys) for layer, keys in zip(cache.layers, before, strict=True))
         refused(
-            UnsupportedOperationError, "expected a cache of this memory", lambda: memory.generate(ids, past_key_values=())
+            UnsupportedOperationError,
+            "expected a cache of this memory",
+            lambda: memory.generate(ids, past_key_values=()),
         )
 
 
@@ -108,7 +110,12 @@ def test_ready_made_masks_are_refused():
 
 def test_dropout_in_training_mode_is_refused():
     config = hf.LlamaConfig(
-        vocab_size=20, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, attention_dropout=0.1
+        vocab_size=20,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        attention_dropout=0.1,
     )
     model, ids = hf.LlamaForCausalLM(config).train(), torch.ones(1, 20, dtype=torch.long)
     with pruned(model, None, update_every=16) as memory:

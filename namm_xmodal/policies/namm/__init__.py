@@ -3,7 +3,16 @@
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.policy import Namm
+from namm_xmodal.policies.namm.population import NammPopulation
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
 
-__all__ = ["BamScorer", "FeatureStatistics", "MlpScorer", "Namm", "SpectrogramFeatures", "StatisticsEstimator"]
+__all__ = [
+    "BamScorer",
+    "FeatureStatistics",
+    "MlpScorer",
+    "Namm",
+    "NammPopulation",
+    "SpectrogramFeatures",
+    "StatisticsEstimator",
+]

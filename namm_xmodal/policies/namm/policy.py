@@ -103,10 +103,14 @@ class Namm:
 
     def score(self, observation: Observation) -> Tensor:
         """Scores (B, H, S); at least `threshold` means keep."""
+        return self.score_with(observation, self._parameters_of(observation.shape, observation.keys.device))
+
+    def score_with(self, observation: Observation, parameters: Tensor) -> Tensor:
+        """Scores (B, H, S) by other vectors (B or 1, H or 1, N) on the same features."""
         standardised = self.statistics.standardise(self.features.read(observation.state))
         age = age_embedding(observation.positions, observation.seen)
         inputs = torch.cat([age, standardised], dim=2)  # (B, H, 8 + channels, S)
-        return self.scorer.score(inputs, observation.live, self._parameters_of(observation.shape, inputs.device))
+        return self.scorer.score(inputs, observation.live, parameters)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """Tokens at or above the threshold, at most `max_tokens` of them per head."""

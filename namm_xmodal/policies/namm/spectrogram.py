@@ -97,7 +97,7 @@ class SpectrogramFeatures:
                 tail.copy_(tail_from)
 
     def _fold(self, omega: Tensor, frame: Tensor, scratch: Tensor) -> None:
-        """omega <- a * omega + (1 - a) * |DFT(hann * frame)|.
+        """Omega <- a * omega + (1 - a) * |DFT(hann * frame)|.
 
         Args:
             omega: (B, H, bins, V), changed in place.
@@ -122,7 +122,7 @@ class SpectrogramFeatures:
 
 
 def _windowed_basis(n_fft: int) -> Tensor:
-    """(n_fft, n_fft - 1): cosine rows of all n_fft / 2 + 1 bins, then sine rows of the inner ones, times a periodic Hann window.
+    """(n_fft, n_fft - 1): cosines of all n_fft / 2 + 1 bins, then sines of the inner ones, times a periodic Hann window.
 
     Columns are samples 1 to n_fft - 1: the window is zero at sample 0.
     """

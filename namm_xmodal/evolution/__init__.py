@@ -1,0 +1,1 @@
+"""Evolution of a parameter vector: numbers in, numbers out. No model and no task is known here."""
