@@ -46,7 +46,7 @@ def draw(path: Path) -> Path:
     machine = result["machine"]
     figure.suptitle(
         f"{result['model']}, {result['dtype']}, update every {result['update_every']}, budget {result['budget']:.0%}, "
-        f"n = {result['repeats']}, {machine['processor']}, {machine['threads']} thread",
+        f"{machine['processor']}, {machine['threads']} thread",
         fontsize=10,
     )
     for suffix in (".svg", ".png"):

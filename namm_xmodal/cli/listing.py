@@ -35,7 +35,7 @@ def tasks(as_json: AsJson = False) -> None:
     _show(
         "task",
         [
-            {"name": name, "about": first_line(cls), "fields": {"n": "required", **defaults(cls)}}
+            {"name": name, "about": cls.description, "fields": {"n": "required", **defaults(cls)}}
             for name, cls in TASKS.items()
         ],
         as_json,

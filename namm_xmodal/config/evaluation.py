@@ -71,6 +71,11 @@ class EvalConfig(Strict):
         "ragged",
         description="ragged: every head keeps its own number of tokens. layer_max: as many as the largest head.",
     )
+    attention: Literal["auto", "sdpa", "tiled"] = Field(
+        "auto",
+        description="For policies that read every attention row. tiled: one softmax for output and policy, faster. sdpa: "
+        "bit-identical while nothing is evicted. auto: tiled in half precision, sdpa otherwise.",
+    )
     scoring: Scorings = Field(
         ("likelihood", "generate"),
         description="likelihood: probability of the right answer. generate: greedy decoding, compared as text.",

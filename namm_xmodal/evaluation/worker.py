@@ -62,6 +62,7 @@ class LanguageWorker:
             protect_first=config.protect_first,
             protect_recent=config.protect_recent,
             selection=config.selection,
+            attention=config.attention,
         ) as memory:
             outcome = score_sample(
                 memory,
@@ -108,6 +109,12 @@ class LanguageWorker:
     def _check_length(self, unit: Unit, encoded: Any) -> None:
         longest = max([len(encoded.answer_ids), *(len(choice) for choice in encoded.choice_ids)], default=0)
         needed = encoded.prompt_length + max(longest, self.config.generate_tokens)
+        every, read = self.config.update_every, encoded.prompt_length
+        if read < every and any(self.plan.runs[index].protocol == "clock" for index in unit.runs):
+            raise DataError(
+                f"tasks.{unit.task}: sample {unit.sample} has {read} tokens, shorter than one update "
+                f"(update_every={every}), so no policy would evict anything; use longer lengths or a smaller update_every"
+            )
         context = self.language.max_context
         if context is not None and needed > context:
             raise DataError(

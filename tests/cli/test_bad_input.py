@@ -16,6 +16,7 @@ EVAL = ("eval", "language/smoke")
         ("tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
         ("tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),
         ("tasks.key_retrieval.length=[12]", "tasks.key_retrieval: length: 12: expected at least"),
+        ("update_every=1024", "tasks.key_retrieval: sample 0 has 384 tokens, shorter than one update"),
         ("update_every=100", "policies.namm: update_every=100: expected a multiple"),
         ("update_evry=64", "update_evry: unknown key; did you mean update_every?"),
         ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),

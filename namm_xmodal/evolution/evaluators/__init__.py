@@ -1,0 +1,1 @@
+"""Where shards are evaluated: in this process, in local processes, or on a Ray cluster. The result is the same."""

@@ -1,0 +1,43 @@
+"""The answer on disk: always a whole file, the old one or the new one."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from namm_xmodal.errors import CheckpointError, EvolutionError
+from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.journal import disk_trouble
+
+
+def save_vector(path: Path, vector: Array) -> None:
+    """Writes a float64 vector as `.npy` under another name, then renames it.
+
+    Raises:
+        EvolutionError: If the disk is full or the file cannot be written; the old file is kept.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with fresh.open("wb") as file:
+            np.save(file, np.asarray(vector, dtype=np.float64), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise EvolutionError(f"{path}: {disk_trouble(error)}; the vector before it is kept") from None
+
+
+def load_vector(path: Path) -> Array:
+    """Reads a vector written by `save_vector`.
+
+    Raises:
+        CheckpointError: If there is none, or it is no finite vector.
+    """
+    try:
+        vector = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a saved vector ({error}); expected the mean.npy of a run") from None
+    if vector.ndim != 1 or vector.dtype != np.float64 or not np.isfinite(vector).all():
+        raise CheckpointError(f"{path}: {vector.dtype} of shape {vector.shape}; expected a finite float64 vector")
+    return np.asarray(vector, dtype=np.float64)
