@@ -18,9 +18,9 @@ from namm_xmodal.types import LayerShape
 class _Recorder:
     """Watches features at every update and keeps everything."""
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Features, estimator: StatisticsEstimator) -> None:
         self.features = features
-        self.estimator = StatisticsEstimator(features.channels)
+        self.estimator = estimator
 
     @property
     def reads(self) -> Reads:
@@ -54,6 +54,7 @@ def estimate_statistics(
     update_every: int,
     source: str,
     adapter: Adapter | str | None = None,
+    estimator: StatisticsEstimator | None = None,
 ) -> FeatureStatistics:
     """Mean and deviation of each feature channel over batches, updates, layers, heads and tokens.
 
@@ -66,11 +67,12 @@ def estimate_statistics(
         update_every: The clock of the policy that will use them.
         source: What to call them in reports, for example "estimated on smollm2-135m, 4 texts of 1,024 tokens".
         adapter: As in `pruned`.
+        estimator: To add to, for statistics of several models; a new one if None.
 
     Raises:
         CheckpointError: If no batch reaches an update.
     """
-    recorder = _Recorder(features)
+    recorder = _Recorder(features, StatisticsEstimator(features.channels) if estimator is None else estimator)
     with torch.no_grad(), pruned(model, recorder, update_every=update_every, adapter=adapter) as memory:
         for batch in batches:
             memory.adapter.forward(model, batch, memory.cache())

@@ -8,7 +8,10 @@ from namm_xmodal.evaluation.statistics import Interval
 from namm_xmodal.report.summary import FULL, Cell, Row, Summary
 
 CELL_WIDTH = 28
-"""`+0.00 [+0.00, +0.00]* 100%` and the lines around it."""
+"""`+0.00 [+0.00, +0.00]* 100%` and the lines around it; three digits take four more."""
+
+SMALL = 0.2
+"""Scores below this get three digits after the point instead of two, or their differences would all read 0.00."""
 
 
 def score_tables(summary: Summary, width: int = 120) -> list[Table]:
@@ -21,7 +24,8 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
     columns = summary.columns()
     names = max((len(cell.policy) for cell in summary.shown()), default=0)
     sizes = max((max(len(cell.size), len(cell.protocol)) for cell in summary.shown()), default=0)
-    side_by_side = max(1, (width - names - sizes - 7) // CELL_WIDTH)
+    cell_width = CELL_WIDTH + (4 if 3 in _digits(summary).values() else 0)
+    side_by_side = max(1, (width - names - sizes - 7) // cell_width)
     tables = [_table(summary, columns[start : start + side_by_side]) for start in range(0, len(columns), side_by_side)]
     if tables:
         level = summary.cells[0].score.level
@@ -32,8 +36,17 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
     return tables
 
 
+def _digits(summary: Summary) -> dict[tuple[str, str], int]:
+    """Digits after the point for each column."""
+    largest: dict[tuple[str, str], float] = {}
+    for cell in summary.shown():
+        largest[cell.column] = max(abs(cell.score.mean), largest.get(cell.column, 0.0))
+    return {column: 3 if 0 < value < SMALL else 2 for column, value in largest.items()}
+
+
 def _table(summary: Summary, columns: list[tuple[str, str]]) -> Table:
     cells = {(cell.row, cell.column): cell for cell in summary.shown()}
+    digits = _digits(summary)
     several_protocols = len({cell.protocol for cell in cells.values()} - {FULL}) > 1
     table = Table(caption_justify="left")
     table.add_column("policy", no_wrap=True)
@@ -51,7 +64,7 @@ def _table(summary: Summary, columns: list[tuple[str, str]]) -> Table:
         if size_before is not None and size != size_before:
             table.add_section()
         size_before = size
-        table.add_row(present[0].policy, size, *(_draw(cells.get((row, column))) for column in columns))
+        table.add_row(present[0].policy, size, *(_draw(cells.get((row, column)), digits[column]) for column in columns))
     return table
 
 
@@ -67,22 +80,22 @@ def _size(cell: Cell, several_protocols: bool) -> str:
     return f"{cell.size}\n{cell.protocol}" if several_protocols and cell.protocol != FULL else cell.size
 
 
-def _draw(cell: Cell | None) -> Text:
+def _draw(cell: Cell | None, digits: int) -> Text:
     if cell is None:
         return Text("-", style="dim")
-    text = Text(f"{_interval(cell.score)}\n", style="bold" if cell.protocol == FULL else "")
+    text = Text(f"{_interval(cell.score, digits)}\n", style="bold" if cell.protocol == FULL else "")
     if cell.difference is not None:
         better = (cell.difference.mean < 0) == lower_is_better(cell.metric)
         sure = cell.difference.excludes_zero
         style = "dim" if not sure else "green" if better else "red"
-        text.append(f"{_interval(cell.difference, sign=True)}{'*' if sure else ''} ", style=style)
+        text.append(f"{_interval(cell.difference, digits, sign=True)}{'*' if sure else ''} ", style=style)
     text.append(f"{cell.kept:.0%}", style="cyan")
     return text
 
 
-def _interval(interval: Interval, sign: bool = False) -> str:
+def _interval(interval: Interval, digits: int, sign: bool = False) -> str:
     def number(value: float) -> str:
-        return f"{value + 0.0:+.2f}" if sign else f"{value:.2f}"
+        return f"{value:{'+' if sign else ''}.{digits}f}"
 
     if interval.low is None or interval.high is None:
         return f"{number(interval.mean)} [n = 1]"

@@ -24,8 +24,20 @@ ALLOWED = {
     "evolution": set(),
     "config": {"policies", "language"},
     "evaluation": {"adapters", "cache", "config", "language", "memory", "policies"},
-    "report": {"config", "evaluation"},
-    "cli": {"adapters", "cache", "config", "evaluation", "language", "memory", "policies", "report"},
+    "fitness": {"cache", "evolution", "language", "memory", "policies"},
+    "report": {"config", "evaluation", "evolution"},
+    "cli": {
+        "adapters",
+        "cache",
+        "config",
+        "evaluation",
+        "evolution",
+        "fitness",
+        "language",
+        "memory",
+        "policies",
+        "report",
+    },
 }
 EXCEPTIONS = {
     # The contract of adapters runs a pruned model against the oracle, so it stands on the finished memory.

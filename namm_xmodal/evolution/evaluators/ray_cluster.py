@@ -59,7 +59,8 @@ class RayCrew:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise EvolutionError(f"no Ray cluster at {address or 'this machine'}: {_line(error)}") from None
         self._actor = ray.remote(_Actor).options(**options)
-        self._factory = ray.put(factory)
+        # Unpacked in `build`, not by Ray: what cannot be imported over there is then an error of its own.
+        self._factory = ray.cloudpickle.dumps(factory)
         self._actors: dict[str, Any] = {}
         self._running: dict[Any, str] = {}
         self._started = 0
@@ -103,13 +104,16 @@ class RayCrew:
 class _Actor:
     """Lives on a node; `build` is a call of its own so that its errors come home as they are."""
 
-    def __init__(self, factory: ObjectiveFactory) -> None:
+    def __init__(self, factory: bytes) -> None:
         self._factory = factory
         self._objective: Objective | None = None
 
     def build(self) -> Answer | Failure:
+        import pickle
+
         try:
-            self._objective = self._factory.build()
+            factory: ObjectiveFactory = pickle.loads(self._factory)
+            self._objective = factory.build()
         except Exception as error:
             return Failure(portable(error))
         return Answer()

@@ -1,0 +1,144 @@
+"""The objective of evolving on language: answer likelihood on tasks, relative to the model that forgets nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.objective import Shard, ShardResult
+from namm_xmodal.fitness.pool import SamplePool, check_labels, draw
+from namm_xmodal.fitness.population_run import PruningSettings, base_score, run_population
+from namm_xmodal.fitness.template import TemplateSpec, make_template
+from namm_xmodal.language.models import LanguageModel, load_language_model
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What the fitness of a run is made of; small and picklable, for workers.
+
+    Attributes:
+        models: Names of the base models; members are scored on every one of them.
+        tasks: Label to task (a frozen dataclass of `namm_xmodal.language`).
+        samples: Samples of each task a generation, the same for all members.
+        pool: Training samples of each task; a generation draws from them without replacement.
+        pruning: How members prune.
+        seed: Seed of the samples and of their order. Evaluation must use another one.
+        dtype: Precision of the models.
+        device: Where they run.
+        threads: Threads of a worker.
+        rows: Most members in one batch; memory grows with it, results do not change.
+    """
+
+    models: tuple[str, ...]
+    tasks: Mapping[str, Any]
+    samples: int
+    pool: int
+    pruning: PruningSettings
+    seed: int = 0
+    dtype: str = "auto"
+    device: str = "cpu"
+    threads: int = 1
+    rows: int = 32
+
+
+@dataclass(frozen=True)
+class LanguageObjectiveFactory:
+    """Makes the objective in a worker."""
+
+    settings: ObjectiveSettings
+    template: TemplateSpec
+
+    def build(self) -> "LanguageObjective":
+        """Loads nothing yet: models are loaded when a shard first asks for them."""
+        torch.set_num_threads(self.settings.threads)
+        return LanguageObjective(self.settings, self.template)
+
+
+@dataclass
+class LanguageObjective:
+    """Scores populations on language tasks; one shard is one sample of one task on one model.
+
+    Attributes:
+        settings: What the fitness is made of.
+        spec: What members share.
+    """
+
+    settings: ObjectiveSettings
+    spec: TemplateSpec
+    _models: dict[str, LanguageModel] = field(default_factory=dict, repr=False)
+    _pools: dict[tuple[str, str], SamplePool] = field(default_factory=dict, repr=False)
+    _base: dict[tuple[str, str, int], float] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Makes what members share."""
+        check_labels(self.settings.tasks)
+        self.template = make_template(self.spec)
+
+    @property
+    def num_parameters(self) -> int:
+        """Length of a member."""
+        return self.template.parameters.shape[-1]
+
+    def shards(self, generation: int) -> list[Shard]:
+        """One shard per model, task and sample; a function of the seed and `generation` alone."""
+        settings = self.settings
+        shards = []
+        for salt, label in enumerate(settings.tasks):
+            samples = draw(settings.pool, settings.samples, generation, settings.seed, salt)
+            shards += [Shard(label, (sample,), model) for model in settings.models for sample in samples]
+        return shards
+
+    def evaluate(self, members: Array, shard: Shard) -> ShardResult:
+        """Scores (P, N) members on a shard.
+
+        Raises:
+            DataError: If the shard is not of this objective.
+        """
+        if shard.task not in self.settings.tasks or shard.model not in self.settings.models:
+            raise DataError(f"shard {shard.label}: not a task and model of this run")
+        model, pool = self.model_named(shard.model).model, self.pool_of(shard.model, shard.task)
+        vectors = torch.from_numpy(np.ascontiguousarray(members)).float()
+        scores, kept, seconds = [], [], {"base": 0.0, "prefix": 0.0, "members": 0.0}
+        for index in shard.samples:
+            parts = [
+                run_population(model, pool[index], rows, self.template, self.settings.pruning)
+                for rows in vectors.split(self.settings.rows)
+            ]
+            scores.append(np.concatenate([part.scores for part in parts]))
+            kept.append(np.concatenate([part.kept for part in parts]))
+            for part in parts:
+                for name, value in part.seconds.items():
+                    seconds[name] += value
+        base = [self._base_score(shard.model, shard.task, index) for index in shard.samples]
+        return ShardResult(np.stack(scores, 1), np.array(base), np.stack(kept, 1), seconds)
+
+    def _base_score(self, model: str, task: str, index: int) -> float:
+        key = (model, task, index)
+        if key not in self._base:
+            self._base[key] = base_score(self.model_named(model).model, self.pool_of(model, task)[index])
+        return self._base[key]
+
+    def model_named(self, name: str) -> LanguageModel:
+        """A base model, loaded on first use."""
+        if name not in self._models:
+            self._models[name] = load_language_model(name, dtype=self.settings.dtype, device=self.settings.device)
+        return self._models[name]
+
+    def pool_of(self, model: str, task: str) -> SamplePool:
+        """The training samples of a task in the tokens of a model, made on first use."""
+        key = (model, task)
+        if key not in self._pools:
+            settings = self.settings
+            self._pools[key] = SamplePool(
+                settings.tasks[task],
+                self.model_named(model).tokenizer,
+                settings.pool,
+                settings.seed,
+                settings.pruning.update_every,
+                task,
+            )
+        return self._pools[key]

@@ -1,0 +1,52 @@
+"""Everything of an evolved NAMM but its parameters, small enough to send to workers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from namm_xmodal.policies.namm import BamScorer, FeatureStatistics, MlpScorer, Namm, SpectrogramFeatures
+from namm_xmodal.types import Budget
+
+
+@dataclass(frozen=True)
+class TemplateSpec:
+    """What members share.
+
+    Attributes:
+        mean: Feature means, one per channel.
+        std: Feature deviations.
+        source: Where they come from.
+        count: Tokens they were estimated from.
+        scorer: `bam` or `mlp`.
+        ema_coefficient: Decay of the features per query.
+        threshold: Tokens that score at least this are kept.
+        max_tokens: Hard cap of kept tokens, None for none.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    count: int = 0
+    scorer: Literal["bam", "mlp"] = "bam"
+    ema_coefficient: float = 0.99
+    threshold: float = 0.0
+    max_tokens: Budget | None = None
+
+
+def make_template(spec: TemplateSpec) -> Namm:
+    """A NAMM with zero parameters, whose parameters members replace."""
+    statistics = FeatureStatistics(
+        torch.tensor(spec.mean, dtype=torch.float32),
+        torch.tensor(spec.std, dtype=torch.float32),
+        spec.source,
+        spec.count,
+    )
+    return Namm.untrained(
+        "zeros",
+        statistics=statistics,
+        features=SpectrogramFeatures(ema_coefficient=spec.ema_coefficient),
+        scorer=BamScorer() if spec.scorer == "bam" else MlpScorer(),
+        threshold=spec.threshold,
+        max_tokens=spec.max_tokens,
+    )
