@@ -5,8 +5,8 @@
 
 SmolLM2-135M without its output layer, one thread. For each length: the bare model prefills whole and in chunks of 512 (the
 faster counts), then every policy at the same chunking, then the bare model again; `--repeats` times, and medians are
-divided. Decoding is timed after the prefill. Peak memory is measured in the first repeat, above what is resident before. Writes
-`benchmarks/results/engine-{dtype}.json` after every measurement and draws it at the end.
+divided. Decoding is timed after the prefill. Peak memory is measured in the first repeat, above what is resident before.
+Writes `benchmarks/results/engine-{dtype}.json` after every measurement and draws it at the end.
 """
 
 import argparse
@@ -58,7 +58,7 @@ class Bench:
         loaded = load_language_model("smollm2-135m", dtype=dtype)
         self.model = loaded.model.get_decoder().eval()
         text = "\n\n".join(document.text for document in find_texts("python-topics"))
-        self.ids = loaded.tokenizer(text, return_tensors="pt").input_ids
+        self.ids = loaded.tokenizer(text, return_tensors="pt", verbose=False).input_ids
         self.decode = decode
 
     def prefill(self, length: int, cache: Any, chunk: int) -> Any:

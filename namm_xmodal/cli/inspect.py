@@ -73,8 +73,10 @@ def inspect_command(
         data.write_text(json.dumps(inspection.to_json()) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
-    console.print(f"{inspection.policy}: keeps {inspection.kept_fraction:.1%} of {len(inspection.tokens)} tokens")
-    console.print(f"{output} and {data} written")
+    console.print(
+        f"{inspection.policy}: keeps {inspection.kept_fraction:.1%} of {len(inspection.tokens)} tokens", soft_wrap=True
+    )
+    console.print(f"{output} and {data} written", soft_wrap=True)
 
 
 def read_text(name: str) -> str:

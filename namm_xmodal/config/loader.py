@@ -1,5 +1,6 @@
 """YAML files with `extends:`; nothing in them is ever executed, names resolve through tables only."""
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -135,7 +136,7 @@ def _plain_keys(node: yaml.MappingNode) -> Iterator[yaml.Node]:
 # YAML 1.1 reads 1e-3 as a string (it wants 1.0e-3); everyone means the number.
 _UniqueKeys.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    __import__("re").compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 

@@ -1,7 +1,6 @@
 """Evaluators: where work is done, and who dies doing it, does not change a bit."""
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,7 @@ def test_ray_without_the_objective_on_the_nodes_is_one_line(tmp_path, ray):
 
 
 def test_ray_errors_of_the_objective_come_home(tmp_path, ray):
-    with pytest.raises(DataError, match="^a line for the user$"):
+    with pytest.raises(DataError, match=r"^a line for the user$"):
         run(tmp_path, ray_cluster(ToyFactory(trouble="user"), workers=1))
 
 
@@ -117,7 +116,7 @@ def test_what_cannot_be_sent_is_one_line(tmp_path):
     class Local(ToyFactory):
         pass
 
-    with pytest.raises(EvolutionError, match="cannot be sent to a process .*; define it at the top of a module"):
+    with pytest.raises(EvolutionError, match=r"cannot be sent to a process .*; define it at the top of a module"):
         run(tmp_path, processes(Local(), workers=1))
 
 
@@ -136,16 +135,15 @@ def test_leaving_early_ends_the_workers():
     evaluator.close()
 
 
-def test_workers_work_at_the_same_time():
-    evaluator = processes(ToyFactory(seconds=0.5, tasks=("a", "b")), workers=2)
+def test_work_goes_to_all_workers():
+    evaluator = processes(ToyFactory(seconds=0.3), workers=2)
     shards = evaluator.shards(0)
-    list(evaluator.evaluate(np.zeros((4, N)), shards))  # both are up
-    start = time.perf_counter()
-    results = {done.index: done for done in evaluator.evaluate(np.zeros((4, N)), shards)}
-    seconds = time.perf_counter() - start
+    for _ in range(20):  # the second one may be late the first time
+        results = {done.index: done for done in evaluator.evaluate(np.zeros((4, N)), shards)}
+        if len({done.worker for done in results.values()}) == 2:
+            break
     evaluator.close()
-    assert len({done.worker for done in results.values()}) == 2
-    assert seconds < 0.95
+    assert {done.worker for done in results.values()} == {"process 1", "process 2"}
     assert digest(results[0].result.scores) != digest(results[1].result.scores)
 
 

@@ -99,7 +99,9 @@ def test_resume_after_any_cut_of_the_journal_is_bit_identical(tmp_path, name, co
         again = run(folder, generations=4, name=name, resume=True, listeners=[events.append])
         assert digest(again.mean) == digest(whole.mean)
         lines = content[:cut].split(b"\n")[:-1]
-        assert len(counted) == 8 - sum(b'"kind":"shard"' in line for line in lines)  # what the journal holds is never evaluated again
+        assert len(counted) == 8 - sum(
+            b'"kind":"shard"' in line for line in lines
+        )  # what the journal holds is never evaluated again
         assert any("cut off" in text for text in notices(events)) == (cut not in ends and cut > 0)
         assert [generation.fitness for generation in again.generations] == [g.fitness for g in whole.generations]
         assert [generation.weight for generation in again.generations] == [g.weight for g in whole.generations]
@@ -116,7 +118,7 @@ run(folder, generations=10, factory=ToyFactory(seconds=0.03), resume=(folder / "
 
 
 def test_resume_after_sigkill_at_random_moments_is_bit_identical(tmp_path):
-    whole = run(tmp_path / "whole", generations=10)
+    run(tmp_path / "whole", generations=10)
     folder = tmp_path / "killed"
     journal = folder / "journal.jsonl"
     chance = random.Random(os.getpid())

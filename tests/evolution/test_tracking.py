@@ -62,7 +62,9 @@ def test_what_is_logged(tmp_path):
     assert [step for _, step, _ in logs] == [0, 1, 2]
     scalars = logs[-1][2]
     wanted = {"evolve/sigma", "evolve/rank_agreement", "cache/kept_fraction", "time/ask_s", "time/evaluate_s"}
-    wanted |= {f"{what}/{which}" for what in ("evolve/fitness", "task/a", "task/b") for which in ("best", "mean", "worst")}
+    wanted |= {
+        f"{what}/{which}" for what in ("evolve/fitness", "task/a", "task/b") for which in ("best", "mean", "worst")
+    }
     assert wanted <= set(scalars)
     assert scalars["evolve/fitness/mean"] == result.generations[-1].total.mean
     assert all(isinstance(value, float) for value in scalars.values())
