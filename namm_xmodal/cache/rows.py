@@ -2,8 +2,8 @@
 
 Everything a NAMM reads passes through here, so this is the engine's hot loop. What makes it fast on a CPU (ratios in
 `benchmarks/`): the query heads that share a kv head are rows of one matrix product, so keys are never repeated; only slots
-that some query of the tile can see are touched; the softmax is taken in base 2, twice as fast as base e, with log2(e) folded
-into the queries; it is shifted by its maximum only where it could overflow; scratch memory is reused.
+that some query of the tile can see are touched; the softmax is taken in base 2, twice as fast as base e, with log2(e)
+folded into the queries; it is shifted by its maximum only where it could overflow; scratch memory is reused.
 """
 
 import math
