@@ -72,8 +72,9 @@ def pruned_attention(
             "since a ready-made 4-D mask cannot follow evicted tokens"
         )
     if layer is None:
+        dense = None if attention_mask.dense is None else attention_mask.dense.to(query.device)
         output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask.dense, dropout=dropout, scaling=scaling, **passed_on
+            module, query, key, value, dense, dropout=dropout, scaling=scaling, **passed_on
         )
         return output, None
     if dropout > 0:

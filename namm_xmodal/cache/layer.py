@@ -178,7 +178,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         first = self.seen - keys.shape[-2]
         index = torch.arange(first + start, first + stop, device=self.device).expand(keys.shape[0], -1)  # (B, n)
         if padding is not None:
-            index = index.masked_fill(~padding[:, first + start : first + stop], -1)
+            index = index.masked_fill(~padding[:, first + start : first + stop].to(self.device), -1)
         new = [keys[:, :, start:stop], values[:, :, start:stop], index[:, None].expand(-1, keys.shape[1], -1)]
         count = stop - start
         spare = SPARE_SLOTS if count < SPARE_SLOTS else 0

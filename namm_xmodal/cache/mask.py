@@ -6,14 +6,14 @@ causality, padding, sliding windows and block overlays come from transformers it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AttentionMaskInterface
-from transformers.masking_utils import and_masks, padding_mask_function, prepare_padding_mask, sdpa_mask
+from transformers.masking_utils import prepare_padding_mask, sdpa_mask
 
 ATTENTION_NAME = "namm_xmodal_pruned"
 """Name of the attention and mask functions in transformers' registries."""
@@ -24,7 +24,7 @@ class LazyMask:
     """The mask of one forward, before it is evaluated for a layer.
 
     Attributes:
-        mask_function: (row, head, query index, key index) -> bool, indices count padding too.
+        mask_function: (row, head, query index, key index) -> bool without padding; indices count padded tokens too.
         q_offset: Index of the first query.
         q_length: Number of queries.
         plain: The mask is nothing but causal: no padding, window or overlay.
@@ -75,7 +75,27 @@ class LazyMask:
             visible = torch.vmap(self.mask_function)(*flat).view(shape)
         else:
             visible = self.mask_function(row, head, query, key.clamp(min=0))
+        if self.padding is not None:  # moved here, since the layers of a model may lie on several devices
+            visible = visible & self.padding.to(device)[row, key.clamp(min=0)]
         return (visible & (key >= 0)).expand(shape)
+
+    def reachable(self, index: Tensor, stop: int) -> Tensor | None:
+        """Which slots a token after query `stop` can still see; None if all of them.
+
+        A sliding window or a chunk only ever moves on, so what the next token cannot see is never seen again. Overlays that
+        look ahead promise nothing of the kind.
+
+        Args:
+            index: (B, H, S) original indices of the slots.
+            stop: One past the last query that attended, counted from the start of the forward.
+
+        Returns:
+            (B, H, S) bool or None.
+        """
+        if self.plain or self.elementwise:
+            return None
+        # Padding covers the tokens of this forward only, and is dead in the index already.
+        return replace(self, padding=None).on(index, stop, stop + 1)[:, :, 0]
 
 
 def lazy_mask(
@@ -109,8 +129,6 @@ def lazy_mask(
     if padding is not None and bool(padding.all()):
         padding = None
     assert mask_function is not None
-    if padding is not None:
-        mask_function = and_masks(mask_function, padding_mask_function(padding))
     return LazyMask(
         mask_function=mask_function,
         q_offset=int(q_offset),

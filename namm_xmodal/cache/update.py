@@ -22,6 +22,9 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
         scaling: Factor of the attention logits.
     """
     positions = _positions(layer, mask, stop)
+    reachable = mask.reachable(layer.index, block.stop)
+    if reachable is not None:  # tokens that left a sliding window are no candidates: nobody will see them again
+        positions = positions.masked_fill(~reachable, -1)
     keep = layer.live.clone()
     for group in block.due:
         with timed("score"):

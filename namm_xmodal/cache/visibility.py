@@ -62,7 +62,7 @@ class Visibility:
         None with Q > 1 means causal from the first slot on: sdpa cuts longer keys off, so it is returned only if Q == S.
         """
         if self.use_dense:
-            return self.dense
+            return None if self.dense is None else self.dense.to(device)
         if self.general is not None:
             return _per_query_head(self.general, groups)
         if self.live is None:

@@ -10,7 +10,7 @@ from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.adapters.table import adapter_by_name, find_adapter
 from namm_xmodal.cache import attention as _registered  # noqa: F401  registers the attention and mask functions
 from namm_xmodal.cache.clock import Clock
-from namm_xmodal.cache.layer import Settings
+from namm_xmodal.cache.layer import PENDING, Settings
 from namm_xmodal.cache.mask import ATTENTION_NAME
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.errors import ConfigError, UnsupportedModelError, UnsupportedOperationError
@@ -134,6 +134,7 @@ def pruned(
         _check_switched(model, found)
         yield Memory(model, found, settings)
     finally:
+        PENDING.set(None)  # an interrupted forward may have left a layer waiting for its attention call
         switch.set_attn_implementation(before)
 
 

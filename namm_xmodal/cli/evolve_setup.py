@@ -1,0 +1,209 @@
+"""From a configuration of `namm-xmodal evolve` to the parts of a run; every mistake is found before a model is loaded."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from namm_xmodal.config.building import at
+from namm_xmodal.config.evolve import EvolveConfig, evolve_digest
+from namm_xmodal.config.evolve_tasks import held_out_tasks, training_tasks
+from namm_xmodal.config.save import to_mapping
+from namm_xmodal.errors import ConfigError, MissingDependencyError, NammError
+from namm_xmodal.evolution.arrays import Array, digest
+from namm_xmodal.evolution.evaluators.evaluator import Evaluator
+from namm_xmodal.evolution.evaluators.in_process import InProcess
+from namm_xmodal.evolution.evaluators.processes import processes
+from namm_xmodal.evolution.evaluators.ray_cluster import ray_cluster
+from namm_xmodal.evolution.run import RunSettings
+from namm_xmodal.evolution.size_pressure import SizePressure
+from namm_xmodal.evolution.strategy import Strategy
+from namm_xmodal.evolution.table import build_strategy
+from namm_xmodal.evolution.tracking.tracker import Tracker
+from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec, make_template
+from namm_xmodal.fitness.population_run import PruningSettings
+from namm_xmodal.policies.namm import FeatureStatistics, Namm, SpectrogramFeatures
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that is ready but for its feature statistics.
+
+    Attributes:
+        config: What it is made from.
+        objective: What the fitness is made of.
+        pressure: Price of a kept token.
+        strategy: Not yet asked.
+        trackers: Not yet started.
+    """
+
+    config: EvolveConfig
+    objective: ObjectiveSettings
+    pressure: SizePressure
+    strategy: Strategy
+    trackers: tuple[Tracker, ...]
+
+    def template(self, statistics: FeatureStatistics) -> TemplateSpec:
+        """What members share."""
+        return _template(self.config, statistics)
+
+    def evaluator(self, statistics: FeatureStatistics, objective: ObjectiveSettings | None = None) -> Evaluator:
+        """Where members are scored, nothing of it started yet; on another objective if one is given."""
+        return _evaluator(self.config, self.factory(statistics, objective))
+
+    def factory(
+        self, statistics: FeatureStatistics, objective: ObjectiveSettings | None = None
+    ) -> LanguageObjectiveFactory:
+        """Makes the objective in a worker."""
+        return LanguageObjectiveFactory(objective or self.objective, self.template(statistics))
+
+    def validation(self) -> ObjectiveSettings:
+        """The same tasks with samples that no generation has seen."""
+        count = max(1, self.config.validation)
+        return replace(self.objective, seed=self.objective.seed + 1, samples=count, pool=count)
+
+    def settings(self, statistics: FeatureStatistics) -> RunSettings:
+        """What the run is, for its journal."""
+        config = self.config
+        return RunSettings(
+            generations=config.generations,
+            config=evolve_digest(config, statistics_digest(statistics)),
+            seed=config.seed,
+            pressure=self.pressure,
+            after=Path(config.after) if config.after else None,
+            description=to_mapping(config),
+        )
+
+    def tokens(self) -> int:
+        """About how many tokens the models read in a generation, the cached base scores left out."""
+        config, total = self.config, 0.0
+        for task in self.objective.tasks.values():
+            length = float(np.mean(task.length))
+            shared = min(length, config.update_every - 1)
+            total += config.samples * (shared + self.strategy.population * (length - shared))
+        return round(total * len(config.models))
+
+
+def make_setup(config: EvolveConfig) -> Setup:
+    """Builds and checks everything that needs no model.
+
+    Raises:
+        NammError: On the user's mistakes, with the place in the configuration.
+    """
+    tasks = training_tasks(config)
+    held_out_tasks(config)
+    objective = ObjectiveSettings(
+        models=config.models,
+        tasks=tasks,
+        samples=config.samples,
+        pool=config.pool,
+        pruning=PruningSettings(config.update_every, config.protect_first, config.protect_recent),
+        seed=config.seed,
+        dtype=config.dtype,
+        device=config.device,
+        threads=config.threads,
+        rows=config.rows,
+    )
+    spec = _template(config, no_statistics(config))
+    template = make_template(spec)
+    template.check_clock(config.update_every, config.protect_first, config.protect_recent)
+    _evaluator(config, LanguageObjectiveFactory(objective, spec))  # says now whether an extra is missing
+    return Setup(config, objective, _pressure(config), _strategy(config, template), _trackers(config))
+
+
+def no_statistics(config: EvolveConfig) -> FeatureStatistics:
+    """Stands in for statistics that are not known yet: features stay raw."""
+    features = SpectrogramFeatures(ema_coefficient=config.ema_coefficient)
+    return Namm.untrained("zeros", features=features).statistics
+
+
+def statistics_digest(statistics: FeatureStatistics) -> str:
+    """Fingerprint of the numbers."""
+    return digest(np.stack([statistics.mean.double().numpy(), statistics.std.double().numpy()]))
+
+
+def _template(config: EvolveConfig, statistics: FeatureStatistics) -> TemplateSpec:
+    return TemplateSpec(
+        mean=tuple(statistics.mean.double().tolist()),
+        std=tuple(statistics.std.double().tolist()),
+        source=statistics.source,
+        count=statistics.count,
+        scorer=config.scorer,
+        ema_coefficient=config.ema_coefficient,
+        threshold=config.threshold,
+        max_tokens=config.max_tokens,
+    )
+
+
+def _pressure(config: EvolveConfig) -> SizePressure:
+    try:
+        return SizePressure(**to_mapping(config.size_pressure))
+    except ConfigError as error:
+        raise at("size_pressure", error) from None
+
+
+def _strategy(config: EvolveConfig, template: Namm) -> Strategy:
+    options = {key: value for key, value in to_mapping(config.strategy).items() if value is not None}
+    try:
+        return build_strategy(options.pop("name"), start_vector(config, template), **{"seed": config.seed, **options})
+    except ConfigError as error:
+        raise at("strategy", error) from None
+    except TypeError as error:  # an option of the wrong type, compared with a number
+        raise ConfigError(f"strategy: {options}: an option has the wrong type ({error})") from None
+
+
+def start_vector(config: EvolveConfig, template: Namm) -> Array:
+    """The first mean, shape (N,).
+
+    Raises:
+        ConfigError: If the policy to start from is of other parts than the configuration's.
+    """
+    size = template.parameters.shape[-1]
+    if config.start == "zeros":
+        return np.zeros(size)
+    try:
+        policy = Namm.from_pretrained(config.start)
+    except NammError as error:
+        raise at("start", error) from None
+    if policy.sharing != "model" or policy.scorer.name != config.scorer or policy.parameters.shape[-1] != size:
+        raise ConfigError(f"start: {config.start}: {policy}; expected one set of {size} parameters of {config.scorer}")
+    coefficient = policy.features.config().get("ema_coefficient")
+    if coefficient != config.ema_coefficient:
+        raise ConfigError(
+            f"start: {config.start}: evolved with ema_coefficient={coefficient}, this run has {config.ema_coefficient}; "
+            f"set ema_coefficient: {coefficient}"
+        )
+    return np.asarray(policy.parameters[0].double().numpy(), dtype=np.float64)
+
+
+def _evaluator(config: EvolveConfig, factory: LanguageObjectiveFactory) -> Evaluator:
+    options = config.evaluator
+    if options.kind == "processes":
+        return processes(factory, options.workers, threads=config.threads, retries=options.retries)
+    if options.kind == "ray":
+        return ray_cluster(
+            factory,
+            options.workers,
+            address=options.address,
+            num_gpus=options.num_gpus,
+            num_cpus=options.num_cpus,
+            retries=options.retries,
+        )
+    return InProcess(factory)
+
+
+def _trackers(config: EvolveConfig) -> tuple[Tracker, ...]:
+    options, folder = config.tracking, Path(config.run)
+    trackers: list[Tracker] = []
+    try:
+        if options.tensorboard:
+            from namm_xmodal.evolution.tracking.tensorboard import TensorBoardTracker
+
+            trackers.append(TensorBoardTracker(folder / "tensorboard"))
+        if options.wandb:
+            from namm_xmodal.evolution.tracking.wandb import WandbTracker
+
+            trackers.append(WandbTracker(folder, project=options.project, mode=options.mode))
+    except MissingDependencyError as error:
+        raise NammError(f"tracking: {error}") from None
+    return tuple(trackers)

@@ -1,0 +1,144 @@
+"""The configuration of `namm-xmodal evolve` for language models."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from namm_xmodal.config.evaluation import BudgetValue, _as_list
+from namm_xmodal.config.evolve_sections import (
+    EvaluatorConfig,
+    SizePressureConfig,
+    StatisticsConfig,
+    StrategyConfig,
+    TrackingConfig,
+)
+from namm_xmodal.config.loader import Mapping, load_mapping, resolve_config
+from namm_xmodal.config.overrides import apply_overrides
+from namm_xmodal.config.save import to_mapping
+from namm_xmodal.config.validation import Strict, validate
+
+Models = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)
+]
+
+# What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
+NOT_IN_DIGEST = frozenset(
+    {"evaluator", "held_out", "validation", "generations", "tracking", "run"}
+    | {"strategy", "start", "size_pressure", "seed", "after"}
+)
+
+
+class EvolveConfig(Strict):
+    """Evolution of one NAMM on tasks of one or several language models."""
+
+    models: Models = Field(
+        description="Base models: names of `namm-xmodal list models`, folders or hub ids. Members are scored on each.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Precision of the weights: auto, float32, bfloat16 or float16."
+    )
+    device: str = Field("cpu", min_length=1, description="Where the models run: cpu, cuda, cuda:1, mps.")
+    threads: int = Field(1, ge=1, description="Threads of each worker; on a CPU two workers of one thread are faster.")
+    rows: int = Field(32, ge=1, description="Most members in one batch; lower it when memory runs out.")
+    evaluator: EvaluatorConfig = Field(default_factory=EvaluatorConfig, description="Where members are scored.")
+    seed: int = Field(
+        1337, ge=0, description="Seed of strategy and samples. Validation uses seed + 1, held_out.yaml seed + 2."
+    )
+    tasks: dict[str, dict[str, Any]] = Field(
+        min_length=1,
+        description="What is trained on. Label: {task: a name of `namm-xmodal list tasks`, and the task's own fields}.",
+    )
+    held_out: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="What is never trained on and judged afterwards: label: {task, n: samples, and the task's fields}.",
+    )
+    samples: int = Field(4, ge=1, description="Samples of each task a generation, the same for all members.")
+    pool: int = Field(64, ge=1, description="Training samples of each task; generations draw without replacement.")
+    update_every: int = Field(128, ge=1, description="Tokens between two updates of the cache; a multiple of 16.")
+    protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
+    protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
+    strategy: StrategyConfig = Field(default_factory=StrategyConfig, description="The evolution strategy.")
+    generations: int = Field(100, ge=1, description="When the run is finished; may be raised later.")
+    start: str = Field(
+        "zeros", min_length=1, description="First mean: zeros (keeps everything), or a saved policy: folder or hub id."
+    )
+    scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
+    ema_coefficient: float = Field(0.99, gt=0, lt=1, description="Decay of the attention features per query.")
+    threshold: float = Field(0.0, allow_inf_nan=False, description="Tokens that score at least this are kept.")
+    max_tokens: BudgetValue | None = Field(
+        None, description="Hard cap of kept tokens per head: a fraction of the tokens seen, or a number; null for none."
+    )
+    statistics: StatisticsConfig = Field(
+        default_factory=StatisticsConfig, description="What features are standardised by."
+    )
+    size_pressure: SizePressureConfig = Field(
+        default_factory=SizePressureConfig, description="What a kept token costs."
+    )
+    after: str | None = Field(
+        None, description="Run folder of the stage before: strategy state and feature statistics are taken over."
+    )
+    validation: int = Field(
+        32, ge=0, description="Fresh samples of each task on which the answer is compared with its start; 0 for none."
+    )
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="Mirrors of the journal.")
+    run: str = Field("runs/evolve", min_length=1, description="Folder of the run.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "EvolveConfig":
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"models: {list(self.models)}: a model is given twice; remove one")
+        if self.samples > self.pool:
+            raise ValueError(f"samples: {self.samples}: expected at most pool = {self.pool}; make the pool larger")
+        both = sorted(set(self.tasks) & set(self.held_out))
+        if both:
+            raise ValueError(
+                f"held_out.{both[0]}: is a training task too; what is held out must not be trained on, rename or "
+                "remove one"
+            )
+        return self
+
+
+def load_evolve_config(
+    name: str | Path, overrides: Sequence[str] = (), run: str | None = None, workers: int | None = None
+) -> EvolveConfig:
+    """Reads, merges, overrides and validates.
+
+    Args:
+        name: Path or packaged name of a YAML file.
+        overrides: `a.b=c` assignments.
+        run: Folder of the run; wins over the file's `run`, which defaults to `runs/<name of the file>`.
+        workers: Number of workers; more than one makes an evaluator of this process one of local processes.
+
+    Raises:
+        ConfigError: With one line that names file, key, value and what is expected.
+    """
+    path = resolve_config(name)
+    content = apply_overrides(load_mapping(path), overrides)
+    content["run"] = run or content.get("run") or f"runs/{path.stem}"
+    if workers is not None:
+        content = apply_overrides(content, _with_workers(content, workers))
+    return validate(EvolveConfig, content, str(name))
+
+
+def _with_workers(content: Mapping, workers: int) -> list[str]:
+    evaluator = content.get("evaluator")
+    kind = evaluator.get("kind") if isinstance(evaluator, dict) else None
+    changed = [] if kind == "ray" else [f"evaluator.kind={'processes' if workers > 1 else 'in_process'}"]
+    return [*changed, f"evaluator.workers={workers}"]
+
+
+def evolve_digest(config: EvolveConfig, statistics: str) -> str:
+    """Twelve hex digits over everything that decides what members score; a journal of another one is refused.
+
+    Args:
+        config: The configuration.
+        statistics: Digest of the feature statistics.
+    """
+    relevant = {key: value for key, value in to_mapping(config).items() if key not in NOT_IN_DIGEST}
+    relevant["statistics"] = {**relevant["statistics"], "numbers": statistics}
+    canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -1,0 +1,79 @@
+"""The sections of an evolution file; each mirrors one part of a run and adds no defaults of its own to it."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from namm_xmodal.config.validation import Strict
+
+
+class StrategyConfig(Strict):
+    """The evolution strategy; further keys are its own options (`namm-xmodal list strategies`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, validate_default=True)
+
+    name: str = Field("cma", min_length=1, description="A name of `namm-xmodal list strategies`, such as cma or paper.")
+    population: int | None = Field(
+        None, strict=True, description="Members of a generation, at least 4. Default: the strategy's own, 16 for most."
+    )
+    sigma0: float | None = Field(
+        None, description="First standard deviation of every parameter. Default: the strategy's own, 0.065."
+    )
+
+
+class EvaluatorConfig(Strict):
+    """Where members are scored. Results do not depend on it."""
+
+    kind: Literal["in_process", "processes", "ray"] = Field(
+        "in_process", description="in_process, processes (of this machine) or ray (a cluster; needs namm-xmodal[ray])."
+    )
+    workers: int = Field(1, ge=1, description="Processes or Ray actors; each loads the models.")
+    retries: int = Field(2, ge=0, description="How often a piece of work may outlive a worker that died.")
+    address: str | None = Field(None, description="Ray: auto or the address of a cluster; without it a local Ray.")
+    num_gpus: float = Field(0.0, ge=0, description="Ray: GPUs of each actor; a fraction shares one.")
+    num_cpus: float = Field(1.0, ge=0, description="Ray: cores of each actor.")
+
+    @model_validator(mode="after")
+    def _one_process_has_one_worker(self) -> "EvaluatorConfig":
+        if self.kind == "in_process" and self.workers > 1:
+            raise ValueError(f"workers: {self.workers}: in_process has one; use kind: processes (or ray)")
+        return self
+
+
+class StatisticsConfig(Strict):
+    """What features are standardised by: frozen before the first generation, saved with the policy."""
+
+    samples: int = Field(
+        8, ge=1, description="Training samples of each task, read by the unpruned models to estimate the statistics."
+    )
+    path: str | None = Field(
+        None,
+        description="Take them from a saved policy or from another run instead. A stage (`after`) takes those of the "
+        "stage before.",
+    )
+
+
+class SizePressureConfig(Strict):
+    """What a kept token costs: fitness = score over the full cache's - weight x kept fraction."""
+
+    schedule: Literal["constant", "ramp", "constrained"] = Field(
+        "constrained",
+        description="constant: always weight. ramp: from start to weight. constrained: up while the score holds, else "
+        "down.",
+    )
+    weight: float = Field(0.6, ge=0, description="Constant, last or largest weight. 1 or more invites collapse.")
+    start: float = Field(0.05, ge=0, description="First weight of ramp and constrained.")
+    generations: int = Field(50, ge=1, description="Length of the ramp.")
+    floor: float = Field(0.95, description="constrained: mean score that has to hold, 1 = the full cache's.")
+    step: float = Field(0.01, gt=0, description="constrained: change of the weight per generation.")
+
+
+class TrackingConfig(Strict):
+    """Mirrors of the journal; one that fails is dropped with a notice (needs namm-xmodal[tracking])."""
+
+    tensorboard: bool = Field(False, description="Write event files into <run>/tensorboard.")
+    wandb: bool = Field(False, description="Log to Weights & Biases.")
+    project: str = Field("namm-xmodal", min_length=1, description="Weights & Biases: the project.")
+    mode: Literal["online", "offline", "disabled"] | None = Field(
+        None, description="Weights & Biases: online, offline or disabled. Default: what WANDB_MODE says."
+    )
