@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from machine import describe_machine
 from measure import cpu_seconds, peak_mib
+from published_memory import published_bytes
 from rich.console import Console
 from rich.progress import track
 from transformers import DynamicCache
@@ -172,6 +173,9 @@ def main() -> None:
     }
 
     def save(summary: dict[str, Any]) -> None:
+        config, item = bench.model.config, bench.model.dtype.itemsize
+        sizes = (config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads, item)
+        summary["published_code_mib"] = published_bytes(summary["tokens"], *sizes) / 2**20
         result["lengths"][str(summary["tokens"])] = summary
         output.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -9,7 +9,7 @@ from namm_xmodal.config.building import at
 from namm_xmodal.config.evolve import EvolveConfig, evolve_digest
 from namm_xmodal.config.evolve_tasks import held_out_tasks, training_tasks
 from namm_xmodal.config.save import to_mapping
-from namm_xmodal.errors import ConfigError, MissingDependencyError, NammError
+from namm_xmodal.errors import BudgetError, ConfigError, MissingDependencyError, NammError
 from namm_xmodal.evolution.arrays import Array, digest
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.evaluators.in_process import InProcess
@@ -105,7 +105,10 @@ def make_setup(config: EvolveConfig) -> Setup:
         rows=config.rows,
     )
     spec = _template(config, no_statistics(config))
-    template = make_template(spec)
+    try:
+        template = make_template(spec)
+    except BudgetError as error:
+        raise at("max_tokens", error) from None
     template.check_clock(config.update_every, config.protect_first, config.protect_recent)
     _evaluator(config, LanguageObjectiveFactory(objective, spec))  # says now whether an extra is missing
     return Setup(config, objective, _pressure(config), _strategy(config, template), _trackers(config))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from namm_xmodal.config.evaluation import BudgetValue, _as_list
+from namm_xmodal.config.evaluation import BudgetValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
     SizePressureConfig,
@@ -21,9 +21,13 @@ from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.config.save import to_mapping
 from namm_xmodal.config.validation import Strict, validate
 
-Models = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)
-]
+
+def _as_list(value: Any) -> Any:
+    """Lets people write one model where a list is expected."""
+    return [value] if isinstance(value, str) else value
+
+
+Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_list), Field(min_length=1)]
 
 # What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
 NOT_IN_DIGEST = frozenset(

@@ -1,0 +1,120 @@
+"""What a run of `namm-xmodal evolve` keeps in its folder beside the journal: configuration, policy, held-out file."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from namm_xmodal.cli.evolve_setup import Setup
+from namm_xmodal.config.evolve_tasks import held_out_evaluation
+from namm_xmodal.config.save import to_mapping, to_yaml
+from namm_xmodal.errors import EvolutionError
+from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.events import Event, GenerationFinished, Started
+from namm_xmodal.evolution.generation import Generation
+from namm_xmodal.evolution.journal import disk_trouble
+from namm_xmodal.evolution.record import ANSWER
+from namm_xmodal.evolution.saving import load_vector, save_vector
+from namm_xmodal.evolution.versions import software_versions
+from namm_xmodal.fitness import make_template
+from namm_xmodal.policies.namm import FeatureStatistics, Namm
+
+CONFIG = "config.yaml"
+POLICY = "policy"
+START = "start.npy"
+HELD_OUT = "held_out.yaml"
+
+
+class Files:
+    """A listener that keeps the folder up to date: at each moment `policy/` is the answer so far."""
+
+    def __init__(self, setup: Setup, statistics: FeatureStatistics, folder: Path) -> None:
+        """Remembers what goes into the policy.
+
+        Args:
+            setup: The run.
+            statistics: Its feature statistics.
+            folder: Its folder.
+        """
+        self._setup = setup
+        self._folder = folder
+        self._template: Namm = make_template(setup.template(statistics))
+        self._digest = setup.settings(statistics).config
+
+    def __call__(self, event: Event) -> None:
+        """Writes what an event changes. The journal has been accepted by then, so nothing of another run is spoilt."""
+        if isinstance(event, Started):
+            save_config(self._setup, self._folder)
+            mean = load_vector(self._folder / ANSWER)
+            if event.past:
+                self._save(mean, event.past[-1])
+            else:
+                save_vector(self._folder / START, mean)
+        elif isinstance(event, GenerationFinished):
+            self._save(event.mean, event.record)
+
+    def _save(self, mean: Array, record: Generation) -> None:
+        vector = torch.from_numpy(np.asarray(mean, dtype=np.float32))[None]
+        replace(self._template, parameters=vector, metadata=self._metadata(record)).save_pretrained(
+            self._folder / POLICY
+        )
+
+    def _metadata(self, record: Generation) -> dict[str, Any]:
+        config = to_mapping(self._setup.config)
+        kept = ("models", "tasks", "update_every", "protect_first", "protect_recent", "samples", "pool", "seed", "dtype")
+        return {
+            "made_by": "namm-xmodal evolve",
+            "run": self._digest,
+            "generation": record.generation,
+            "trained_on": {key: config[key] for key in kept},
+            "held_out": config["held_out"],
+            "strategy": self._setup.strategy.spec,
+            "size_pressure": config["size_pressure"],
+            "start": config["start"],
+            "after": config["after"],
+            "population_mean": {"score": record.score, "kept": record.kept, "size_weight": record.weight},
+            "collapsed": record.collapsed,
+            "versions": software_versions(),
+        }
+
+
+def save_config(setup: Setup, folder: Path) -> None:
+    """Writes the resolved configuration, and the file that judges the run on its held-out tasks."""
+    write_whole(folder / CONFIG, to_yaml(setup.config))
+    evaluation = held_out_evaluation(setup.config, str(folder / POLICY))
+    if evaluation is not None:
+        content = yaml.safe_dump(to_mapping(evaluation), sort_keys=False, allow_unicode=True, width=120)
+        head = (
+            f"# Judges {folder / POLICY} on tasks that it was not trained on.\n#\n#   namm-xmodal eval "
+            f"{folder / HELD_OUT}\n"
+        )
+        write_whole(folder / HELD_OUT, head + content)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replaces a file in one step.
+
+    Raises:
+        EvolutionError: If the disk is full or the file cannot be written; the old file is kept.
+    """
+    guarded(path, lambda: _replace(path, text))
+
+
+def guarded(path: Path, write: Callable[[], object]) -> None:
+    """Runs `write`; trouble with the disk becomes one line."""
+    try:
+        write()
+    except OSError as error:
+        raise EvolutionError(f"{path}: cannot be written: {disk_trouble(error)}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, path)

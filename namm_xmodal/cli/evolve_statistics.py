@@ -1,0 +1,104 @@
+"""The feature statistics of a run: taken over or estimated once, then read from its folder ever after."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from namm_xmodal.cli.console import Advance
+from namm_xmodal.cli.evolve_files import write_whole
+from namm_xmodal.cli.evolve_setup import Setup, no_statistics
+from namm_xmodal.config.building import at
+from namm_xmodal.errors import CheckpointError, ConfigError, NammError
+from namm_xmodal.fitness import LanguageObjective
+from namm_xmodal.fitness.statistics import statistics_of
+from namm_xmodal.policies.namm import FeatureStatistics, Namm
+
+STATISTICS = "statistics.json"
+
+
+def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance) -> FeatureStatistics:
+    """The run's statistics, and writes them into its folder.
+
+    Args:
+        setup: The run.
+        folder: Its folder.
+        saved: Whether the folder's own are to be used, as on a resume; made again if they are not there.
+        advance: Told of progress.
+
+    Raises:
+        CheckpointError: If those to take over are not there, damaged or of other features.
+        DataError: If a text is too short.
+    """
+    config = setup.config
+    if saved and (folder / STATISTICS).exists():
+        return load_statistics(folder / STATISTICS)
+    source = config.statistics.path or config.after
+    if source is None:
+        statistics = _estimate(setup, advance)
+    else:
+        place = "statistics.path" if config.statistics.path else "after"
+        try:
+            statistics = load_statistics(Path(source))
+        except NammError as error:
+            raise at(place, error) from None
+        channels = no_statistics(config).mean.shape
+        if statistics.mean.shape != channels:
+            raise ConfigError(f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}")
+    save_statistics(statistics, folder / STATISTICS)
+    return statistics
+
+
+def load_statistics(path: Path) -> FeatureStatistics:
+    """Reads a run's statistics: the file, the run's folder, or the folder of a saved policy.
+
+    Raises:
+        CheckpointError: If there are none, or they are damaged.
+    """
+    if path.is_dir() and (path / STATISTICS).exists():
+        path = path / STATISTICS
+    if path.suffix != ".json":
+        return Namm.from_pretrained(path).statistics
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        mean, std = (torch.tensor(values[name], dtype=torch.float32) for name in ("mean", "std"))
+        return FeatureStatistics(mean, std, str(values["source"]), int(values["count"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: no feature statistics ({error}); expected the folder of a run or of a saved policy"
+        ) from None
+
+
+def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
+    """Writes them in one step; a float32 number keeps all its bits."""
+    values = {
+        "mean": statistics.mean.double().tolist(),
+        "std": statistics.std.double().tolist(),
+        "source": statistics.source,
+        "count": statistics.count,
+    }
+    write_whole(path, json.dumps(values, indent=1) + "\n")
+
+
+def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:
+    """Reads training samples with the unpruned models; every text is one call of a model, which moves the bar."""
+    config = setup.config
+    objective: LanguageObjective = setup.factory(no_statistics(config)).build()
+    total = len(config.models) * len(config.tasks) * min(config.statistics.samples, config.pool)
+    done = 0
+    hooks = []
+    try:
+        for name in config.models:
+            advance(done, total, f"loading {name}")
+
+            def read(*_: Any, name: str = name) -> None:
+                nonlocal done
+                done += 1
+                advance(done, total, name)
+
+            hooks.append(objective.model_named(name).model.register_forward_hook(read))
+        return statistics_of(objective, config.statistics.samples, config.ema_coefficient)
+    finally:
+        for hook in hooks:
+            hook.remove()
