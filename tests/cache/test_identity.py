@@ -3,10 +3,10 @@
 import pytest
 import torch
 from families import FAMILIES, in_chunks, padded_batch, tiny
-from namm_xmodal.policies.l2_norm import L2Norm
 from transformers import DynamicCache
 
 from namm_xmodal import pruned
+from namm_xmodal.policies.l2_norm import L2Norm
 
 KEEPS_ALL = {"none": None, "budget never reached": L2Norm(budget=10_000)}
 
