@@ -1,5 +1,6 @@
 """What all hand-designed policies share: a budget, and keeping the best-scored tokens within it."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from namm_xmodal.types import Budget, LayerShape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budgeted:
+class Budgeted(ABC):
     """Keeps the `budget` best-scored tokens per layer, row and kv head; reads nothing and remembers nothing by itself.
 
     Attributes:
@@ -36,9 +37,9 @@ class Budgeted:
     def observe(self, state: State, tile: Tile) -> None:
         """Takes nothing in."""
 
+    @abstractmethod
     def score(self, observation: Observation) -> Tensor:
         """Scores (B, H, S): what each policy is about."""
-        raise NotImplementedError(f"{type(self).__name__}.score")
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """The `budget` best tokens of every head: (B, H, S) bool."""
