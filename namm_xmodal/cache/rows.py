@@ -18,8 +18,10 @@ from namm_xmodal.cache.visibility import Visibility
 _LOG2_E = math.log2(math.e)
 _SAFE_EXPONENT = 80.0
 """Base-2 logits up to here need no shift: sums of 2 ** 20 terms of 2 ** 80 and terms of 2 ** -80 stay normal float32."""
-_TILE_ELEMENTS = 1 << 19
-"""Logits in flight per product (2 MB): larger tiles fall out of the processor's cache."""
+_FEW_QUERIES = 16
+"""Up to here, as in decoding, copying keys or bounding their norms costs more than it saves."""
+_TILE_ELEMENTS = 1 << 20
+"""Logits in flight per product (4 MB): larger tiles fall out of the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,15 @@ def attention_tiles(
     batch, query_heads, queries, size = query.shape
     heads, slots = key.shape[1], key.shape[2]
     groups, flat = query_heads // heads, batch * heads
-    # At least float32, as in transformers' eager attention. Strided keys would make the products a fifth slower.
-    dtype = torch.promote_types(query.dtype, torch.float32)
-    keys = key.flatten(0, 1).to(dtype).contiguous()  # (B * H, S, D)
-    values = None if value is None else value.flatten(0, 1).to(dtype).contiguous()
+    dtype = torch.promote_types(query.dtype, torch.float32)  # as in transformers' eager attention
+    many = queries - first > _FEW_QUERIES
+    keys = _packed(key, dtype, many)  # (B * H, S, D)
+    values = None if value is None else _packed(value, dtype, many)
     tile = _tile_size(min(queries - first, tile), groups, slots)
     # As many kv heads at a time as fit; at least one.
     together = min(flat, max(1, _TILE_ELEMENTS // (groups * tile * slots)))
     factor = scaling * _LOG2_E
-    shift = _could_overflow(query, keys, factor)
+    shift = not many or _could_overflow(query, keys, factor)
     grouped = query.unflatten(1, (heads, groups))  # (B, H, G, Q, D)
     q_room = keys.new_empty(flat * groups * tile * size)
     s_room = keys.new_empty(together * groups * tile * slots)
@@ -108,6 +110,12 @@ def attention_tiles(
             place = output[:, start:stop].unflatten(2, (heads, groups))  # (B, Q, H, G, D)
             place.copy_(mixed.view(batch, heads, groups, count, -1).permute(0, 3, 1, 2, 4))
         yield AttentionTile(start, stop, rows.view(batch, heads, count, reach))
+
+
+def _packed(cached: Tensor, dtype: torch.dtype, many: bool) -> Tensor:
+    """(B, H, S, D) -> (B * H, S, D) without the cache's spare slots, if enough queries are to profit from the copy."""
+    flat = cached.flatten(0, 1).to(dtype)
+    return flat.contiguous() if many else flat
 
 
 def _tile_size(most: int, groups: int, slots: int) -> int:

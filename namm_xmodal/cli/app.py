@@ -6,21 +6,26 @@ import typer
 
 from namm_xmodal.cli.check import check_app
 from namm_xmodal.cli.evaluate import evaluate_command
+from namm_xmodal.cli.evolve import evolve_command
 from namm_xmodal.cli.group import Commands
 from namm_xmodal.cli.inspect import inspect_command
 from namm_xmodal.cli.listing import list_app
+from namm_xmodal.cli.plot import plot_command
 from namm_xmodal.cli.prepare import prepare_app
 
 app = typer.Typer(
     name="namm-xmodal",
     cls=Commands,
     help="Generate with a pruned KV cache: compare memory policies, see what they keep, check your own.\n\n"
-    "Start with `namm-xmodal prepare language`, then `namm-xmodal eval language/demo`.",
+    "Start with `namm-xmodal prepare language`, then `namm-xmodal eval language/demo`; evolve a policy of your own "
+    "with `namm-xmodal evolve evolve/smollm2`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 app.command("eval")(evaluate_command)
+app.command("evolve")(evolve_command)
+app.command("plot")(plot_command)
 app.command("inspect")(inspect_command)
 app.add_typer(list_app, name="list")
 app.add_typer(check_app, name="check")

@@ -66,7 +66,17 @@ class Files:
 
     def _metadata(self, record: Generation) -> dict[str, Any]:
         config = to_mapping(self._setup.config)
-        kept = ("models", "tasks", "update_every", "protect_first", "protect_recent", "samples", "pool", "seed", "dtype")
+        kept = (
+            "models",
+            "tasks",
+            "update_every",
+            "protect_first",
+            "protect_recent",
+            "samples",
+            "pool",
+            "seed",
+            "dtype",
+        )
         return {
             "made_by": "namm-xmodal evolve",
             "run": self._digest,

@@ -150,7 +150,7 @@ def _strategy(config: EvolveConfig, template: Namm) -> Strategy:
     try:
         return build_strategy(options.pop("name"), start_vector(config, template), **{"seed": config.seed, **options})
     except ConfigError as error:
-        raise at("strategy", error) from None
+        raise (error if str(error).startswith(("strategy", "start")) else at("strategy", error)) from None
     except TypeError as error:  # an option of the wrong type, compared with a number
         raise ConfigError(f"strategy: {options}: an option has the wrong type ({error})") from None
 

@@ -45,7 +45,9 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance)
             raise at(place, error) from None
         channels = no_statistics(config).mean.shape
         if statistics.mean.shape != channels:
-            raise ConfigError(f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}")
+            raise ConfigError(
+                f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}"
+            )
     save_statistics(statistics, folder / STATISTICS)
     return statistics
 

@@ -121,5 +121,5 @@ def _verdict(tables: list[tuple[str, Array, Array, Array]], weight: float, seed:
         TaskVerdict(label, float(base.mean()), *(float(x) for x in (*part.mean(0), *kept.mean(0))))
         for (label, _, kept, base), part in zip(tables, relative, strict=True)
     )
-    intervals = (bootstrap_mean(values.tolist()) for values in (score - weight * size, score, size))
-    return Verdict(weight, seed, *intervals, tasks)
+    fitness, scores, sizes = (bootstrap_mean(values.tolist()) for values in (score - weight * size, score, size))
+    return Verdict(weight, seed, fitness, scores, sizes, tasks)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, adapters, configs, models. Example: `namm-xmodal list policies`",
+    help="What there is: policies, tasks, adapters, configs, models, strategies. Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
 
@@ -61,19 +61,36 @@ def models(as_json: AsJson = False) -> None:
 
 
 @list_app.command()
+def strategies(as_json: AsJson = False) -> None:
+    """Evolution strategies and presets with their options, as written in `strategy:` of an evolution file."""
+    from namm_xmodal.evolution.table import PRESETS, STRATEGIES, strategy_options
+
+    rows = {name: first_line(cls) for name, cls in STRATEGIES.items()}
+    rows |= {name: f"Preset of {base}: {options}" for name, (base, options) in PRESETS.items()}
+    _show(
+        "strategy",
+        [{"name": name, "about": about, "fields": strategy_options(name)} for name, about in rows.items()],
+        as_json,
+    )
+
+
+@list_app.command()
 def configs(
     as_json: AsJson = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every key of an evaluation file instead.")] = False,
+    evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an evolution file.")] = False,
 ) -> None:
     """Shipped configurations; `--keys` explains every key that a file may hold."""
     from namm_xmodal.config import EvalConfig, describe, packaged_configs
 
     if keys:
+        from namm_xmodal.config.evolve import EvolveConfig
+
         _show(
             "key",
             [
                 {"name": row.path, "about": row.help, "fields": {"type": row.type, "default": row.default}}
-                for row in describe(EvalConfig)
+                for row in describe(EvolveConfig if evolve else EvalConfig)
             ],
             as_json,
         )

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from namm_xmodal.evolution.generation import Generation, Spread
+from namm_xmodal.report.evolution_table import short_labels
 from namm_xmodal.report.plot import COLOURS
 
 BOTH = (".png", ".svg")
 QUIET = 0.2  # agreement below which selection is mostly luck
+COLLAPSE = "#D55E00"
 WINDOW = 9  # generations of a running mean
 
 
@@ -29,13 +32,16 @@ def plot_evolution(generations: Sequence[Generation], path: Path, title: str = "
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    tasks = list(dict.fromkeys(label for generation in generations for label in generation.tasks))
+    tasks = short_labels(generations)
     panels: list[Callable[[Any], None]] = [
-        *(lambda axis, label=label, i=i: _task(axis, generations, label, COLOURS[i]) for i, label in enumerate(tasks)),
-        lambda axis: _fitness(axis, generations),
-        lambda axis: _kept(axis, generations),
-        lambda axis: _sigma(axis, generations),
-        lambda axis: _agreement(axis, generations),
+        *(
+            partial(_task, label, name, COLOURS[i % len(COLOURS)], generations)
+            for i, (label, name) in enumerate(tasks.items())
+        ),
+        partial(_fitness, generations),
+        partial(_kept, generations),
+        partial(_sigma, generations),
+        partial(_agreement, generations),
     ]
     across = 2 if len(panels) in (2, 4) else 3
     down = math.ceil(len(panels) / across)
@@ -53,38 +59,43 @@ def plot_evolution(generations: Sequence[Generation], path: Path, title: str = "
     return path
 
 
-def _task(axis: Any, generations: Sequence[Generation], label: str, colour: str) -> None:
+def _task(label: str, name: str, colour: str, generations: Sequence[Generation], axis: Any) -> None:
     having = [generation for generation in generations if label in generation.tasks]
     _band(axis, having, [generation.tasks[label] for generation in having], colour)
     axis.axhline(1, color="0.25", linestyle="--", linewidth=1)
-    axis.set_title(label, fontsize=10)
+    low, high = axis.get_ylim()
+    axis.set_ylim(min(low, 0.95), max(high, 1.05))  # a flat line looks flat
+    axis.set_title(name, fontsize=10)
     axis.set_ylabel("score / full cache's", fontsize=9)
 
 
-def _fitness(axis: Any, generations: Sequence[Generation]) -> None:
+def _fitness(generations: Sequence[Generation], axis: Any) -> None:
     _band(axis, generations, [generation.total for generation in generations], "0.2")
     axis.set_title("fitness (score - weight x kept)", fontsize=10)
     axis.legend(fontsize=7, frameon=False, loc="best")
 
 
-def _kept(axis: Any, generations: Sequence[Generation]) -> None:
+def _kept(generations: Sequence[Generation], axis: Any) -> None:
     x = [generation.generation for generation in generations]
     axis.plot(x, [generation.kept for generation in generations], color=COLOURS[1], label="cache kept", **_style(x))
     weights = [generation.weight for generation in generations]
     axis.plot(x, weights, color="0.45", linestyle="--", linewidth=1.2, label="size weight")
     axis.set_ylim(0, max(1.04, 1.04 * max(weights)))
+    if any(generation.collapsed for generation in generations):
+        axis.plot([], [], color=COLLAPSE, alpha=0.3, linewidth=6, label="collapsed")
     axis.set_title("cache kept, mean of the population", fontsize=10)
     axis.legend(fontsize=7, frameon=False, loc="best")
 
 
-def _sigma(axis: Any, generations: Sequence[Generation]) -> None:
+def _sigma(generations: Sequence[Generation], axis: Any) -> None:
     x = [generation.generation for generation in generations]
-    axis.plot(x, [generation.sigma for generation in generations], color=COLOURS[6], **_style(x))
-    axis.set_ylim(bottom=0)
+    sigmas = [generation.sigma for generation in generations]
+    axis.plot(x, sigmas, color=COLOURS[6], **_style(x))
+    axis.set_ylim(0, 1.15 * max(sigmas))
     axis.set_title("step size (sigma)", fontsize=10)
 
 
-def _agreement(axis: Any, generations: Sequence[Generation]) -> None:
+def _agreement(generations: Sequence[Generation], axis: Any) -> None:
     """Single values are noise themselves: dots for them, a line for their running mean."""
     pairs = [(g.generation, g.agreement) for g in generations if g.agreement is not None]
     axis.axhline(QUIET, color="0.25", linestyle="--", linewidth=1, label=f"below {QUIET}: mostly luck")
@@ -118,7 +129,7 @@ def _dress(axis: Any, generations: Sequence[Generation]) -> None:
     first, last = generations[0].generation, generations[-1].generation
     for generation in generations:
         if generation.collapsed:
-            axis.axvspan(generation.generation - 0.5, generation.generation + 0.5, color="#D55E00", alpha=0.12, lw=0)
+            axis.axvspan(generation.generation - 0.5, generation.generation + 0.5, color=COLLAPSE, alpha=0.12, lw=0)
     axis.set_xlim(first - 0.5, last + 0.5)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("generation", fontsize=9)

@@ -17,9 +17,9 @@ def generation_table(generations: Sequence[Generation], last: int = 12) -> Table
     shown = generations[-last:]
     table = Table(title="score over the full cache's: best / mean / worst of the population", title_style="dim")
     table.add_column("generation", justify="right")
-    tasks = list(dict.fromkeys(label for generation in shown for label in generation.tasks))
-    for label in tasks:
-        table.add_column(label, justify="right")
+    tasks = short_labels(shown)
+    for name in tasks.values():
+        table.add_column(name, justify="right")
     for name in ("fitness", "kept", "weight", "sigma", "agreement", "seconds"):
         table.add_column(name, justify="right")
     for generation in shown:
@@ -30,9 +30,16 @@ def generation_table(generations: Sequence[Generation], last: int = 12) -> Table
 
 def generation_line(generation: Generation) -> str:
     """One generation on one line, for logs."""
-    scores = [f"{label} {_spread(spread)}" for label, spread in generation.tasks.items()]
+    scores = [f"{name} {_spread(generation.tasks.get(label))}" for label, name in short_labels([generation]).items()]
     numbers = [f"{name} {value}" for name, value in _numbers(generation).items()]
     return f"generation {generation.generation}: " + ", ".join([*scores, *numbers])
+
+
+def short_labels(generations: Sequence[Generation]) -> dict[str, str]:
+    """Label of every task to what is shown of it: where all are of one model, its name is left out."""
+    labels = list(dict.fromkeys(label for generation in generations for label in generation.tasks))
+    models = {label.rpartition("/")[0] for label in labels}
+    return {label: label.rpartition("/")[2] if len(models) == 1 else label for label in labels}
 
 
 def _numbers(generation: Generation) -> dict[str, str]:

@@ -1,0 +1,121 @@
+"""`namm-xmodal evolve`: a NAMM from one file; Ctrl-C any time, `--resume` goes on as if nothing had happened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from namm_xmodal.cli.evolve_setup import Setup
+    from namm_xmodal.cli.evolve_verdict import Verdict
+    from namm_xmodal.evaluation.statistics import Interval
+
+
+def evolve_command(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).", show_default=False
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default: `run` of the file.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder, instead of a file.", show_default=False)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change one value, as often as needed: `--set strategy.population=8`. YAML values; null removes.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Local processes (or Ray actors), each with its own models; default: as in the file.", min=1),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
+    ] = False,
+) -> None:
+    """Evolve a memory policy (NAMM) on tasks; keep journal, policy and plot in the run's folder.
+
+    Every finished piece of work is on disk at once: after Ctrl-C or a crash, `--resume` ends with the same bits.
+
+    Example: `namm-xmodal evolve evolve/smoke --run runs/first`, then `namm-xmodal evolve --resume runs/first`
+    """
+    from namm_xmodal.config.evolve import load_evolve_config
+    from namm_xmodal.errors import ConfigError
+
+    if (config is None) == (resume is None):
+        raise ConfigError("expected either a file, such as `namm-xmodal evolve evolve/smoke`, or --resume FOLDER")
+    if resume is not None and run is not None:
+        raise ConfigError(f"--run {run}: not together with --resume {resume}, which goes on in its own folder")
+
+    from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
+    from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.cli.group import INTERRUPTED
+
+    place = run if resume is None else resume
+    name = config if resume is None else resumed_config(resume)
+    assert name is not None
+    setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
+    folder = setup.config.run
+    console.print(describe(setup), soft_wrap=True)
+    if dry_run:
+        return
+    sitting = run_sitting(setup, resume=resume is not None)
+    done = len(sitting.result.generations)
+    if sitting.result.interrupted:
+        console.print(
+            f"interrupted after {done} of {setup.config.generations} generations; go on with: "
+            f"namm-xmodal evolve --resume {folder}",
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED)
+    if sitting.verdict is not None:
+        for line in verdict_lines(sitting.verdict):
+            console.print(line, soft_wrap=True)
+    if setup.config.held_out:
+        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True)
+    console.print(
+        f"policy/ (after generation {done - 1}), journal.jsonl, config.yaml, plot.png and plot.svg are in {folder}",
+        soft_wrap=True,
+    )
+
+
+def describe(setup: "Setup") -> str:
+    """What a run is, on one line."""
+    config, strategy = setup.config, setup.strategy
+    scores = strategy.population * config.samples * len(config.tasks) * len(config.models)
+    return (
+        f"[bold]{', '.join(config.models)}[/bold]: {config.generations} generations of {strategy.population} members "
+        f"({strategy.name}, {strategy.spec['parameters']:,} parameters) x {config.samples} samples of "
+        f"{len(config.tasks)} tasks = {scores:,} scores and about {setup.tokens():,} tokens a generation, in {config.run}"
+    )
+
+
+def verdict_lines(verdict: "Verdict") -> list[str]:
+    """The comparison with the start, in words that it can bear."""
+    lines = [
+        f"[bold]{verdict.words}[/bold] on {verdict.fitness.n} fresh samples of each training task "
+        f"(seed {verdict.seed}; they chose nothing, but they are of the tasks that it was trained on)",
+        f"  fitness (score - {verdict.weight:.2f} x kept): {_interval(verdict.fitness)}",
+        f"  score over the full cache's: {_interval(verdict.score)}",
+        f"  cache kept: {_interval(verdict.kept)}",
+    ]
+    for task in verdict.tasks:
+        lines.append(
+            f"  {task.label}: score {task.start:.3f} -> {task.answer:.3f} of the full cache's {task.base:.3g}, kept "
+            f"{task.start_kept:.0%} -> {task.answer_kept:.0%}"
+        )
+    return lines
+
+
+def _interval(interval: "Interval") -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.mean:+.3f} (one sample: no interval)"
+    return rf"{interval.mean:+.3f} \[{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"

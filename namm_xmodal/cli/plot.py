@@ -1,0 +1,43 @@
+"""`namm-xmodal plot`: a run of evolution as a picture, also while it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def plot_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of `namm-xmodal evolve`.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="The picture (.png, .svg, .pdf); default: plot.png and plot.svg of the run.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Draw a run: score of each task, fitness, cache kept, step size and rank agreement over generations.
+
+    Example: `namm-xmodal plot runs/first --output first.png`
+    """
+    from namm_xmodal.errors import ConfigError, EvolutionError
+
+    if output is not None and output.suffix.lower() not in PICTURES:
+        raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
+
+    from namm_xmodal.cli.console import console
+    from namm_xmodal.evolution.record import read_run
+    from namm_xmodal.report.evolution import BOTH, plot_evolution
+
+    generations = read_run(run).generations
+    if not generations:
+        raise EvolutionError(
+            f"{run}: no finished generation yet, expected at least one to draw; wait for it, or resume"
+        )
+    for path in [output] if output else [run / f"plot{suffix}" for suffix in BOTH]:
+        try:
+            plot_evolution(generations, path, str(run))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
+        console.print(f"{path} written: {len(generations)} generations", soft_wrap=True)
