@@ -101,7 +101,7 @@ def describe(setup: "Setup") -> str:
 def verdict_lines(verdict: "Verdict") -> list[str]:
     """The comparison with the start, in words that it can bear."""
     lines = [
-        f"[bold]{verdict.words}[/bold] on {verdict.fitness.n} fresh samples of each training task "
+        f"[bold]{verdict.words}[/bold], by {verdict.fitness.n} fresh samples of each training task "
         f"(seed {verdict.seed}; they chose nothing, but they are of the tasks that it was trained on)",
         f"  fitness (score - {verdict.weight:.2f} x kept): {_interval(verdict.fitness)}",
         f"  score over the full cache's: {_interval(verdict.score)}",

@@ -14,11 +14,12 @@ from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.config.evolve_tasks import held_out_evaluation
 from namm_xmodal.config.save import to_mapping, to_yaml
 from namm_xmodal.errors import EvolutionError
-from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.arrays import Array, digest
 from namm_xmodal.evolution.events import Event, GenerationFinished, Started
 from namm_xmodal.evolution.generation import Generation
 from namm_xmodal.evolution.journal import disk_trouble
 from namm_xmodal.evolution.record import ANSWER
+from namm_xmodal.evolution.run import RunResult
 from namm_xmodal.evolution.saving import load_vector, save_vector
 from namm_xmodal.evolution.versions import software_versions
 from namm_xmodal.fitness import make_template
@@ -57,6 +58,11 @@ class Files:
                 save_vector(self._folder / START, mean)
         elif isinstance(event, GenerationFinished):
             self._save(event.mean, event.record)
+
+    def settle(self, result: RunResult) -> None:
+        """Brings the policy up to the last generation, whatever Ctrl-C cut off; else the next sitting does."""
+        if result.generations and digest(result.mean) == result.generations[-1].mean:
+            self._save(result.mean, result.generations[-1])
 
     def _save(self, mean: Array, record: Generation) -> None:
         vector = torch.from_numpy(np.asarray(mean, dtype=np.float32))[None]

@@ -58,6 +58,7 @@ def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
         statistics = statistics_for(setup, folder, saved=begun, advance=advance)
     if not begun:  # before the journal's first line, so that whatever has a journal can go on
         save_config(setup, folder)
+    files = Files(setup, statistics, folder)
     with Display() as display:
         result = evolve(
             setup.strategy,
@@ -65,9 +66,10 @@ def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
             setup.settings(statistics),
             folder,
             resume=begun,
-            listeners=[Files(setup, statistics, folder), display],
+            listeners=[files, display],
             trackers=setup.trackers,
         )
+    files.settle(result)
     draw_run(result.generations, folder)
     if result.interrupted or not setup.config.validation:
         return Sitting(result, None)

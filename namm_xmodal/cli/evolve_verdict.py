@@ -13,6 +13,8 @@ from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness import ObjectiveSettings
 
+FEWEST = 8  # samples below which a bootstrap interval is too narrow to be believed
+
 
 @dataclass(frozen=True)
 class TaskVerdict:
@@ -58,6 +60,8 @@ class Verdict:
     @property
     def words(self) -> str:
         """The verdict: what the interval of the fitness allows to say, and no more."""
+        if self.fitness.n < FEWEST:
+            return f"{self.fitness.n} samples are too few to compare the answer with its start"
         if not self.fitness.excludes_zero:
             return "no difference shown: the interval holds 0"
         return "better than its start" if self.fitness.mean > 0 else "worse than its start"

@@ -12,7 +12,7 @@ SMALL = (
     "pool=2",
     "statistics.samples=1",
     "validation=2",
-    "tasks={key_retrieval: {depth: [0.5]}}",
+    "tasks.next_token=null",
 )
 
 

@@ -27,7 +27,14 @@ def mean(folder):
 def test_a_run_writes_everything_and_goes_on_where_it_ended(run, small, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     result = run(*SMOKE, "--run", whole, *small())
-    for word in ("generation 2:", "fresh samples of each training task", "fitness", "cache kept", "held_out.yaml"):
+    for word in (
+        "generation 2:",
+        "2 samples are too few",
+        "fresh samples of each",
+        "fitness",
+        "cache kept",
+        "held_out.yaml",
+    ):
         assert word in result.stdout
     names = {path.name for path in whole.iterdir()}
     written = {"journal.jsonl", "config.yaml", "statistics.json", "mean.npy", "start.npy", "policy", "held_out.yaml"}
@@ -50,13 +57,12 @@ def test_a_run_writes_everything_and_goes_on_where_it_ended(run, small, tmp_path
     config = load_eval_config(whole / "held_out.yaml")
     assert config.policies["namm"]["path"] == str(whole / "policy")
     assert "trained on" in (whole / "held_out.yaml").read_text()
-    judged = run("eval", whole / "held_out.yaml", *("--set", "tasks.multi_key_retrieval.n=1", "--set", "budgets=[0.5]"))
-    assert "namm" in judged.stdout
+    assert "namm: own size" in run("eval", whole / "held_out.yaml", "--dry-run").stdout
 
 
 def test_ctrl_c_then_resume_with_two_processes_ends_with_the_same_bits(run, small, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    few = small("generations=8", "validation=0")
+    few = small("generations=6", "validation=0")
     run(*SMOKE, "--run", whole, *few)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
@@ -75,12 +81,12 @@ def test_ctrl_c_then_resume_with_two_processes_ends_with_the_same_bits(run, smal
     assert f"go on with: namm-xmodal evolve --resume {parts}" in output
     assert "Traceback" not in problems
     done = len(read_run(parts).generations)
-    assert 0 < done < 8
+    assert 0 < done < 6
     assert (parts / "plot.png").exists() and (parts / "policy" / "config.json").exists()
 
     run("evolve", "--resume", parts, "--workers", "2")
     assert np.array_equal(mean(parts), mean(whole))
-    assert Namm.from_pretrained(parts / "policy").metadata["generation"] == 7
+    assert Namm.from_pretrained(parts / "policy").metadata["generation"] == 5
 
 
 def test_the_whole_smoke_file_improves_on_its_start(run, tmp_path):
@@ -90,7 +96,7 @@ def test_the_whole_smoke_file_improves_on_its_start(run, tmp_path):
     verdict = json.loads((tmp_path / "run" / "validation.json").read_text())
     assert verdict["fitness"]["low"] > 0
     assert verdict["fitness"]["n"] == 8
-    assert "better than its start on 8 fresh samples" in result.stdout
+    assert "better than its start, by 8 fresh samples" in result.stdout
     assert verdict["kept"]["high"] < 0
 
     picture = tmp_path / "picture.svg"
@@ -102,7 +108,7 @@ def test_the_whole_smoke_file_improves_on_its_start(run, tmp_path):
 def test_stages_share_strategy_state_and_statistics(run, small, tmp_path):
     few = small("generations=2", "validation=2")
     run(*SMOKE, "--run", tmp_path / "one", *few)
-    text = "tasks={next_token: {task: next_token, length: [576]}}"
+    text = "tasks.next_token={task: next_token, length: [576]}"
     run(*SMOKE, "--run", tmp_path / "two", *few, "--set", text, "--set", f"after={tmp_path / 'one'}")
     one, two = read_run(tmp_path / "one"), read_run(tmp_path / "two")
     assert [told.mean for told in two.inherited] == [generation.mean for generation in one.generations]
