@@ -53,7 +53,13 @@ def test_processes_with_a_killed_worker_give_the_same_bits(tmp_path):
     run(tmp_path / "there", processes(dying, workers=2))
     assert (tmp_path / "died").exists()
     assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
-    assert len(workers_of(tmp_path / "there")) == 3  # the third replaced the dead one
+
+
+def test_processes_replace_a_dead_worker(tmp_path):
+    dying = ToyFactory(**{**vars(FACTORY), "trouble": "die", "marker": str(tmp_path / "died")})
+    run(tmp_path / "there", processes(dying, workers=1))  # with one worker, only its successor can finish the run
+    assert (tmp_path / "died").exists()
+    assert "process 2" in workers_of(tmp_path / "there")
 
 
 def test_ray_with_a_killed_actor_gives_the_same_bits(tmp_path, ray):
@@ -62,8 +68,14 @@ def test_ray_with_a_killed_actor_gives_the_same_bits(tmp_path, ray):
     run(tmp_path / "there", ray_cluster(dying, workers=2))
     assert (tmp_path / "died").exists()
     assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
-    assert len(workers_of(tmp_path / "there")) == 3
     assert ray.is_initialized()  # it was running before, so it stays up
+
+
+def test_ray_replaces_a_dead_actor(tmp_path, ray):
+    dying = ToyFactory(**{**vars(FACTORY), "trouble": "die", "marker": str(tmp_path / "died")})
+    run(tmp_path / "there", ray_cluster(dying, workers=1))
+    assert (tmp_path / "died").exists()
+    assert "actor 2" in workers_of(tmp_path / "there")
 
 
 def test_ray_work_that_keeps_killing_is_one_line(tmp_path, ray):
