@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from namm_xmodal.config.evaluation import BudgetValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
+    GradientConfig,
     SizePressureConfig,
     StatisticsConfig,
     StrategyConfig,
@@ -32,7 +33,7 @@ Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValida
 # What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
 NOT_IN_DIGEST = frozenset(
     {"evaluator", "held_out", "validation", "generations", "tracking", "run"}
-    | {"strategy", "start", "size_pressure", "seed", "after"}
+    | {"strategy", "start", "size_pressure", "seed", "after", "gradient"}
 )
 
 
@@ -81,6 +82,9 @@ class EvolveConfig(Strict):
     )
     size_pressure: SizePressureConfig = Field(
         default_factory=SizePressureConfig, description="What a kept token costs."
+    )
+    gradient: GradientConfig = Field(
+        default_factory=GradientConfig, description="How `namm-xmodal warm-start` finds a first mean."
     )
     after: str | None = Field(
         None, description="Run folder of the stage before: strategy state and feature statistics are taken over."

@@ -53,6 +53,17 @@ class StatisticsConfig(Strict):
     )
 
 
+class GradientConfig(Strict):
+    """`namm-xmodal warm-start`: straight-through gradients to a first mean, on the run's own training tasks."""
+
+    steps: int = Field(150, ge=1, description="Steps, each on `samples` samples of each task.")
+    rate: float = Field(0.01, gt=0, description="Largest change of a parameter per step.")
+    first_budget: float = Field(0.6, gt=0, le=1, description="Kept fraction aimed at in the first step.")
+    budget: float = Field(0.2, gt=0, le=1, description="Kept fraction aimed at from step `anneal` on.")
+    anneal: int = Field(50, ge=1, description="Steps from the first budget to the last, on a straight line.")
+    sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
+
+
 class SizePressureConfig(Strict):
     """What a kept token costs: fitness = score over the full cache's - weight x kept fraction."""
 

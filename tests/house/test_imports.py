@@ -25,6 +25,7 @@ ALLOWED = {
     "config": {"policies", "language"},
     "evaluation": {"adapters", "cache", "config", "language", "memory", "policies"},
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
+    "gradient": {"evolution", "fitness", "policies"},
     "report": {"config", "evaluation", "evolution"},
     "cli": {
         "adapters",
@@ -33,6 +34,7 @@ ALLOWED = {
         "evaluation",
         "evolution",
         "fitness",
+        "gradient",
         "language",
         "memory",
         "policies",

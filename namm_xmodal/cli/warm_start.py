@@ -1,0 +1,109 @@
+"""`namm-xmodal warm-start`: a first mean for `evolve`, from straight-through gradients of one base model."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from namm_xmodal.cli.evolve_setup import Setup
+    from namm_xmodal.gradient.descent import Descent
+    from namm_xmodal.policies.namm import FeatureStatistics
+
+
+def warm_start_command(
+    config: Annotated[str, typer.Argument(help="A YAML file of `namm-xmodal evolve`, or the name of a shipped one.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; default: `run` of the file, plus `-start`.", show_default=False),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change one value: `--set gradient.budget=0.3`."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Local processes, each with its own model; default: as in the file.", min=1)
+    ] = None,
+) -> None:
+    """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
+
+    Evictions are decided hard and differentiated soft. The base model is differentiated, not changed, and the policy that
+    comes out reads attention only, as any NAMM. Killed at any moment, the same command goes on where it stopped.
+
+    Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
+    `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
+    """
+    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.evolve_files import save_config
+    from namm_xmodal.cli.evolve_setup import make_setup, statistics_digest
+    from namm_xmodal.cli.evolve_statistics import STATISTICS, statistics_for
+    from namm_xmodal.config.evolve import evolve_digest, load_evolve_config
+    from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.gradient.descent import DescentSettings
+    from namm_xmodal.gradient.run import StepRecord, descend
+
+    plain = load_evolve_config(config, assignments or [], str(run) if run else None, workers)
+    setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
+    folder = Path(setup.config.run)
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress("estimating feature statistics") as advance:
+        statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
+    save_config(setup, folder)
+    options = to_mapping(setup.config.gradient)
+    settings = DescentSettings(**options, seed=setup.config.seed)
+    start = None
+    if setup.config.start != "zeros":
+        start = setup.strategy.mean
+    relevant = [
+        evolve_digest(setup.config, statistics_digest(statistics)),
+        options,
+        setup.config.seed,
+        setup.config.start,
+    ]
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
+    with progress("warm start") as advance:
+
+        def told(record: StepRecord) -> None:
+            losses = ", ".join(f"{task} {loss:.2f}" for task, loss in record.loss.items())
+            advance(record.step, settings.steps, f"kept {record.kept:.0%} of {record.budget:.0%}; loss {losses}")
+            if not console.is_terminal and record.step % 10 == 0:
+                console.print(f"step {record.step}: kept {record.kept:.3f} (aim {record.budget:.3f}); loss {losses}")
+
+        descent = descend(
+            setup.factory(statistics),
+            settings,
+            folder,
+            digest,
+            start=start,
+            workers=setup.config.evaluator.workers,
+            told=told,
+        )
+    save_policy(setup, statistics, descent, folder / "policy")
+    console.print(
+        f"policy/ after {descent.step} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "
+        f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
+        soft_wrap=True,
+    )
+
+
+def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path) -> None:
+    """Writes the policy; the threshold moves into the scorer's bias, so that zero is where tokens are forgotten."""
+    import torch
+
+    from namm_xmodal.fitness import make_template
+
+    parameters = torch.from_numpy(descent.parameters.copy()).float()
+    parameters[-1] -= descent.threshold  # the last parameter of every scorer is the bias of its score
+    template = make_template(setup.template(statistics))
+    metadata = {
+        "method": "straight-through gradients through hard evictions",
+        "models": list(setup.config.models),
+        "tasks": sorted(setup.config.tasks),
+        "steps": descent.step,
+        "budget": setup.config.gradient.budget,
+        "seed": setup.config.seed,
+    }
+    replace(template, parameters=parameters[None], metadata=metadata).save_pretrained(folder)

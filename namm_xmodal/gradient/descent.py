@@ -1,0 +1,130 @@
+"""Adam at a given cache size: each step leaves the size as it is to first order, the threshold takes the rest."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from namm_xmodal.errors import ConfigError, EvolutionError
+from namm_xmodal.gradient.sample import SampleGradient, Vector
+
+
+@dataclass(frozen=True)
+class DescentSettings:
+    """Hyper-parameters.
+
+    Attributes:
+        steps: Steps in all; the rate falls to 0.3 of itself along half a cosine.
+        rate: Largest change of a parameter per step.
+        first_budget: Kept fraction at the start.
+        budget: Kept fraction from step `anneal` on.
+        anneal: Steps from the first budget to the last one, on a straight line.
+        sigma: Deviation of the random start.
+        seed: Seed of the start and of the order of samples.
+    """
+
+    steps: int = 150
+    rate: float = 0.01
+    first_budget: float = 0.6
+    budget: float = 0.2
+    anneal: int = 50
+    sigma: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses values out of range.
+
+        Raises:
+            ConfigError: With the value given and the one expected.
+        """
+        for name in ("steps", "anneal"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected at least 1")
+        for name in ("first_budget", "budget"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected a kept fraction in (0, 1]")
+        for name in ("rate", "sigma"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected a positive number")
+
+    def budget_at(self, step: int) -> float:
+        """Kept fraction aimed at in a step, counted from 0."""
+        return self.first_budget + (self.budget - self.first_budget) * min(1.0, step / self.anneal)
+
+    def rate_at(self, step: int) -> float:
+        """Rate of a step, counted from 0: five steps of warm-up, then the cosine."""
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        return self.rate * min(1.0, (step + 1) / 5) * (0.3 + 0.7 * cosine)
+
+
+class Descent:
+    """The state of a run: parameters, Adam's two averages (arXiv 1412.6980) and the threshold.
+
+    Attributes:
+        parameters: (N,) float64.
+        threshold: Tokens that score at least this are kept.
+        step: Steps done.
+    """
+
+    _BETA1, _BETA2, _EPSILON = 0.9, 0.98, 1e-8
+    _FOLLOW = 0.7  # share of the newest threshold; the rest is memory against single samples
+
+    def __init__(self, count: int, settings: DescentSettings, start: Vector | None = None) -> None:
+        """Starts at random, or from `start` with threshold 0."""
+        rng = np.random.default_rng([settings.seed, 0])
+        self.settings = settings
+        self.random = start is None
+        self.parameters = rng.normal(0.0, settings.sigma, count) if start is None else start.astype(np.float64)
+        self.threshold, self.step = 0.0, 0
+        self._first, self._second = np.zeros(count), np.zeros(count)
+
+    @property
+    def budget(self) -> float:
+        """Kept fraction that the next step aims at."""
+        return self.settings.budget_at(self.step)
+
+    def take(self, results: Sequence[SampleGradient]) -> float:
+        """One step from the gradients of one batch; returns the length of the mean gradient.
+
+        Every sample's gradient is cut to length 1 first: one sample that has lost its answer has gradients ten times as
+        long as the others, and would drown them.
+
+        Raises:
+            EvolutionError: If a gradient is not finite.
+        """
+        gradient = np.mean([r.gradient / max(1.0, float(np.linalg.norm(r.gradient))) for r in results], axis=0)
+        size = np.mean([r.size_gradient for r in results], axis=0)
+        if not np.isfinite(gradient).all() or not np.isfinite(size).all():
+            raise EvolutionError(f"step {self.step}: a gradient is not finite; use dtype: float32, or a smaller rate")
+        gradient = _across(gradient, size)
+        length = float(np.linalg.norm(gradient))
+        rate = self.settings.rate_at(self.step)
+        self.step += 1
+        self._first = self._BETA1 * self._first + (1 - self._BETA1) * gradient
+        self._second = self._BETA2 * self._second + (1 - self._BETA2) * gradient**2
+        first = self._first / (1 - self._BETA1**self.step)
+        second = self._second / (1 - self._BETA2**self.step)
+        self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
+        wanted = [r.threshold for r in results if r.threshold is not None]
+        if wanted:
+            follow = 1.0 if self.step == 1 and self.random else self._FOLLOW
+            self.threshold += follow * (float(np.mean(wanted)) - self.threshold)
+        return length
+
+    def state(self) -> dict[str, Vector]:
+        """Everything that a run needs to go on, as arrays."""
+        numbers = np.array([self.threshold, self.step], dtype=np.float64)
+        return {"parameters": self.parameters, "first": self._first, "second": self._second, "numbers": numbers}
+
+    def restore(self, state: dict[str, Vector]) -> None:
+        """Takes up a state."""
+        self.parameters, self._first, self._second = state["parameters"], state["first"], state["second"]
+        self.threshold, self.step = float(state["numbers"][0]), int(state["numbers"][1])
+
+
+def _across(vector: Vector, direction: Vector) -> Vector:
+    """The part of `vector` at right angles to `direction`."""
+    square = float(direction @ direction)
+    result: Vector = vector if square == 0.0 else vector - (vector @ direction) / square * direction
+    return result

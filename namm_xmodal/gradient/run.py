@@ -1,0 +1,170 @@
+"""A run of descent: one line of journal and one saved state per step, so that a killed run goes on where it stopped."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from namm_xmodal.errors import CheckpointError, EvolutionError
+from namm_xmodal.evolution.journal import disk_trouble
+from namm_xmodal.evolution.objective import Shard
+from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
+from namm_xmodal.gradient.batch import Point, gradients
+from namm_xmodal.gradient.descent import Descent, DescentSettings
+from namm_xmodal.gradient.sample import SampleGradient, Vector
+
+JOURNAL = "gradient.jsonl"
+STATE = "gradient.npz"
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step, as the journal has it.
+
+    Attributes:
+        step: Its number, from 1.
+        budget: Kept fraction aimed at.
+        kept: Mean kept fraction over the samples.
+        loss: Mean loss of the samples of each task, nats per token.
+        threshold: After the step.
+        length: Of the mean gradient.
+    """
+
+    step: int
+    budget: float
+    kept: float
+    loss: dict[str, float]
+    threshold: float
+    length: float
+
+
+def descend(
+    factory: LanguageObjectiveFactory,
+    settings: DescentSettings,
+    folder: Path,
+    digest: str,
+    *,
+    start: Vector | None = None,
+    workers: int = 1,
+    told: Callable[[StepRecord], None] = lambda record: None,
+) -> Descent:
+    """Runs all steps that the folder does not hold yet.
+
+    Args:
+        factory: Tasks, models, pruning, and the parts of the NAMM.
+        settings: Hyper-parameters.
+        folder: Where journal and state are.
+        digest: Fingerprint of all that decides the result; a folder of another one is refused.
+        start: First parameters; random if None.
+        workers: Processes.
+        told: Called after each step is on disk.
+
+    Raises:
+        EvolutionError: If the folder holds another run, or the disk is full.
+    """
+    objective = LanguageObjective(factory.settings, factory.template)
+    descent = Descent(objective.num_parameters, settings, start)
+    folder.mkdir(parents=True, exist_ok=True)
+    _take_up(descent, folder, digest)
+    if descent.step >= settings.steps:
+        return descent
+    with gradients(factory, workers) as take:
+        while descent.step < settings.steps:
+            shards: list[Shard] = objective.shards(descent.step)
+            budget = descent.budget
+            results = take(Point(descent.parameters, descent.threshold, budget), shards)
+            length = descent.take(results)
+            record = _record(descent, budget, length, shards, results)
+            _save(descent, folder, digest)
+            _append(folder / JOURNAL, {"kind": "step", **asdict(record)})
+            told(record)
+    return descent
+
+
+def read_steps(folder: Path) -> list[StepRecord]:
+    """The finished steps of a run.
+
+    Raises:
+        CheckpointError: If there is no journal, or it is damaged.
+    """
+    try:
+        lines = [json.loads(line) for line in (folder / JOURNAL).read_text(encoding="utf-8").splitlines()]
+        steps = [{k: v for k, v in line.items() if k != "kind"} for line in lines if line["kind"] == "step"]
+        return [StepRecord(**step) for step in steps]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / JOURNAL}: no journal of a warm start ({error})") from None
+
+
+def _record(
+    descent: Descent, budget: float, length: float, shards: list[Shard], results: list[SampleGradient]
+) -> StepRecord:
+    losses: dict[str, list[float]] = {}
+    for shard, result in zip(shards, results, strict=True):
+        losses.setdefault(shard.task, []).append(result.loss)
+    loss = {task: round(float(np.mean(values)), 4) for task, values in losses.items()}
+    kept = round(float(np.mean([result.kept for result in results])), 4)
+    return StepRecord(descent.step, round(budget, 4), kept, loss, round(descent.threshold, 4), round(length, 4))
+
+
+def _take_up(descent: Descent, folder: Path, digest: str) -> None:
+    """Restores the last whole step; drops lines of the journal that are newer, and a torn one."""
+    journal, state = folder / JOURNAL, folder / STATE
+    if not state.exists():
+        journal.unlink(missing_ok=True)
+        _append(journal, {"kind": "run", "config": digest})
+        return
+    try:
+        with np.load(state, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        found = str(arrays.pop("digest"))
+        if found == digest:
+            descent.restore(arrays)
+    except (OSError, ValueError, KeyError) as error:
+        raise EvolutionError(f"{state}: damaged ({error}); choose another --run, or remove the folder") from None
+    if found != digest:
+        raise EvolutionError(
+            f"{folder}: holds a warm start with other settings ({found}, not {digest}); choose another --run"
+        )
+    lines = []
+    for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue  # torn by the end of the process; its step is not in the state, or is written again below
+        if values.get("step", 0) <= descent.step:
+            lines.append(line)
+    _replace(journal, ("\n".join(lines) + "\n").encode())
+
+
+def _save(descent: Descent, folder: Path, digest: str) -> None:
+    path = folder / STATE
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with fresh.open("wb") as file:
+            np.savez(file, digest=np.array(digest), **descent.state())  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise EvolutionError(f"{path}: {disk_trouble(error)}; the step before it is kept") from None
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write((json.dumps(line) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise EvolutionError(f"{path}: {disk_trouble(error)}; all earlier steps are kept") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(content)
+    os.replace(fresh, path)

@@ -1,0 +1,111 @@
+"""Loss of one sample under a NAMM, and its gradient with respect to the NAMM's parameters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from namm_xmodal.fitness.pool import TrainingSample
+from namm_xmodal.fitness.population_run import PruningSettings
+from namm_xmodal.gradient.attention import STRAIGHT_THROUGH
+from namm_xmodal.gradient.trace import Trace, tracing
+from namm_xmodal.policies.namm import Namm
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SampleGradient:
+    """What one sample says.
+
+    Attributes:
+        loss: Negative log-likelihood of the answer, nats per token.
+        kept: Kept fraction after the last update, averaged over layers and heads.
+        threshold: The threshold at which the wanted fraction of tokens would have been kept, averaged over updates; None
+            if even everything is less than wanted.
+        gradient: (N,) of the loss.
+        size_gradient: (N,) of the soft size.
+    """
+
+    loss: float
+    kept: float
+    threshold: float | None
+    gradient: Vector
+    size_gradient: Vector
+
+
+def sample_gradient(
+    model: Any,
+    sample: TrainingSample,
+    parameters: Vector,
+    policy: Namm,
+    pruning: PruningSettings,
+    *,
+    threshold: float,
+    budget: float,
+) -> SampleGradient:
+    """One forward and one backward pass over one sample.
+
+    Args:
+        model: A causal language model, switched by `differentiable`.
+        sample: What to read and to score; longer than one update.
+        parameters: (N,) vector.
+        policy: Whose features, scorer and statistics to use.
+        pruning: Clock and protection.
+        threshold: Tokens that score at least this are kept.
+        budget: The fraction of tokens that should be kept, for `SampleGradient.threshold`.
+    """
+    vector = torch.tensor(parameters, dtype=torch.float32, device=model.device, requires_grad=True)
+    ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
+    answer = torch.tensor(sample.answer, device=model.device)
+    trace = Trace(policy, vector, threshold, pruning.update_every, pruning.protect_first, pruning.protect_recent)
+    with tracing(trace), torch.enable_grad():
+        embedded = model.get_input_embeddings()(ids)
+        logits = model(inputs_embeds=embedded, use_cache=False, logits_to_keep=len(answer)).logits[0]
+        loss = (
+            -logits.to(torch.promote_types(logits.dtype, torch.float32))
+            .log_softmax(-1)
+            .gather(-1, answer[:, None])
+            .mean()
+        )
+        (size,) = torch.autograd.grad(torch.stack(trace.sizes).mean(), vector, retain_graph=True)
+        (gradient,) = torch.autograd.grad(loss, vector)
+    last = max(trace.kept)
+    return SampleGradient(
+        float(loss.detach()),
+        float(np.mean(trace.kept[last])),
+        _threshold_for(trace, budget),
+        gradient.double().cpu().numpy(),
+        size.double().cpu().numpy(),
+    )
+
+
+def _threshold_for(trace: Trace, budget: float) -> float | None:
+    """Quantile of each update's scores, all layers together, that leaves `budget` of the tokens seen; their mean."""
+    protected = trace.protect_first + trace.protect_recent
+    found = []
+    for seen, parts in trace.scores.items():
+        scores: Tensor = torch.cat(parts)
+        keep = round(max(0.0, budget * seen - protected) * trace.heads[seen])
+        if keep < scores.numel():
+            found.append(float(scores.kthvalue(scores.numel() - keep).values))
+    return float(np.mean(found)) if found else None
+
+
+@contextmanager
+def differentiable(model: Any) -> Iterator[None]:
+    """Switches a model to straight-through attention and freezes its weights for the length of a `with` block."""
+    before, wanted = model.config._attn_implementation, [p.requires_grad for p in model.parameters()]
+    model.requires_grad_(False)
+    model.set_attn_implementation(STRAIGHT_THROUGH)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+        for parameter, value in zip(model.parameters(), wanted, strict=True):
+            parameter.requires_grad_(value)

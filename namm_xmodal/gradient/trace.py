@@ -1,0 +1,57 @@
+"""What a differentiable pruned forward needs to know, and what it leaves behind."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from namm_xmodal.policies.namm import Namm
+
+
+@dataclass
+class Trace:
+    """One forward over one sample.
+
+    Attributes:
+        policy: The NAMM whose parts (features, scorer, statistics) are used; its own parameters are not.
+        parameters: (N,) the vector to differentiate.
+        threshold: Tokens that score at least this are kept.
+        update_every: Tokens between updates.
+        protect_first: Oldest tokens that always stay.
+        protect_recent: Newest tokens that always stay.
+        scores: Tokens seen -> detached scores of the evictable live tokens, one flat tensor per layer.
+        kept: Tokens seen -> kept fraction of them, one number per layer.
+        heads: Tokens seen -> kv heads of all layers together that were judged then.
+        sizes: Soft sizes as fractions of the tokens seen, with gradient, one per layer and update.
+    """
+
+    policy: Namm
+    parameters: Tensor
+    threshold: float
+    update_every: int
+    protect_first: int
+    protect_recent: int
+    scores: dict[int, list[Tensor]] = field(default_factory=dict)
+    kept: dict[int, list[float]] = field(default_factory=dict)
+    heads: dict[int, int] = field(default_factory=dict)
+    sizes: list[Tensor] = field(default_factory=list)
+
+
+_ACTIVE: ContextVar[Trace | None] = ContextVar("namm_xmodal_gradient_trace", default=None)
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Makes `trace` the one that attention calls write to."""
+    token = _ACTIVE.set(trace)
+    try:
+        yield trace
+    finally:
+        _ACTIVE.reset(token)
+
+
+def active_trace() -> Trace | None:
+    """The trace of the forward under way, None outside `tracing`."""
+    return _ACTIVE.get()
