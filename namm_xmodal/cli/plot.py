@@ -1,5 +1,6 @@
 """`namm-xmodal plot`: a run of evolution as a picture, also while it runs."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,8 @@ def plot_command(
 ) -> None:
     """Draw a run: score of each task, fitness, cache kept, step size and rank agreement over generations.
 
+    A run of `namm-xmodal warm-start` is drawn too: loss of each task and cache kept over steps.
+
     Example: `namm-xmodal plot runs/first --output first.png`
     """
     from namm_xmodal.errors import ConfigError, EvolutionError
@@ -28,16 +31,24 @@ def plot_command(
 
     from namm_xmodal.cli.console import console
     from namm_xmodal.evolution.record import read_run
+    from namm_xmodal.gradient.run import JOURNAL, read_steps
     from namm_xmodal.report.evolution import BOTH, plot_evolution
+    from namm_xmodal.report.warm_start import plot_warm_start
 
-    generations = read_run(run).generations
-    if not generations:
+    paths = [output] if output else [run / f"plot{suffix}" for suffix in BOTH]
+    if (run / JOURNAL).exists():
+        steps = read_steps(run)
+        count, what, draw = len(steps), "steps", partial(plot_warm_start, steps)
+    else:
+        generations = read_run(run).generations
+        count, what, draw = len(generations), "generations", partial(plot_evolution, generations)
+    if not count:
         raise EvolutionError(
-            f"{run}: no finished generation yet, expected at least one to draw; wait for it, or resume"
+            f"{run}: no finished generation or step yet, expected at least one to draw; wait for it, or resume"
         )
-    for path in [output] if output else [run / f"plot{suffix}" for suffix in BOTH]:
+    for path in paths:
         try:
-            plot_evolution(generations, path, str(run))
+            draw(path, str(run))
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-        console.print(f"{path} written: {len(generations)} generations", soft_wrap=True)
+        console.print(f"{path} written: {count} {what}", soft_wrap=True)

@@ -37,13 +37,15 @@ def warm_start_command(
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
     """
     from namm_xmodal.cli.console import console, progress
-    from namm_xmodal.cli.evolve_files import save_config
+    from namm_xmodal.cli.evolve_files import guarded, save_config
     from namm_xmodal.cli.evolve_setup import make_setup, statistics_digest
     from namm_xmodal.cli.evolve_statistics import STATISTICS, statistics_for
     from namm_xmodal.config.evolve import evolve_digest, load_evolve_config
     from namm_xmodal.config.save import to_mapping
     from namm_xmodal.gradient.descent import DescentSettings
-    from namm_xmodal.gradient.run import StepRecord, descend
+    from namm_xmodal.gradient.run import StepRecord, descend, read_steps
+    from namm_xmodal.report.evolution import BOTH
+    from namm_xmodal.report.warm_start import plot_warm_start
 
     plain = load_evolve_config(config, assignments or [], str(run) if run else None, workers)
     setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
@@ -82,6 +84,10 @@ def warm_start_command(
             told=told,
         )
     save_policy(setup, statistics, descent, folder / "policy")
+    steps = read_steps(folder)
+    for suffix in BOTH:
+        path = folder / f"plot{suffix}"
+        guarded(path, lambda path=path: plot_warm_start(steps, path, str(folder)))  # type: ignore[misc]
     console.print(
         f"policy/ after {descent.step} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "
         f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",

@@ -26,7 +26,7 @@ ALLOWED = {
     "evaluation": {"adapters", "cache", "config", "language", "memory", "policies"},
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "gradient": {"evolution", "fitness", "policies"},
-    "report": {"config", "evaluation", "evolution"},
+    "report": {"config", "evaluation", "evolution", "gradient"},
     "cli": {
         "adapters",
         "cache",

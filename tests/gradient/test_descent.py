@@ -1,0 +1,114 @@
+"""Descent: steps across the size, and a run that goes on where it was killed, to the last bit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from namm_xmodal.errors import ConfigError, EvolutionError
+from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec
+from namm_xmodal.fitness.population_run import PruningSettings
+from namm_xmodal.gradient import Descent, DescentSettings, SampleGradient
+from namm_xmodal.gradient.run import descend, read_steps
+from namm_xmodal.language.key_retrieval import KeyRetrieval
+from namm_xmodal.language.next_token import NextToken
+
+FACTORY = LanguageObjectiveFactory(
+    ObjectiveSettings(
+        models=("tiny-random",),
+        tasks={"keys": KeyRetrieval(length=(200,)), "texts": NextToken(length=(160,))},
+        samples=1,
+        pool=4,
+        pruning=PruningSettings(32, 2, 4),
+    ),
+    TemplateSpec((0.01,) * 17, (0.02,) * 17, "a test"),
+)
+SETTINGS = DescentSettings(steps=4, anneal=2, budget=0.3)
+
+
+def result(rng, scale=1.0, threshold=0.2):
+    return SampleGradient(1.0, 0.5, threshold, scale * rng.normal(size=20), rng.normal(size=20))
+
+
+def test_a_step_leaves_the_size_as_it_is_to_first_order():
+    rng = np.random.default_rng(0)
+    descent = Descent(20, DescentSettings())
+    for _ in range(3):
+        batch, before = [result(rng), result(rng, 50.0)], descent.parameters.copy()
+        descent.take(batch)
+        moved = descent.parameters - before
+        assert np.abs(moved).max() > 1e-4
+        assert abs(moved @ np.mean([r.size_gradient for r in batch], axis=0)) < 1e-12
+
+
+def test_the_threshold_follows_what_the_budget_wants():
+    rng = np.random.default_rng(0)
+    descent = Descent(20, DescentSettings())
+    descent.take([result(rng, threshold=0.4), result(rng, threshold=None)])
+    assert descent.threshold == pytest.approx(0.4)  # nothing to remember yet
+    descent.take([result(rng, threshold=1.4)])
+    assert descent.threshold == pytest.approx(0.4 + 0.7)
+
+
+def test_one_long_gradient_does_not_drown_the_others():
+    rng = np.random.default_rng(0)
+    usual, lost = result(rng, 0.1), result(rng, 1000.0)
+    directions = []
+    for scale in (1.0, 1000.0):
+        descent = Descent(20, DescentSettings())
+        before = descent.parameters.copy()
+        long = SampleGradient(1.0, 0.5, None, lost.gradient * scale, lost.size_gradient)
+        descent.take([usual, long])
+        directions.append(descent.parameters - before)
+    assert np.allclose(*directions)
+
+
+def test_a_gradient_that_is_not_finite_is_said():
+    descent = Descent(20, DescentSettings())
+    with pytest.raises(EvolutionError, match="step 0: a gradient is not finite"):
+        descent.take([SampleGradient(1.0, 0.5, 0.0, np.full(20, np.nan), np.ones(20))])
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0)])
+def test_settings_out_of_range_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"{name}={value}: expected"):
+        DescentSettings(**{name: value})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, descend(FACTORY, SETTINGS, folder, "abc").parameters
+
+
+def test_killed_anywhere_it_ends_with_the_same_bits(whole, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def kill(record):
+        if record.step == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        descend(FACTORY, SETTINGS, tmp_path, "abc", told=kill)
+    journal = tmp_path / "gradient.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'{"kind": "step", "step": 3, "bud')  # and while writing a line
+    again = descend(FACTORY, SETTINGS, tmp_path, "abc")
+    assert np.array_equal(again.parameters, whole[1])
+    assert read_steps(tmp_path) == read_steps(whole[0])
+    assert [record.step for record in read_steps(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_two_workers_give_the_same_bits(whole, tmp_path):
+    there = descend(FACTORY, SETTINGS, tmp_path, "abc", workers=2)
+    assert np.array_equal(there.parameters, whole[1])
+
+
+def test_a_finished_run_does_nothing_and_a_foreign_one_is_refused(whole):
+    folder, parameters = whole
+    before = (folder / "gradient.jsonl").read_bytes()
+    assert np.array_equal(descend(FACTORY, SETTINGS, folder, "abc").parameters, parameters)
+    assert (folder / "gradient.jsonl").read_bytes() == before
+    with pytest.raises(EvolutionError, match=r"other settings \(abc, not xyz\)"):
+        descend(FACTORY, SETTINGS, folder, "xyz")
+    assert json.loads(before.splitlines()[0])["config"] == "abc"
