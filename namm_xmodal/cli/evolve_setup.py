@@ -22,7 +22,9 @@ from namm_xmodal.evolution.table import build_strategy
 from namm_xmodal.evolution.tracking.tracker import Tracker
 from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec, make_template
 from namm_xmodal.fitness.population_run import PruningSettings
-from namm_xmodal.policies.namm import FeatureStatistics, Namm, SpectrogramFeatures
+from namm_xmodal.fitness.template import make_features
+from namm_xmodal.policies.namm import FeatureStatistics, Namm
+from namm_xmodal.policies.namm.features import Features
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,12 @@ def make_setup(config: EvolveConfig) -> Setup:
 
 def no_statistics(config: EvolveConfig) -> FeatureStatistics:
     """Stands in for statistics that are not known yet: features stay raw."""
-    features = SpectrogramFeatures(ema_coefficient=config.ema_coefficient)
-    return Namm.untrained("zeros", features=features).statistics
+    return Namm.untrained("zeros", features=features_of(config)).statistics
+
+
+def features_of(config: EvolveConfig) -> Features:
+    """What the run's policies see."""
+    return make_features(config.features, config.ema_coefficient)
 
 
 def statistics_digest(statistics: FeatureStatistics) -> str:
@@ -132,6 +138,7 @@ def _template(config: EvolveConfig, statistics: FeatureStatistics) -> TemplateSp
         source=statistics.source,
         count=statistics.count,
         scorer=config.scorer,
+        features=config.features,
         ema_coefficient=config.ema_coefficient,
         threshold=config.threshold,
         max_tokens=config.max_tokens,
@@ -168,8 +175,11 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
         policy = Namm.from_pretrained(config.start)
     except NammError as error:
         raise at("start", error) from None
-    if policy.sharing != "model" or policy.scorer.name != config.scorer or policy.parameters.shape[-1] != size:
-        raise ConfigError(f"start: {config.start}: {policy}; expected one set of {size} parameters of {config.scorer}")
+    parts = (policy.sharing, policy.features.name, policy.scorer.name, policy.parameters.shape[-1])
+    if parts != ("model", config.features, config.scorer, size):
+        raise ConfigError(
+            f"start: {config.start}: {policy}; expected one set of {size} parameters, {config.features} -> {config.scorer}"
+        )
     coefficient = policy.features.config().get("ema_coefficient")
     if coefficient != config.ema_coefficient:
         raise ConfigError(

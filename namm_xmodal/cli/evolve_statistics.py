@@ -8,7 +8,7 @@ import torch
 
 from namm_xmodal.cli.console import Advance
 from namm_xmodal.cli.evolve_files import write_whole
-from namm_xmodal.cli.evolve_setup import Setup, no_statistics
+from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
 from namm_xmodal.fitness import LanguageObjective
@@ -84,23 +84,7 @@ def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
 
 
 def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:
-    """Reads training samples with the unpruned models; every text is one call of a model, which moves the bar."""
+    """Reads training samples with the unpruned models; every text moves the bar."""
     config = setup.config
     objective: LanguageObjective = setup.factory(no_statistics(config)).build()
-    total = len(config.models) * len(config.tasks) * min(config.statistics.samples, config.pool)
-    done = 0
-    hooks = []
-    try:
-        for name in config.models:
-            advance(done, total, f"loading {name}")
-
-            def read(*_: Any, name: str = name) -> None:
-                nonlocal done
-                done += 1
-                advance(done, total, name)
-
-            hooks.append(objective.model_named(name).model.register_forward_hook(read))
-        return statistics_of(objective, config.statistics.samples, config.ema_coefficient)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    return statistics_of(objective, config.statistics.samples, features_of(config), advance)

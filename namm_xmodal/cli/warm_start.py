@@ -102,8 +102,9 @@ def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Desce
     from namm_xmodal.fitness import make_template
 
     parameters = torch.from_numpy(descent.parameters.copy()).float()
-    parameters[-1] -= descent.threshold  # the last parameter of every scorer is the bias of its score
     template = make_template(setup.template(statistics))
+    bias = len(parameters) - template.features.num_parameters - 1  # every scorer ends with the bias of its score
+    parameters[bias] -= descent.threshold
     metadata = {
         "method": "straight-through gradients through hard evictions",
         "models": list(setup.config.models),

@@ -72,6 +72,11 @@ class EvolveConfig(Strict):
         "zeros", min_length=1, description="First mean: zeros (keeps everything), or a saved policy: folder or hub id."
     )
     scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
+    features: Literal["spectrogram", "mean_attention", "projection"] = Field(
+        "spectrogram",
+        description="What the NAMM sees of attention: spectrogram as published, mean_attention, or a projection that is "
+        "evolved too.",
+    )
     ema_coefficient: float = Field(0.99, gt=0, lt=1, description="Decay of the attention features per query.")
     threshold: float = Field(0.0, allow_inf_nan=False, description="Tokens that score at least this are kept.")
     max_tokens: BudgetValue | None = Field(

@@ -5,8 +5,28 @@ from typing import Literal
 
 import torch
 
-from namm_xmodal.policies.namm import BamScorer, FeatureStatistics, MlpScorer, Namm, SpectrogramFeatures
+from namm_xmodal.policies.namm import (
+    BamScorer,
+    FeatureStatistics,
+    MeanAttentionFeatures,
+    MlpScorer,
+    Namm,
+    ProjectionFeatures,
+    SpectrogramFeatures,
+)
+from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.types import Budget
+
+FeaturesName = Literal["spectrogram", "mean_attention", "projection"]
+
+
+def make_features(name: FeaturesName, ema_coefficient: float) -> Features:
+    """Features by name."""
+    if name == "mean_attention":
+        return MeanAttentionFeatures(ema_coefficient=ema_coefficient)
+    if name == "projection":
+        return ProjectionFeatures(ema_coefficient=ema_coefficient)
+    return SpectrogramFeatures(ema_coefficient=ema_coefficient)
 
 
 @dataclass(frozen=True)
@@ -19,6 +39,7 @@ class TemplateSpec:
         source: Where they come from.
         count: Tokens they were estimated from.
         scorer: `bam` or `mlp`.
+        features: `spectrogram`, `mean_attention` or `projection`.
         ema_coefficient: Decay of the features per query.
         threshold: Tokens that score at least this are kept.
         max_tokens: Hard cap of kept tokens, None for none.
@@ -29,6 +50,7 @@ class TemplateSpec:
     source: str
     count: int = 0
     scorer: Literal["bam", "mlp"] = "bam"
+    features: FeaturesName = "spectrogram"
     ema_coefficient: float = 0.99
     threshold: float = 0.0
     max_tokens: Budget | None = None
@@ -45,7 +67,7 @@ def make_template(spec: TemplateSpec) -> Namm:
     return Namm.untrained(
         "zeros",
         statistics=statistics,
-        features=SpectrogramFeatures(ema_coefficient=spec.ema_coefficient),
+        features=make_features(spec.features, spec.ema_coefficient),
         scorer=BamScorer() if spec.scorer == "bam" else MlpScorer(),
         threshold=spec.threshold,
         max_tokens=spec.max_tokens,

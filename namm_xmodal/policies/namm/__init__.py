@@ -2,6 +2,7 @@
 
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
+from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.population import NammPopulation
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
@@ -10,9 +11,11 @@ from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEs
 __all__ = [
     "BamScorer",
     "FeatureStatistics",
+    "MeanAttentionFeatures",
     "MlpScorer",
     "Namm",
     "NammPopulation",
+    "ProjectionFeatures",
     "SpectrogramFeatures",
     "StatisticsEstimator",
 ]

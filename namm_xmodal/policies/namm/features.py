@@ -18,12 +18,22 @@ class Features(Protocol):
     Attributes:
         name: Name in saved policies.
         hop: Queries that are taken in together; updates must fall on multiples of it.
-        channels: Numbers per token.
+        channels: Numbers per token that are standardised.
+        outputs: Numbers per token that the scorer gets.
+        num_parameters: Evolved numbers of the features themselves, 0 for most; they follow the scorer's in the flat vector.
     """
 
     name: str
     hop: int
     channels: int
+
+    @property
+    def outputs(self) -> int:
+        """See above."""
+
+    @property
+    def num_parameters(self) -> int:
+        """See above."""
 
     def start(self, state: State) -> None:
         """Declares buffers."""
@@ -33,6 +43,9 @@ class Features(Protocol):
 
     def read(self, state: State) -> Tensor:
         """Raw (not standardised) features (B, H, channels, S)."""
+
+    def project(self, standardised: Tensor, parameters: Tensor) -> Tensor:
+        """Standardised features (B, H, channels, S) and (B or 1, H or 1, num_parameters) -> (B, H, outputs, S)."""
 
     def config(self) -> dict[str, Any]:
         """Hyper-parameters for saving."""

@@ -21,6 +21,11 @@ from namm_xmodal.types import Budget, LayerShape
 Sharing = Literal["model", "layer", "head"]
 
 
+def count_parameters(features: Features, scorer: Scorer) -> int:
+    """Length of the flat vector: the scorer's parameters, then the features' own."""
+    return scorer.num_parameters(AGE_CHANNELS + features.outputs) + features.num_parameters
+
+
 @dataclass(frozen=True, eq=False)
 class Namm:
     """A neural attention memory model: scores every cached token from the attention it received, forgets those below zero.
@@ -55,7 +60,7 @@ class Namm:
             ConfigError: If `sharing` or `threshold` is out of range.
             BudgetError: If `max_tokens` is.
         """
-        expected = self.scorer.num_parameters(AGE_CHANNELS + self.features.channels)
+        expected = count_parameters(self.features, self.scorer)
         if self.parameters.ndim != 2 or self.parameters.shape[-1] != expected:
             raise CheckpointError(
                 f"parameters of shape {tuple(self.parameters.shape)}: expected (sets, {expected}) for the "
@@ -109,8 +114,10 @@ class Namm:
         """Scores (B, H, S) by other vectors (B or 1, H or 1, N) on the same features."""
         standardised = self.statistics.standardise(self.features.read(observation.state))
         age = age_embedding(observation.positions, observation.seen)
-        inputs = torch.cat([age, standardised], dim=2)  # (B, H, 8 + channels, S)
-        return self.scorer.score(inputs, observation.live, parameters)
+        own = self.features.num_parameters
+        of_scorer, of_features = parameters.split([parameters.shape[-1] - own, own], dim=-1)
+        inputs = torch.cat([age, self.features.project(standardised, of_features)], dim=2)  # (B, H, 8 + outputs, S)
+        return self.scorer.score(inputs, observation.live, of_scorer)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """Tokens at or above the threshold, at most `max_tokens` of them per head."""
@@ -170,7 +177,7 @@ class Namm:
         """
         features = features or SpectrogramFeatures()
         scorer = scorer or BamScorer()
-        count = scorer.num_parameters(AGE_CHANNELS + features.channels)
+        count = count_parameters(features, scorer)
         if init == "zeros":
             parameters = torch.zeros(1, count)
         elif init == "random":

@@ -12,13 +12,16 @@ from safetensors.torch import load_file, save_file
 from namm_xmodal.errors import CheckpointError
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
+from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
 
 FORMAT = "namm-xmodal-policy"
 FORMAT_VERSION = 1
-FEATURES: dict[str, Any] = {SpectrogramFeatures.name: SpectrogramFeatures}
+FEATURES: dict[str, Any] = {
+    kind.name: kind for kind in (SpectrogramFeatures, MeanAttentionFeatures, ProjectionFeatures)
+}
 SCORERS: dict[str, Any] = {BamScorer.name: BamScorer, MlpScorer.name: MlpScorer}
 SHIPPED = Path(__file__).parent / "shipped"
 
