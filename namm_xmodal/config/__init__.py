@@ -2,6 +2,7 @@
 
 from namm_xmodal.config.describe import FieldHelp, describe
 from namm_xmodal.config.evaluation import BootstrapConfig, EvalConfig, load_eval_config
+from namm_xmodal.config.evolve import EvolveConfig, load_evolve_config
 from namm_xmodal.config.loader import load_mapping, packaged_configs, resolve_config
 from namm_xmodal.config.policies import build_policy
 from namm_xmodal.config.save import config_digest, to_yaml
@@ -10,12 +11,14 @@ from namm_xmodal.config.tasks import build_task
 __all__ = [
     "BootstrapConfig",
     "EvalConfig",
+    "EvolveConfig",
     "FieldHelp",
     "build_policy",
     "build_task",
     "config_digest",
     "describe",
     "load_eval_config",
+    "load_evolve_config",
     "load_mapping",
     "packaged_configs",
     "resolve_config",
