@@ -1,0 +1,156 @@
+"""Many environments in one process, one batched forward per step; an episode that ends is frozen, the others go on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from namm_xmodal.envs.agent import Actor, Agent, Numbers, Turn
+from namm_xmodal.envs.episode import Episode, Stop
+from namm_xmodal.errors import ConfigError
+
+TOKENS_PER_STEP = 3
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an agent is asked to reach.
+
+    Attributes:
+        total: The return asked for at the start.
+        scale: Returns are divided by it before the agent sees them, as in its training.
+        mode: `decrement` takes each reward off what is still wanted; `constant` leaves it (for delayed rewards).
+    """
+
+    total: float
+    scale: float = 1000.0
+    mode: Literal["decrement", "constant"] = "decrement"
+
+    def __post_init__(self) -> None:
+        """Refuses a scale that cannot divide.
+
+        Raises:
+            ConfigError: With the value given.
+        """
+        if not self.scale > 0:
+            raise ConfigError(f"scale={self.scale}: expected a positive number, 1000 for the published checkpoints")
+
+
+def rollout(
+    environment: Callable[[], Any],
+    agent: Agent,
+    seeds: Sequence[int],
+    target: Target,
+    *,
+    max_steps: int = 1000,
+    batch: int = 8,
+    told: Callable[[int, int], None] = lambda step, running: None,
+) -> Iterator[Episode]:
+    """Runs one episode per seed and yields their records in the order of the seeds, batch by batch.
+
+    The result of an episode does not depend on `batch`, as long as the agent keeps its rows apart.
+
+    Args:
+        environment: Makes a gymnasium environment; called once per episode of a batch.
+        agent: Who acts.
+        seeds: One per episode.
+        target: What the agent is asked to reach.
+        max_steps: Steps after which an episode is stopped.
+        batch: Episodes at once.
+        told: Called after each step with its number and the episodes still running.
+
+    Raises:
+        ConfigError: If a number is out of range.
+    """
+    for name, value in (("max_steps", max_steps), ("batch", batch)):
+        if value < 1:
+            raise ConfigError(f"{name}={value}: expected at least 1")
+    for start in range(0, len(seeds), batch):
+        group = list(seeds[start : start + batch])
+        running = [_Running(environment(), seed) for seed in group]
+        try:
+            with agent.begin(len(group)) as actor:
+                _play(running, actor, target, max_steps, told)
+        finally:
+            for each in running:
+                each.environment.close()
+        yield from (each.record() for each in running)
+
+
+@dataclass
+class _Running:
+    """One episode under way."""
+
+    environment: Any
+    seed: int
+    state: Numbers = field(init=False)
+    rewards: list[float] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
+    stop: Stop | None = None
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        observation, _ = self.environment.reset(seed=self.seed)
+        self.state = np.asarray(observation, dtype=np.float64)
+
+    def step(self, action: Numbers) -> None:
+        """Takes an action; whatever goes wrong ends this episode and no other."""
+        if not np.isfinite(action).all():
+            self._fail("the agent's action is not finite")
+            return
+        space = self.environment.action_space
+        try:
+            clipped = np.clip(action, space.low, space.high).astype(space.dtype)
+            observation, reward, terminated, truncated, _ = self.environment.step(clipped)
+        except Exception as error:  # an environment may raise anything
+            self._fail(f"the environment stopped with {type(error).__name__}: {str(error).splitlines()[:1]}")
+            return
+        self.state = np.asarray(observation, dtype=np.float64)
+        self.rewards.append(float(reward))
+        if not (np.isfinite(self.state).all() and np.isfinite(self.rewards[-1])):
+            self._fail("the environment gave a state or reward that is not finite")
+        elif terminated or truncated:
+            self.stop = "terminated" if terminated else "truncated"
+
+    def _fail(self, message: str) -> None:
+        self.stop, self.message = "failed", f"step {len(self.rewards)}: {message}"
+        self.state = np.nan_to_num(self.state)  # the frozen row still goes through the batch
+
+    def record(self) -> Episode:
+        """What became of it."""
+        spec = self.environment.spec
+        return Episode(
+            environment=spec.id if spec is not None else type(self.environment.unwrapped).__name__,
+            seed=self.seed,
+            total=float(sum(self.rewards)),
+            length=len(self.rewards),
+            tokens_seen=max(0, TOKENS_PER_STEP * len(self.kept) - 1),
+            kept_end=self.kept[-1] if self.kept else 0.0,
+            kept_mean=float(np.mean(self.kept)) if self.kept else 0.0,
+            stop=self.stop or "limit",
+            message=self.message,
+        )
+
+
+def _play(
+    running: list[_Running], actor: Actor, target: Target, max_steps: int, told: Callable[[int, int], None]
+) -> None:
+    wanted = np.full(len(running), target.total / target.scale)
+    actions: Numbers | None = None
+    for step in range(max_steps):
+        states = np.stack([each.state for each in running])
+        actions = actor.act(Turn(step, states, wanted.copy(), actions))
+        kept = actor.kept()
+        for row, each in enumerate(running):
+            if each.stop is not None:
+                continue
+            each.kept.append(float(kept[row]))
+            each.step(actions[row])
+            if target.mode == "decrement" and each.stop is None:
+                wanted[row] -= each.rewards[-1] / target.scale
+        actions = np.nan_to_num(actions)
+        left = sum(each.stop is None for each in running)
+        told(step, left)
+        if left == 0:
+            return

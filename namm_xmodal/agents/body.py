@@ -1,0 +1,91 @@
+"""What both kinds of agent share: the model, how its states are normalised, and tensors of its kind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from namm_xmodal.errors import ConfigError
+
+Numbers = NDArray[np.float64]
+ACTION_DIGITS = 6
+"""Actions are rounded to this many decimals: batches of other sizes take other kernels, whose last bits differ, and MuJoCo
+would make two different episodes of them. In float64 the difference is 1e-15, which rounding removes."""
+
+
+@dataclass(frozen=True)
+class StateStatistics:
+    """Mean and deviation of the states that a model was trained on; it must see states standardised by them.
+
+    Attributes:
+        mean: (state_dim,).
+        std: (state_dim,), positive.
+    """
+
+    mean: Numbers
+    std: Numbers
+
+    def __post_init__(self) -> None:
+        """Refuses vectors that do not fit together.
+
+        Raises:
+            ConfigError: With both lengths, or the first bad value.
+        """
+        if self.mean.ndim != 1 or self.mean.shape != self.std.shape:
+            raise ConfigError(
+                f"state statistics of shapes {self.mean.shape} and {self.std.shape}: expected two equal vectors"
+            )
+        if not np.isfinite(self.mean).all() or not np.isfinite(self.std).all() or not (self.std > 0).all():
+            raise ConfigError("state statistics: expected finite means and positive deviations")
+
+
+@dataclass(frozen=True)
+class Body:
+    """A Decision Transformer and its states' statistics.
+
+    Attributes:
+        model: A `DecisionTransformerModel` in evaluation mode; float64 for results that do not depend on the batch.
+        statistics: Of the states that it was trained on; None leaves states as they are.
+    """
+
+    model: Any
+    statistics: StateStatistics | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses statistics of another length than the model's states.
+
+        Raises:
+            ConfigError: With both lengths.
+        """
+        size = self.model.config.state_dim
+        if self.statistics is not None and len(self.statistics.mean) != size:
+            raise ConfigError(
+                f"state statistics of length {len(self.statistics.mean)}: this model has states of {size} numbers"
+            )
+
+    def states(self, states: Numbers) -> Tensor:
+        """(B, state_dim) -> the same, standardised, as a tensor."""
+        if states.shape[-1] != self.model.config.state_dim:
+            raise ConfigError(
+                f"the environment's states have {states.shape[-1]} numbers, the model's {self.model.config.state_dim}; "
+                "expected a model of this environment (mind its version: -v4, -v5)"
+            )
+        if self.statistics is not None:
+            states = (states - self.statistics.mean) / self.statistics.std
+        return self.tensor(states)
+
+    def tensor(self, numbers: Numbers) -> Tensor:
+        """A tensor on the model's device, of its precision."""
+        return torch.as_tensor(numbers, dtype=self.model.dtype, device=self.model.device)
+
+    def actions(self, hidden: Tensor) -> Numbers:
+        """(B, hidden_size) last hidden states of s_t -> (B, act_dim) actions, rounded."""
+        return self.rounded(self.model.predict_action(hidden))
+
+    def rounded(self, actions: Tensor) -> Numbers:
+        """(B, act_dim) actions of the model -> the same, rounded, as numbers."""
+        numbers: Numbers = actions.double().cpu().numpy()
+        return np.round(numbers, ACTION_DIGITS)

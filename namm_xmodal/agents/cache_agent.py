@@ -1,0 +1,92 @@
+"""The mode `cache`: every token goes through the model once, memory grows, and a policy prunes it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from namm_xmodal.adapters.decision_transformer import embed_turn
+from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.envs.agent import Actor, Turn
+from namm_xmodal.memory import Memory, pruned
+from namm_xmodal.policies.protocol import Policy
+
+
+class CacheAgent:
+    """A Decision Transformer with a pruned cache.
+
+    This is another function than the window of the same size: keys of the upper layers still carry what has been evicted
+    below (measured on a random model: a first-in-first-out cache of 20 steps and a window of 20 differ by 0.02 of 0.57).
+    """
+
+    name = "cache"
+
+    def __init__(
+        self,
+        body: Body,
+        policy: Policy | None,
+        *,
+        update_every: int = 48,
+        protect_first: int = 0,
+        protect_recent: int = 3,
+    ) -> None:
+        """Makes an agent.
+
+        Args:
+            body: Model and statistics.
+            policy: What is forgotten; None keeps everything.
+            update_every: Tokens between two updates, three per step of the environment; a NAMM needs a multiple of 16.
+            protect_first: Oldest tokens that always stay.
+            protect_recent: Newest tokens that always stay; 3 are the newest action, return and state.
+        """
+        self.body, self.policy = body, policy
+        self.update_every, self.protect_first, self.protect_recent = update_every, protect_first, protect_recent
+
+    @contextmanager
+    def begin(self, episodes: int) -> Iterator[Actor]:
+        """An actor with an empty cache."""
+        with pruned(
+            self.body.model,
+            self.policy,
+            update_every=self.update_every,
+            protect_first=self.protect_first,
+            protect_recent=self.protect_recent,
+            attention="tiled",
+            adapter="decision_transformer",
+        ) as memory:
+            yield CacheActor(self.body, memory)
+
+
+class CacheActor:
+    """One batch of episodes through one cache.
+
+    Attributes:
+        memory: For reports.
+    """
+
+    def __init__(self, body: Body, memory: Memory) -> None:
+        """Starts with an empty cache."""
+        self._body, self.memory = body, memory
+        self._cache = memory.cache()
+
+    @torch.no_grad()
+    def act(self, turn: Turn) -> Numbers:
+        """Feeds a_{t-1}, R_t, s_t; see `Actor.act`."""
+        body = self._body
+        embedded = embed_turn(
+            body.model,
+            None if turn.previous_actions is None else body.tensor(turn.previous_actions),
+            body.tensor(turn.returns_to_go[:, None]),
+            body.states(turn.states),
+            torch.full((len(turn.states),), turn.step, device=body.model.device),
+        )
+        hidden: Tensor = self.memory.adapter.forward(body.model, {"inputs_embeds": embedded}, self._cache)
+        return body.actions(hidden[:, -1])
+
+    def kept(self) -> Numbers:
+        """See `Actor.kept`."""
+        per_layer = torch.stack([layer.kept.double().mean(-1) for layer in self._cache.layers])  # (layers, B)
+        kept: Numbers = per_layer.mean(0).cpu().numpy()
+        return np.asarray(kept, dtype=np.float64)

@@ -1,0 +1,69 @@
+"""The mode `window`: the last K steps go through the whole model at every step, as the paper and its code do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.envs.agent import Actor, Turn
+from namm_xmodal.errors import ConfigError
+
+TOKENS_PER_STEP = 3
+
+
+class WindowAgent:
+    """A Decision Transformer that recomputes a window of steps and remembers nothing else."""
+
+    name = "window"
+
+    def __init__(self, body: Body, steps: int = 20) -> None:
+        """Makes an agent.
+
+        Args:
+            body: Model and statistics.
+            steps: Length of the window, K; 20 in the paper.
+
+        Raises:
+            ConfigError: If it is not positive.
+        """
+        if steps < 1:
+            raise ConfigError(f"window={steps}: expected at least 1 step, 20 in the paper")
+        self.body, self.steps = body, steps
+
+    @contextmanager
+    def begin(self, episodes: int) -> Iterator[Actor]:
+        """An actor without history."""
+        yield WindowActor(self.body, self.steps)
+
+
+class WindowActor:
+    """One batch of episodes with their last steps."""
+
+    def __init__(self, body: Body, steps: int) -> None:
+        """Starts without history."""
+        self._body, self._steps = body, steps
+        self._turns: list[Turn] = []
+
+    @torch.no_grad()
+    def act(self, turn: Turn) -> Numbers:
+        """Recomputes the window; see `Actor.act`."""
+        body, model = self._body, self._body.model
+        self._turns = [*self._turns, turn][-self._steps :]
+        turns = self._turns
+        batch = len(turn.states)
+        # a_t of each step but the newest, which is not known yet: zeros, which the causal mask hides from s_t
+        actions = [later.previous_actions for later in turns[1:]] + [np.zeros((batch, model.config.act_dim))]
+        times = torch.tensor([each.step for each in turns], device=model.device)
+        output = model(
+            states=torch.stack([body.states(each.states) for each in turns], 1),  # (B, T, state_dim)
+            actions=body.tensor(np.stack([a for a in actions if a is not None], 1)),
+            returns_to_go=body.tensor(np.stack([each.returns_to_go for each in turns], 1))[..., None],
+            timesteps=times.clamp(max=model.config.max_ep_len - 1).expand(batch, -1),
+        )
+        return body.rounded(output.action_preds[:, -1])
+
+    def kept(self) -> Numbers:
+        """The window's tokens; see `Actor.kept`."""
+        return np.full(len(self._turns[-1].states), TOKENS_PER_STEP * len(self._turns) - 1.0)
