@@ -1,0 +1,57 @@
+"""D4RL's HDF5 files, read by h5py alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from namm_xmodal.envs.trajectories import Trajectories, split_episodes
+from namm_xmodal.errors import DataError, MissingDependencyError
+
+_NEEDED = ("observations", "actions", "rewards", "terminals")
+
+
+def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True) -> Trajectories:
+    """Reads a file in D4RL's layout: `observations`, `actions`, `rewards`, `terminals`, `timeouts`, one row per step.
+
+    Args:
+        path: The file.
+        environment: Gymnasium id; D4RL's v2 files come from the -v2 environments, to which -v4 is nearest.
+        timeouts: Refuse a file without `timeouts`; if false, episodes are split on terminals only.
+
+    Raises:
+        DataError: If the file is missing, damaged, or lacks a part.
+        MissingDependencyError: If h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise MissingDependencyError("reading HDF5", "rl") from None
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected an HDF5 file of D4RL, for example hopper_medium-v2.hdf5")
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [name for name in _NEEDED if name not in file]
+            if missing:
+                raise DataError(f"{path}: lacks {', '.join(missing)}; expected D4RL's layout, one row per step")
+            if "timeouts" not in file and timeouts:
+                raise DataError(
+                    f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
+                    "pass timeouts=False to split on terminals only"
+                )
+            parts: dict[str, Any] = {name: file[name][()] for name in (*_NEEDED, "timeouts") if name in file}
+    except OSError as error:
+        raise DataError(f"{path}: not a whole HDF5 file ({str(error).splitlines()[0]}); fetch it again") from None
+    rows = {name: len(values) for name, values in parts.items()}
+    if len(set(rows.values())) != 1:
+        raise DataError(f"{path}: parts of different lengths ({rows}); fetch it again")
+    ends = np.asarray(parts.get("timeouts", np.zeros(rows["rewards"])), dtype=bool)
+    episodes = split_episodes(
+        parts["observations"],
+        parts["actions"],
+        np.asarray(parts["rewards"]).reshape(-1),
+        np.asarray(parts["terminals"], dtype=bool).reshape(-1),
+        ends.reshape(-1),
+    )
+    return Trajectories(tuple(episodes), environment, path.name)
