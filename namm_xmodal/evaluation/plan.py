@@ -1,6 +1,7 @@
 """What an evaluation consists of: every policy at every size under every protocol, on every sample of every task."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from namm_xmodal.config import EvalConfig, build_policy, build_task
@@ -8,6 +9,7 @@ from namm_xmodal.config.building import at
 from namm_xmodal.config.policies import split_spec, takes_budget, with_budget
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.evaluation.record import Key
+from namm_xmodal.policies.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Run:
     budget: int | float | None
     protocol: str
     full: bool
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the policy: fields and weights."""
+        return fingerprint(self.policy)
 
     def key(self, task: str, sample: int) -> Key:
         """The key of this run's record on one sample."""

@@ -24,6 +24,7 @@ class Record:
         allocated_bytes: Bytes that the cache really takes then, dead slots and policy state included.
         full_bytes: Bytes a full cache would take then.
         prompt_tokens: Length of the prompt.
+        fingerprint: Of the policy: fields and weights.
         tags: Where the sample lies on the task's grid (length, depth, ...).
         text: What was generated, empty without generation.
         cpu_seconds: CPU time of this record alone.
@@ -45,6 +46,7 @@ class Record:
     allocated_bytes: int
     full_bytes: int
     prompt_tokens: int
+    fingerprint: str
     tags: dict[str, Any] = field(default_factory=dict)
     text: str = ""
     cpu_seconds: float

@@ -85,6 +85,7 @@ class LanguageWorker:
             allocated_bytes=report.allocated_bytes,
             full_bytes=report.full_bytes,
             prompt_tokens=outcome.prompt_tokens,
+            fingerprint=run.fingerprint,
             tags=dict(sample.tags),
             text=outcome.text,
             cpu_seconds=round(time.process_time() - before, 4),
