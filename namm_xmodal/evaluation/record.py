@@ -25,6 +25,7 @@ class Record:
         full_bytes: Bytes a full cache would take then.
         prompt_tokens: Length of the prompt.
         fingerprint: Of the policy: fields and weights.
+        statistics: Of a NAMM: where its feature statistics come from. Empty for others.
         tags: Where the sample lies on the task's grid (length, depth, ...).
         text: What was generated, empty without generation.
         cpu_seconds: CPU time of this record alone.
@@ -47,6 +48,7 @@ class Record:
     full_bytes: int
     prompt_tokens: int
     fingerprint: str
+    statistics: str = ""
     tags: dict[str, Any] = field(default_factory=dict)
     text: str = ""
     cpu_seconds: float

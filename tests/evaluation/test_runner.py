@@ -111,6 +111,17 @@ def test_a_policy_is_added_to_a_finished_run(reference, tmp_path, monkeypatch):
     assert numbers(evaluate(load(tmp_path))) == numbers(reference[1])  # and one that is left out is kept for later
 
 
+def test_statistics_are_estimated_on_the_model_and_named(tmp_path):
+    few = ["tasks.next_token=null", "tasks.key_retrieval.n=1", "budgets=[0.5]"]
+    namms = [f"policies.{name}={{policy: namm, init: random, statistics: {name}}}" for name in ("frozen", "estimated")]
+    records = {record.policy: record for record in evaluate(load(tmp_path, *few, *namms))}
+    assert records["frozen"].statistics == "none (raw features)"
+    assert records["estimated"].statistics.startswith("estimated on tiny-random, 8 texts")
+    assert records["frozen"].kept_fraction != records["estimated"].kept_fraction
+    assert records["frozen"].fingerprint + "+estimated" == records["estimated"].fingerprint
+    assert records["full"].statistics == ""
+
+
 def test_another_policy_under_an_old_name_is_refused(reference, tmp_path):
     shutil.copy(reference[0] / "results.jsonl", tmp_path)
     changed = load(tmp_path, "policies.snapkv.window=8")
