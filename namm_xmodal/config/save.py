@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 # What changes where results go, how fast they come or how they are summarised, but not a single result.
-NOT_RESULTS = frozenset({"output", "workers", "bootstrap"})
+NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "episodes"})
 
 
 def to_yaml(config: BaseModel) -> str:
