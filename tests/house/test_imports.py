@@ -26,8 +26,10 @@ ALLOWED = {
     "evaluation": {"adapters", "cache", "config", "language", "memory", "policies"},
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "agents": {"adapters", "envs", "memory", "policies"},
+    "training": {"agents", "envs"},
+    "rollouts": {"agents", "config", "envs", "evaluation", "memory", "policies"},
     "gradient": {"evolution", "fitness", "policies"},
-    "report": {"config", "evaluation", "evolution", "gradient"},
+    "report": {"agents", "config", "envs", "evaluation", "evolution", "gradient", "rollouts"},
     "cli": {
         "agents",
         "adapters",
@@ -42,6 +44,8 @@ ALLOWED = {
         "memory",
         "policies",
         "report",
+        "rollouts",
+        "training",
     },
 }
 EXCEPTIONS = {
