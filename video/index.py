@@ -54,7 +54,7 @@ class VideoIndex:
 
     @property
     def duration(self) -> float:
-        """Seconds from the first frame to the end of the last, which is taken to last as long as a frame does on average."""
+        """Seconds from the first frame to the end of the last, taken to last as long as frames do on average."""
         if len(self.pts) < 2:
             return 0.0
         span = float((self.pts[-1] - self.pts[0]) * self.time_base)
@@ -146,7 +146,8 @@ def _is_cover(stream: Any) -> bool:
 def _promised_seconds(container: Any, stream: Any) -> float | None:
     """Length that the header speaks of, if nothing but this stream can be meant."""
     if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
+        seconds: float = stream.duration * float(stream.time_base)
+        return seconds
     if container.duration is not None and len(container.streams) == 1:
         return float(container.duration) / av.time_base
     return None
