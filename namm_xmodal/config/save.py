@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-# What changes where results go, how fast they come or how they are summarised, but not a single result.
-NOT_RESULTS = frozenset({"output", "workers", "bootstrap"})
+# What changes where results go, how fast they come, how they are summarised, or which there are, but no single result.
+NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "policies", "budgets", "protocols"})
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -23,7 +23,11 @@ def to_mapping(config: BaseModel) -> dict[str, Any]:
 
 
 def config_digest(config: BaseModel) -> str:
-    """Twelve hex digits over everything that can change a result; equal digests may share a results file."""
+    """Twelve hex digits over everything that changes every result; equal digests may share a results file.
+
+    Policies, their sizes and protocols are not in it: each record names its own, so that one may be added to a finished
+    evaluation. What a policy was is in the record too, as its fingerprint.
+    """
     relevant = {key: value for key, value in to_mapping(config).items() if key not in NOT_RESULTS}
     if "tasks" in relevant:  # more samples never change earlier ones, so a run may be extended
         relevant["tasks"] = {
