@@ -15,6 +15,7 @@ class VideoClip:
         frames: (F, height, width, 3) uint8, upright.
         times: Seconds from the video's first frame, one per frame, ascending.
         duration: Of the whole video, seconds.
+        total: Frames of the whole video.
         sampler: How the frames were chosen, in words that belong into results.
         notes: What was salvaged, flagged or scaled, one sentence each; empty for a sound video.
     """
@@ -22,6 +23,7 @@ class VideoClip:
     frames: NDArray[np.uint8]
     times: tuple[float, ...]
     duration: float
+    total: int
     sampler: str
     notes: tuple[str, ...] = ()
 

@@ -41,14 +41,16 @@ class FrameCache:
             os.utime(place)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
-        return VideoClip(frames, tuple(told["times"]), told["duration"], told["sampler"], tuple(told["notes"]))
+        return VideoClip(
+            frames, tuple(told["times"]), told["duration"], told["total"], told["sampler"], tuple(told["notes"])
+        )
 
     def put(self, request: FrameRequest, clip: VideoClip) -> None:
         """Keeps a clip; the file appears whole or not at all."""
         place = self._place(request)
         if place is None:
             return
-        told = {name: getattr(clip, name) for name in ("times", "duration", "sampler", "notes")}
+        told = {name: getattr(clip, name) for name in ("times", "duration", "total", "sampler", "notes")}
         part = place.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError, SafetensorError):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -145,12 +145,12 @@ def _is_cover(stream: Any) -> bool:
 
 def _promised_seconds(container: Any, stream: Any) -> float | None:
     """Length that the header speaks of, if nothing but this stream can be meant."""
+    seconds: float | None = None
     if stream.duration is not None and stream.time_base is not None:
-        seconds: float = stream.duration * float(stream.time_base)
-        return seconds
-    if container.duration is not None and len(container.streams) == 1:
-        return float(container.duration) / av.time_base
-    return None
+        seconds = float(stream.duration * stream.time_base)
+    elif container.duration is not None and len(container.streams) == 1:
+        seconds = container.duration / av.time_base
+    return seconds
 
 
 def _decoded_pts(path: Path) -> tuple[list[int], list[int]]:

@@ -66,7 +66,8 @@ def _clip(index: VideoIndex, chosen: list[int], name: str, request: FrameRequest
     if len({frame.shape for frame in frames}) > 1:
         raise UnsupportedCodecError(f"{index.path}: the picture changes its size within the video; convert it first")
     times = index.times
-    return VideoClip(np.stack(frames), tuple(times[number] for number in kept), index.duration, name, tuple(notes))
+    shown = tuple(times[number] for number in kept)
+    return VideoClip(np.stack(frames), shown, index.duration, there, name, tuple(notes))
 
 
 def _damage(index: VideoIndex, chosen: list[int], decoded: Decoded, salvage: bool) -> list[str]:

@@ -15,15 +15,17 @@ class Recipe:
         qa_steps: Steps of question answering.
         frames_per_step: Frames of a batch of videos, so that long videos come in smaller batches.
         dense_rate: Peak learning rate of the dense stage.
+        dense_share: Weight of the dense loss while questions are learnt, so that nothing is unlearnt.
         rate: Peak learning rate of the language model.
         vision_rate: Peak learning rate of vision tower and projector while questions are learnt.
     """
 
-    dense_steps: int = 700
+    dense_steps: int = 900
     dense_clips: int = 20
-    qa_steps: int = 2600
+    qa_steps: int = 2300
     frames_per_step: int = 128
     dense_rate: float = 2e-3
+    dense_share: float = 0.3
     rate: float = 1.5e-3
     vision_rate: float = 5e-4
 

@@ -69,12 +69,13 @@ def train(
         else:
             step = done - recipe.dense_steps
             share = _schedule(step, recipe.qa_steps)
-            optimiser.param_groups[0]["lr"] = recipe.vision_rate * share
+            optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
             rng = np.random.default_rng([seed, 1, step])
             frames = recipe.frames_at(step, rng)
             clips = max(2, recipe.frames_per_step // frames)
-            note = _qa_step(model, optimiser, qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames))
+            batch = qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames)
+            note = _qa_step(model, heads, optimiser, batch, recipe)
         done += 1
         seconds = spent + process_time() - began
         if done > recipe.dense_steps and (done % SCORE_EVERY == 0 or done == total):
@@ -112,7 +113,13 @@ def _dense_step(
         with torch.no_grad():
             rescale_projector(model.model.multi_modal_projector, _embed(model, as_pixels(pictures)[None]))
         optimiser.state.clear()  # moments of other gradients
-    return {"loss": round(float(loss.detach()), 4), "colour": accuracy[0], "shape": accuracy[1], "sign": accuracy[2]}
+    return {
+        "loss": round(float(loss.detach()), 4),
+        "colour": accuracy[0],
+        "shape": accuracy[1],
+        "sign": accuracy[2],
+        "place": accuracy[3],
+    }
 
 
 def _embed(model: LlavaNextVideoForConditionalGeneration, pixels: Tensor) -> Tensor:
@@ -121,15 +128,21 @@ def _embed(model: LlavaNextVideoForConditionalGeneration, pixels: Tensor) -> Ten
 
 
 def _qa_step(
-    model: LlavaNextVideoForConditionalGeneration, optimiser: torch.optim.Optimizer, batch: QABatch
+    model: LlavaNextVideoForConditionalGeneration,
+    heads: DenseHeads,
+    optimiser: torch.optim.Optimizer,
+    batch: QABatch,
+    recipe: Recipe,
 ) -> dict[str, Any]:
     model.train()
-    output = model(input_ids=batch.ids, pixel_values_videos=batch.pixels, use_cache=False)
+    seen = model.model.get_video_features(batch.pixels, return_dict=True)
+    output = model(input_ids=batch.ids, mm_encoder_outputs={"video": seen}, use_cache=False)
     wanted = batch.labels[:, 1:]
     asked = wanted != IGNORED
     loss = nn.functional.cross_entropy(output.logits[:, :-1][asked], wanted[asked])
-    _descend(loss, optimiser)
-    return {"loss": round(float(loss.detach()), 4), "frames": batch.pixels.shape[1]}
+    dense, accuracy = dense_loss(heads(torch.cat(list(seen.pooler_output))), batch.cells)
+    _descend(loss + recipe.dense_share * dense, optimiser)
+    return {"loss": round(float(loss.detach()), 4), "frames": batch.pixels.shape[1], "shape": accuracy[1]}
 
 
 def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
