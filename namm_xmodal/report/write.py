@@ -42,7 +42,7 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
     tables = score_tables(summary, width or Console().width)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(folder / "summary.json", summary_json(summary, config))
+        write_whole(folder / "summary.json", summary_json(summary, config))
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
             console = Console(file=file, width=200)
             for table in score_tables(summary, 200):
@@ -65,7 +65,7 @@ def summary_json(summary: Summary, config: EvalConfig) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Replaces a file in one step, so that a reader never sees half of it."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(text, encoding="utf-8")

@@ -19,15 +19,15 @@ ALLOWED = {
     "adapters": {"cache", "policies"},
     "memory": {"adapters", "cache", "policies"},
     "language": set(),
-    "video": set(),
+    "video": {"language"},
     "envs": set(),
     "evolution": set(),
-    "config": {"policies", "language"},
-    "evaluation": {"adapters", "cache", "config", "language", "memory", "policies"},
+    "config": {"policies", "language", "video"},
+    "evaluation": {"adapters", "cache", "config", "language", "memory", "policies", "video"},
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "agents": {"adapters", "envs", "memory", "policies"},
     "gradient": {"evolution", "fitness", "policies"},
-    "report": {"config", "evaluation", "evolution", "gradient"},
+    "report": {"config", "evaluation", "evolution", "gradient", "video"},
     "cli": {
         "agents",
         "adapters",
@@ -42,6 +42,7 @@ ALLOWED = {
         "memory",
         "policies",
         "report",
+        "video",
     },
 }
 EXCEPTIONS = {

@@ -89,6 +89,12 @@ def train(
     return model.eval()
 
 
+def seconds_so_far(folder: Path) -> float:
+    """CPU time that a run's journal tells of."""
+    lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
+
+
 def _schedule(step: int, steps: int) -> float:
     """Linear warm-up over 5 %, then half a cosine to 2 %."""
     warm = max(1, steps // 20)
