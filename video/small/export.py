@@ -9,6 +9,7 @@ import torch
 from transformers import LlavaNextVideoForConditionalGeneration
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.video.small.build import make_processor, make_tokenizer
 from namm_xmodal.video.small.quick_score import accuracies, overall
 from namm_xmodal.video.small.recipe import Recipe
@@ -91,9 +92,9 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
             place = Path(temporary) / "model"
-            half = make_half(model)
-            half.save_pretrained(place)
-            make_processor().save_pretrained(place)
+            with quiet_transformers():
+                make_half(model).save_pretrained(place)
+                make_processor().save_pretrained(place)
             (place / "README.md").write_text(card, encoding="utf-8")
             (place / "measured.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
             for file in sorted(place.iterdir()):
