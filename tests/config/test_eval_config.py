@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from namm_xmodal.config import EvalConfig, evaluation_digest, describe, load_eval_config, to_yaml
+from namm_xmodal.config import EvalConfig, describe, evaluation_digest, load_eval_config, to_yaml
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.errors import ConfigError
 
