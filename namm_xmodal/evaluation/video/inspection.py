@@ -27,7 +27,7 @@ class VideoInspection:
     Attributes:
         policy: Its name.
         kept: (layers, F, g, g) share of the layer's heads that hold each cell of each frame.
-        probabilities: Of each option among the options.
+        probabilities: Of each option among the options; of a single one, the geometric mean over its tokens.
     """
 
     policy: str
@@ -111,8 +111,9 @@ def inspect_video(
             given = answer(memory, prompt)
             cache = memory.last_cache
         assert cache is not None
-        values = torch.tensor(given.log_likelihoods)
-        probabilities = values.softmax(0) if len(options) > 1 else values.exp()
+        alone = len(options) == 1
+        values = torch.tensor(given.scores("mean" if alone else "sum"))
+        probabilities = values.exp() if alone else values.softmax(0)
         by_option = dict(zip(options, probabilities.tolist(), strict=True))
         found.append(VideoInspection(name, kept_cells(cache, prompt, count, grid), by_option))
     return found
