@@ -82,9 +82,10 @@ def reductions(as_json: AsJson = False) -> None:
     from namm_xmodal.config.building import defaults
     from namm_xmodal.video.reductions import REDUCTIONS
 
+    kinds: dict[str, Any] = dict(REDUCTIONS)
     _show(
         "reduction",
-        [{"name": name, "about": first_line(cls), "fields": defaults(cls)} for name, cls in REDUCTIONS.items()],
+        [{"name": name, "about": first_line(cls), "fields": defaults(cls)} for name, cls in kinds.items()],
         as_json,
     )
 
