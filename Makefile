@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/namm-xmodal eval configs/language/demo.yaml --output results/demo
+	$(BIN)/namm-xmodal video-qa configs/video/smoke.yaml --set options.n=24 --output results/demo-video
 
 test: lint types unit
 
