@@ -108,11 +108,11 @@ def test_what_is_saved_is_loaded_again(tmp_path):
 
 
 def test_bad_checkpoints_are_one_line(tmp_path):
-    with pytest.raises(CheckpointError, match="no such folder, and not a hub id; shipped: .*tmaze"):
+    with pytest.raises(CheckpointError, match=r"no such folder, and not a hub id; shipped: .*tmaze"):
         find_checkpoints("hoper-long")
     with pytest.raises(CheckpointError, match=r"no seed 7 in it; expected some of \[0, 1, 2\]"):
         find_checkpoints("tmaze", [7])
-    with pytest.raises(CheckpointError, match="neither config.json nor seed-0"):
+    with pytest.raises(CheckpointError, match=r"neither config.json nor seed-0"):
         find_checkpoints(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(CheckpointError, match="expected a decision_transformer"):

@@ -66,7 +66,7 @@ def test_plain_files_come_back_as_they_were(tmp_path):
     with pytest.raises(DataError, match="no policies of hopper in it"):
         read_policies(tmp_path, "hopper")
     (tmp_path / "point-bad.npz").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="point-bad.npz: cannot be read"):
+    with pytest.raises(DataError, match=r"point-bad.npz: cannot be read"):
         read_npz(tmp_path / "point-bad.npz")
 
 
