@@ -4,12 +4,14 @@ import torch
 
 from namm_xmodal.adapters.decision_transformer import DecisionTransformerAdapter
 from namm_xmodal.adapters.language import LanguageAdapter
+from namm_xmodal.adapters.llava_next_video import LlavaNextVideoAdapter
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.errors import UnknownNameError, UnsupportedModelError
 
 ADAPTERS: dict[str, type[Adapter]] = {
     "decision_transformer": DecisionTransformerAdapter,
     "language": LanguageAdapter,
+    "llava_next_video": LlavaNextVideoAdapter,
 }
 
 

@@ -45,6 +45,42 @@ class DataError(NammError):
     """Raised when a text, dataset or task cannot provide what was asked of it."""
 
 
+class VideoError(DataError):
+    """Base of everything that can be wrong with a video file; benchmarks count such an item as skipped, with the reason."""
+
+
+class MissingVideoError(VideoError):
+    """Raised when there is no file at the path, or the benchmark names none."""
+
+
+class EmptyVideoError(VideoError):
+    """Raised when a file has no bytes, or a stream no frames."""
+
+
+class NotAVideoError(VideoError):
+    """Raised when a file is no media container that can be read: random bytes, a web page, an index never written."""
+
+
+class NoVideoStreamError(VideoError):
+    """Raised when a media file holds no pictures, only audio for example."""
+
+
+class TruncatedVideoError(VideoError):
+    """Raised when fewer frames exist than the file promises; says how many can be salvaged."""
+
+
+class CorruptVideoError(VideoError):
+    """Raised when frames that were asked for are damaged or do not decode; says how many."""
+
+
+class UnsupportedCodecError(VideoError):
+    """Raised when no decoder for the video's codec is installed."""
+
+
+class VideoTimeoutError(VideoError):
+    """Raised when decoding took longer than allowed; the decoder's process was killed."""
+
+
 class ContractError(NammError):
     """Raised by `check_policy` and `check_adapter` with the clause that does not hold."""
 

@@ -23,6 +23,8 @@ class NammSpec:
         threshold: Tokens that score at least this are kept; `-.inf` with a budget keeps the best-scored ones.
         budget: Most tokens kept per head: a fraction of the tokens seen, or a number of tokens; no bound if absent.
         max_tokens: Another name of `budget`, as the Python API calls it.
+        statistics: What features are standardised by: `frozen`, those saved with the policy, or `estimated` on the model
+            that is evaluated, from plain text. They decide what transfers, so results name them.
     """
 
     path: str | None = None
@@ -34,6 +36,7 @@ class NammSpec:
     threshold: float | None = None
     budget: int | float | None = None
     max_tokens: int | float | None = None
+    statistics: Literal["frozen", "estimated"] = "frozen"
 
     def make(self, path: str) -> "Namm":
         """Loads or makes the policy.

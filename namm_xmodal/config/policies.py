@@ -72,6 +72,12 @@ def build_policy(spec: object, path: str = "policy") -> Any:
     return build(cls, values, path, f"policy {name}")
 
 
+def estimates_statistics(spec: object, path: str = "policy") -> bool:
+    """Whether a NAMM's feature statistics are to be estimated on the model that it will prune."""
+    name, values = split_spec(spec, path)
+    return name == "namm" and values.get("statistics") == "estimated"
+
+
 def policy_fields(name: str) -> dict[str, str]:
     """Hyper-parameters of a policy with their defaults as text, for `namm-xmodal list policies`."""
     return defaults(policy_class(name))

@@ -1,13 +1,15 @@
 """What an evaluation consists of: every policy at every size under every protocol, on every sample of every task."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from namm_xmodal.config import EvalConfig, build_policy, build_task
 from namm_xmodal.config.building import at
-from namm_xmodal.config.policies import split_spec, takes_budget, with_budget
+from namm_xmodal.config.policies import estimates_statistics, split_spec, takes_budget, with_budget
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.evaluation.record import Key
+from namm_xmodal.policies.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Run:
         budget: Cache size asked for, None where the policy decides.
         protocol: `clock`, `prompt_end`, or `none` for the full cache.
         full: Whether this is the full cache, the reference of all differences.
+        estimated: Whether a NAMM's feature statistics are to be estimated on the model that is evaluated.
     """
 
     label: str
@@ -27,6 +30,12 @@ class Run:
     budget: int | float | None
     protocol: str
     full: bool
+    estimated: bool = False
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the policy: fields, weights, and where its feature statistics come from."""
+        return fingerprint(self.policy) + ("+estimated" if self.estimated else "")
 
     def key(self, task: str, sample: int) -> Key:
         """The key of this run's record on one sample."""
@@ -118,5 +127,5 @@ def _runs(config: EvalConfig, label: str, spec: dict[str, Any]) -> list[Run]:
                 policy.check_clock(clock, config.protect_first, config.protect_recent)
             except NammError as error:
                 raise at(path, error) from None
-            runs.append(Run(label, policy, budget, protocol, False))
+            runs.append(Run(label, policy, budget, protocol, False, estimates_statistics(spec, path)))
     return runs

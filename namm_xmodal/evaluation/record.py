@@ -24,6 +24,8 @@ class Record:
         allocated_bytes: Bytes that the cache really takes then, dead slots and policy state included.
         full_bytes: Bytes a full cache would take then.
         prompt_tokens: Length of the prompt.
+        fingerprint: Of the policy: fields and weights.
+        statistics: Of a NAMM: where its feature statistics come from. Empty for others.
         tags: Where the sample lies on the task's grid (length, depth, ...).
         text: What was generated, empty without generation.
         cpu_seconds: CPU time of this record alone.
@@ -45,6 +47,8 @@ class Record:
     allocated_bytes: int
     full_bytes: int
     prompt_tokens: int
+    fingerprint: str
+    statistics: str = ""
     tags: dict[str, Any] = field(default_factory=dict)
     text: str = ""
     cpu_seconds: float

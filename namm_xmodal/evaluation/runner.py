@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from namm_xmodal.config import EvalConfig, config_digest, to_yaml
+from namm_xmodal.config import EvalConfig, evaluation_digest, to_yaml
 from namm_xmodal.config.save import to_mapping
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, set_aside
@@ -39,13 +39,14 @@ def evaluate(
     """
     plan = make_plan(config)
     folder = Path(config.output)
-    digest = config_digest(config)
+    digest = evaluation_digest(config)
     if fresh:
         kept = set_aside(folder / JOURNAL)
         if kept:
             notice(f"earlier results are kept as {kept}")
     header = {"config": digest, "settings": to_mapping(config), "versions": software_versions()}
     with Journal(folder / JOURNAL, header, notice) as journal:
+        _check_policies(journal, plan)
         _save_resolved(folder / RESOLVED, config)
         done = frozenset(record.key for record in journal.records)
         units = plan.units(done)
@@ -60,12 +61,25 @@ def evaluate(
         return in_order(journal.records, plan)
 
 
+def _check_policies(journal: Journal, plan: Plan) -> None:
+    """Refuses to go on under a policy's name with another policy."""
+    fingerprints = {run.key("", 0)[2:]: run.fingerprint for run in plan.runs}
+    for record in journal.records:
+        expected = fingerprints.get(record.key[2:], record.fingerprint)
+        if record.fingerprint != expected:
+            raise ResultsError(
+                f"{journal.path}: holds results of another policy named {record.policy!r} (fingerprint "
+                f"{record.fingerprint}, now {expected}: other fields or other weights); give it another label, or use "
+                "--fresh (the old file is kept aside)"
+            )
+
+
 def in_order(records: list[Record], plan: Plan) -> list[Record]:
     """The plan's records by task, run and sample, whatever order workers finished in."""
     tasks = {task.label: i for i, task in enumerate(plan.tasks)}
     runs = {run.key("", 0)[2:]: i for i, run in enumerate(plan.runs)}
-    wanted = {task.label: task.count for task in plan.tasks}  # an earlier run may have had more samples
-    records = [record for record in records if record.sample < wanted[record.task]]
+    wanted = {task.label: task.count for task in plan.tasks}  # an earlier run may have had more samples, or policies
+    records = [r for r in records if r.key[2:] in runs and r.sample < wanted[r.task]]
     return sorted(records, key=lambda record: (tasks[record.task], runs[record.key[2:]], record.sample))
 
 

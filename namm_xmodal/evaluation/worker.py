@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from namm_xmodal.config import EvalConfig, config_digest
+from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import DataError, NammError
 from namm_xmodal.evaluation.plan import Plan, Run, Unit, make_plan
@@ -34,8 +34,9 @@ class LanguageWorker:
         self.language = load_language_model(config.model, dtype=config.dtype, device=config.device)
         self._tasks = {task.label: task for task in self.plan.tasks}
         self._samples: dict[str, list[Any]] = {}
-        self._digest = config_digest(config)
+        self._digest = evaluation_digest(config)
         self._versions = software_versions()
+        self._estimated: dict[str, Any] = {}
         self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
 
     def run(self, unit: Unit) -> Iterator[Record]:
@@ -51,12 +52,13 @@ class LanguageWorker:
     def _record(self, unit: Unit, run: Run, sample: Any, encoded: Any) -> Record:
         from namm_xmodal.memory import pruned
 
+        policy = self._policy(run)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         before = time.process_time()
         config = self.config
         with pruned(
             self.language.model,
-            None if run.full else run.policy,
+            policy,
             update_every=config.update_every,
             protocol="prompt_end" if run.protocol == "prompt_end" else "clock",
             protect_first=config.protect_first,
@@ -85,6 +87,8 @@ class LanguageWorker:
             allocated_bytes=report.allocated_bytes,
             full_bytes=report.full_bytes,
             prompt_tokens=outcome.prompt_tokens,
+            fingerprint=run.fingerprint,
+            statistics="" if not hasattr(policy, "statistics") else policy.statistics.source,
             tags=dict(sample.tags),
             text=outcome.text,
             cpu_seconds=round(time.process_time() - before, 4),
@@ -94,6 +98,18 @@ class LanguageWorker:
             model=self._model,
             versions=self._versions,
         )
+
+    def _policy(self, run: Run) -> Any:
+        """What prunes in a run; statistics are estimated once per policy."""
+        if run.full or not run.estimated:
+            return None if run.full else run.policy
+        if run.fingerprint not in self._estimated:
+            from namm_xmodal.evaluation.estimated import with_estimated_statistics
+
+            self._estimated[run.fingerprint] = with_estimated_statistics(
+                run.policy, self.language, self.config.update_every
+            )
+        return self._estimated[run.fingerprint]
 
     def _sample(self, label: str, index: int) -> Any:
         if label not in self._samples:

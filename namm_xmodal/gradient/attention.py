@@ -72,7 +72,7 @@ def straight_through_attention(
     q = query.view(batch, heads, query_heads // heads, length, width) * scaling  # (B, H, G, T, D)
     state = State(batch, heads, 0, query.device)
     trace.policy.start(state, shape)
-    gate = query.new_ones(batch, heads, 0)
+    gate = query.new_ones(batch, heads, 0, dtype=torch.promote_types(query.dtype, torch.float32))
     live = torch.ones(batch, heads, 0, dtype=torch.bool, device=query.device)
     outputs = []
     for first in range(0, length, trace.update_every):
@@ -81,7 +81,7 @@ def straight_through_attention(
         gate = torch.cat([gate, gate.new_ones(batch, heads, new)], -1)
         live = torch.cat([live, live.new_ones(batch, heads, new)], -1)
         weights = _weights(q[:, :, :, first:stop], key[:, :, :stop], gate, live, first)
-        outputs.append(weights @ value[:, :, None, :stop])  # (B, H, G, Q, D)
+        outputs.append(weights.to(value.dtype) @ value[:, :, None, :stop])  # (B, H, G, Q, D)
         if new == trace.update_every:
             state.grow(new)
             with torch.no_grad():
@@ -93,8 +93,9 @@ def straight_through_attention(
 
 
 def _weights(query: Tensor, key: Tensor, gate: Tensor, live: Tensor, first: int) -> Tensor:
-    """(B, H, G, Q, S) attention of queries from index `first` on, gates multiplied in."""
+    """(B, H, G, Q, S) attention of queries from index `first` on, gates multiplied in; float32 or better."""
     logits = query @ key[:, :, None].transpose(-1, -2)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     queries, slots = logits.shape[-2:]
     causal = torch.ones(queries, slots, dtype=torch.bool, device=query.device).tril(first)
     visible = causal & live[:, :, None, None]
@@ -123,8 +124,9 @@ def _update(
     step = straight_through(scores, live, protected, trace.threshold)
     trace.scores.setdefault(seen, []).append(scores.detach()[live & ~protected])
     trace.kept.setdefault(seen, []).append(float(step.kept.double().mean()))
-    trace.heads[seen] = trace.heads.get(seen, 0) + live.shape[0] * live.shape[1]
-    trace.sizes.append(step.soft_size / live.numel())
+    trace.tokens += live.numel()
+    trace.heads = live.shape[0] * live.shape[1]
+    trace.sizes.append(step.soft_size)
     # Tokens that left earlier are not judged again: were they back, later updates would have had to keep them.
     return torch.where(live, gate * step.open, gate), step.kept
 

@@ -8,7 +8,7 @@ from namm_xmodal.evaluation.record import Record
 def record(task="keys", sample=0, policy="full", budget=None, protocol="none", kept=1.0, **scores):
     return Record(
         task=task, sample=sample, policy=policy, budget=budget, protocol=protocol, scores=scores, kept_fraction=kept,
-        live_bytes=int(1000 * kept), allocated_bytes=int(1100 * kept), full_bytes=1000, prompt_tokens=100,
+        live_bytes=int(1000 * kept), allocated_bytes=int(1100 * kept), full_bytes=1000, prompt_tokens=100, fingerprint="f",
         cpu_seconds=0.5, started="2026-01-01T00:00:00+00:00", seed=0, config="abc", model={"name": "m"}, versions={},
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ def make(sample=0, **changes):
     values = {
         "task": "keys", "sample": sample, "policy": "h2o", "budget": 0.5, "protocol": "clock",
         "scores": {"probability": 0.1 + sample}, "kept_fraction": 0.5, "live_bytes": 1, "allocated_bytes": 2,
-        "full_bytes": 3, "prompt_tokens": 9, "text": "ä\u2028ö", "cpu_seconds": 0.1,
+        "full_bytes": 3, "prompt_tokens": 9, "fingerprint": "f", "statistics": "", "text": "ä\u2028ö", "cpu_seconds": 0.1,
         "started": "2026-01-01T00:00:00+00:00",
         "seed": 0, "config": "abc", "model": {"name": "m"}, "versions": {"torch": "2"},
     }  # fmt: skip

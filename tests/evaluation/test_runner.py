@@ -1,6 +1,7 @@
 """Whole evaluations of a random model: resuming, workers, extending, refusing."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,44 @@ def test_more_samples_extend_a_run(reference, tmp_path):
     assert len(larger) == len(records) + len(make_plan(load(tmp_path)).runs)
     fewer = evaluate(load(tmp_path, "tasks.next_token.n=1", "tasks.key_retrieval.n=1"))
     assert {record.sample for record in fewer} == {0}
+
+
+def test_a_policy_is_added_to_a_finished_run(reference, tmp_path, monkeypatch):
+    shutil.copy(reference[0] / "results.jsonl", tmp_path)
+    added = load(tmp_path, "policies.added={policy: recency}")
+    ran = []
+    monkeypatch.setattr(worker_module.LanguageWorker, "_record", counting(worker_module.LanguageWorker._record, ran))
+    records = evaluate(added)
+    assert len(records) == make_plan(added).total
+    assert {record.policy for record in records} == {*(record.policy for record in reference[1]), "added"}
+    assert set(ran) == {"added"}
+    assert numbers(evaluate(load(tmp_path))) == numbers(reference[1])  # and one that is left out is kept for later
+
+
+def test_statistics_are_estimated_on_the_model_and_named(tmp_path):
+    few = ["tasks.next_token=null", "tasks.key_retrieval.n=1", "budgets=[0.5]"]
+    namms = [f"policies.{name}={{policy: namm, init: random, statistics: {name}}}" for name in ("frozen", "estimated")]
+    records = {record.policy: record for record in evaluate(load(tmp_path, *few, *namms))}
+    assert records["frozen"].statistics == "none (raw features)"
+    assert records["estimated"].statistics.startswith("estimated on tiny-random, 8 texts")
+    assert records["frozen"].kept_fraction != records["estimated"].kept_fraction
+    assert records["frozen"].fingerprint + "+estimated" == records["estimated"].fingerprint
+    assert records["full"].statistics == ""
+
+
+def test_another_policy_under_an_old_name_is_refused(reference, tmp_path):
+    shutil.copy(reference[0] / "results.jsonl", tmp_path)
+    changed = load(tmp_path, "policies.snapkv.window=8")
+    with pytest.raises(ResultsError, match=r"another policy named 'snapkv' .* another label"):
+        evaluate(changed)
+
+
+def counting(method, ran):
+    def counted(self, unit, run, *rest):
+        ran.append(run.label)
+        return method(self, unit, run, *rest)
+
+    return counted
 
 
 def test_results_of_another_configuration_are_refused(reference, tmp_path):

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "namm_xmodal"
 
 # room -> rooms it may import, beside itself and `errors` and `types`, which everybody may.
 ALLOWED = {
+    "__main__": {"cli"},
     "errors": set(),
     "types": set(),
     "policies": set(),
@@ -19,17 +20,17 @@ ALLOWED = {
     "adapters": {"cache", "policies"},
     "memory": {"adapters", "cache", "policies"},
     "language": set(),
-    "video": set(),
+    "video": {"language"},
     "envs": set(),
     "evolution": set(),
-    "config": {"policies", "language"},
-    "evaluation": {"adapters", "cache", "config", "language", "memory", "policies"},
+    "config": {"policies", "language", "video"},
+    "evaluation": {"adapters", "cache", "config", "language", "memory", "policies", "video"},
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "agents": {"adapters", "envs", "memory", "policies"},
     "training": {"agents", "envs"},
     "rollouts": {"agents", "config", "envs", "evaluation", "memory", "policies"},
     "gradient": {"evolution", "fitness", "policies"},
-    "report": {"agents", "config", "envs", "evaluation", "evolution", "gradient", "rollouts"},
+    "report": {"agents", "config", "envs", "evaluation", "evolution", "gradient", "rollouts", "video"},
     "cli": {
         "agents",
         "adapters",
@@ -46,6 +47,7 @@ ALLOWED = {
         "report",
         "rollouts",
         "training",
+        "video",
     },
 }
 EXCEPTIONS = {

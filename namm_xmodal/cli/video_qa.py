@@ -1,0 +1,81 @@
+"""`namm-xmodal video-qa`: policies and rivals against a video benchmark, from one file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def video_qa_command(
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).", show_default=False
+        ),
+    ],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change one value, as often as needed: `--set data=~/LongVideoBench`. YAML values; null removes.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default: `output` of the file.", show_default=False)
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Count items whose video cannot be used as wrong instead of leaving them out."),
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check configuration and data, print what would run, and stop.")
+    ] = False,
+) -> None:
+    """Score video questions under memory policies and token pruners; print a table with intervals, write JSONL and plots.
+
+    Each video is decoded and encoded once for all of them. After Ctrl-C or a crash the same command goes on.
+
+    Example: `namm-xmodal video-qa video/longvideobench --set data=PATH --set model=llava-hf/LLaVA-NeXT-Video-7B-hf`
+    """
+    from namm_xmodal.config.video_qa import build_benchmark, load_video_qa_config
+
+    changes = [*(assignments or []), *(["strict=true"] if strict else [])]
+    settings = load_video_qa_config(config, changes, str(output) if output else None)
+
+    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.evaluation.video.plan import make_runs
+    from namm_xmodal.evaluation.video.runner import evaluate_videos
+
+    runs = make_runs(settings)
+    questions = build_benchmark(settings).questions()[: settings.limit]
+    console.print(
+        f"[bold]{settings.model}[/bold] on {settings.benchmark}: {len(runs)} runs x {len(questions)} questions = "
+        f"{len(runs) * len(questions)} results in {settings.output}",
+        soft_wrap=True,
+    )
+    if dry_run:
+        for run in runs:
+            size = "own size" if run.budget is None else f"{run.budget:.0%} of the visual tokens"
+            what = "full cache" if run.full else run.policy or run.reduction
+            console.print(
+                f"  {run.label}: {'everything' if run.full else size}, {run.protocol}: {what}", soft_wrap=True
+            )
+        return
+    with progress("evaluating") as advance:
+        records = evaluate_videos(settings, fresh=fresh, progress=advance, notice=notice)
+
+    from namm_xmodal.report.video_write import write_video_report
+
+    for table in write_video_report(records, settings, console.width):
+        console.print(table)
+    console.print(
+        f"results.jsonl, summary.json, predictions.json, config.yaml, accuracy.png and .svg are in {settings.output}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,114 @@
+"""One question under one policy: the prompt is read once, options are compared on copies of what is kept."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.evaluation.continuation import fork
+from namm_xmodal.memory import Memory, MemoryReport
+from namm_xmodal.video.tokens import EmbeddedPrompt
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a policy made of a question.
+
+    Attributes:
+        log_likelihoods: Of each option, summed over its tokens.
+        lengths: Tokens of each option.
+        text: What was generated, empty without generation.
+        report: Sizes of the cache when the answer is produced.
+        kept_visual: Visual tokens still held then, averaged over layers and heads.
+        prefill_seconds: CPU time of reading the prompt.
+        decode_seconds: CPU time of comparing options and generating.
+    """
+
+    log_likelihoods: tuple[float, ...]
+    lengths: tuple[int, ...]
+    text: str
+    report: MemoryReport
+    kept_visual: float
+    prefill_seconds: float
+    decode_seconds: float
+
+    def scores(self, normalise: str) -> list[float]:
+        """Of each option: the sum of its log probabilities, or their mean."""
+        if normalise == "sum":
+            return list(self.log_likelihoods)
+        return [total / length for total, length in zip(self.log_likelihoods, self.lengths, strict=True)]
+
+
+@torch.no_grad()
+def answer(memory: Memory, prompt: EmbeddedPrompt, tokenizer: Any = None, generate_tokens: int = 0) -> Answer:
+    """Reads a prompt and scores its options.
+
+    Args:
+        memory: The pruned model.
+        prompt: The prompt.
+        tokenizer: For generated text.
+        generate_tokens: Most tokens to generate; 0 for none.
+    """
+    began = time.process_time()
+    cache = memory.cache()
+    inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids, "logits_to_keep": 1}
+    last = memory.adapter.forward(memory.model, inputs, cache)[0, -1].float()  # (V,)
+    read = time.process_time()
+    report, kept = memory.report(), kept_visual(cache, prompt.visual)
+    likelihoods = _likelihoods(memory, cache, prompt, last)
+    text = _greedy(memory, cache, prompt, last, tokenizer, generate_tokens) if generate_tokens else ""
+    lengths = tuple(len(candidate) for candidate in prompt.candidates)
+    return Answer(likelihoods, lengths, text, report, kept, read - began, time.process_time() - read)
+
+
+def kept_visual(cache: PrunedCache, visual: Tensor) -> float:
+    """Visual tokens that a cache holds, averaged over layers and heads.
+
+    Args:
+        cache: After the prompt.
+        visual: (N,) bool, which tokens of the prompt are visual.
+    """
+    counts = []
+    for layer in cache.layers:
+        index = layer.index[0].cpu()  # (H, S), -1 in dead slots
+        counts.append((visual[index.clamp(min=0)] & (index >= 0)).sum(-1).float().mean())
+    return float(torch.stack(counts).mean())
+
+
+def _likelihoods(memory: Memory, cache: PrunedCache, prompt: EmbeddedPrompt, last: Tensor) -> tuple[float, ...]:
+    first = last.log_softmax(-1)
+    totals = [float(first[candidate[0]]) for candidate in prompt.candidates]
+    longest = max(len(candidate) for candidate in prompt.candidates)
+    if longest == 1:
+        return tuple(totals)
+    # All options at once on one pruned cache, repeated; what pads the shorter ones comes after their own tokens.
+    rows = [(*candidate, *([0] * (longest - len(candidate)))) for candidate in prompt.candidates]
+    ids = torch.tensor([row[:-1] for row in rows], device=prompt.embeddings.device)
+    forked = fork(cache)
+    forked.batch_repeat_interleave(len(rows))
+    positions = torch.arange(ids.shape[1], device=ids.device) + prompt.next_position
+    inputs = {"input_ids": ids, "position_ids": positions.expand(len(rows), -1)}
+    logits = memory.adapter.forward(memory.model, inputs, forked).float().log_softmax(-1)
+    for row, candidate in enumerate(prompt.candidates):
+        totals[row] += sum(float(logits[row, at, token]) for at, token in enumerate(candidate[1:]))
+    return tuple(totals)
+
+
+def _greedy(
+    memory: Memory, cache: PrunedCache, prompt: EmbeddedPrompt, last: Tensor, tokenizer: Any, limit: int
+) -> str:
+    """Greedy tokens up to the end of the text; one at a time, as `generate` does."""
+    forked, made = fork(cache), [int(last.argmax())]
+    while len(made) < limit and made[-1] != tokenizer.eos_token_id:
+        position = prompt.next_position + len(made) - 1
+        device = prompt.embeddings.device
+        inputs = {
+            "input_ids": torch.tensor([[made[-1]]], device=device),
+            "position_ids": torch.tensor([[position]], device=device),
+        }
+        made.append(int(memory.adapter.forward(memory.model, inputs, forked)[0, -1].argmax()))
+    text: str = tokenizer.decode(made, skip_special_tokens=True)
+    return text.strip()

@@ -1,0 +1,57 @@
+"""Videos of questions, one after another: decoded ahead or generated, each once however many questions it has."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from namm_xmodal.config.video_qa import VideoQAConfig
+from namm_xmodal.errors import MissingVideoError, VideoError
+from namm_xmodal.video.benchmarks.question import Generated, VideoQuestion
+from namm_xmodal.video.clip import FrameRequest, VideoClip
+from namm_xmodal.video.frame_cache import FrameCache
+from namm_xmodal.video.prefetch import prefetch
+from namm_xmodal.video.procedural.clip import make_clip
+
+Numbered = tuple[int, VideoQuestion]
+
+
+def group_by_video(questions: Sequence[Numbered]) -> list[list[Numbered]]:
+    """Questions about the same video together, videos in the order of their first question."""
+    groups: dict[object, list[Numbered]] = {}
+    for number, question in questions:
+        groups.setdefault(question.video if question.video is not None else question.id, []).append((number, question))
+    return list(groups.values())
+
+
+def videos(config: VideoQAConfig, sources: Sequence[Path | Generated | None]) -> Iterator[VideoClip | VideoError]:
+    """The frames of each source, or what is wrong with it, in order."""
+    files = [source for source in sources if isinstance(source, Path)]
+    settings = config.loader
+    cache = FrameCache(Path(settings.cache), settings.cache_gigabytes) if settings.cache else None
+    requests = [
+        FrameRequest(
+            path=path,
+            frames=config.frames,
+            sampler=config.sampler,
+            by=config.sample_by,
+            salvage=settings.salvage,
+            max_side=settings.max_side,
+            backend=settings.backend,
+        )
+        for path in files
+    ]
+    loaded = prefetch(requests, workers=settings.workers, limit=settings.limit, ahead=settings.ahead, cache=cache)
+    for source in sources:
+        if source is None:
+            yield MissingVideoError("the benchmark names no video for this question")
+        elif isinstance(source, Generated):
+            yield _generated(config, source)
+        else:
+            yield next(loaded)
+
+
+def _generated(config: VideoQAConfig, source: Generated) -> VideoClip:
+    """All frames of a generated clip: it is as long as the benchmark says."""
+    frames = make_clip(source.seed, source.number, source.frames).video
+    return VideoClip(
+        frames, tuple(float(at) for at in range(len(frames))), float(len(frames)), len(frames), "all frames"
+    )

@@ -1,0 +1,161 @@
+"""What the model reads is what transformers' own processor and model make of the same video, encoded once."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import DynamicCache
+from video_models import tiny_llava
+
+from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, UnsupportedModelError
+from namm_xmodal.video.benchmarks.question import Prompt
+from namm_xmodal.video.models import load_video_model
+from namm_xmodal.video.procedural.clip import make_clip
+from namm_xmodal.video.reductions import REDUCTIONS, all_tokens, max_min_diverse
+from namm_xmodal.video.rope import rope_factor, scaled_rope
+from namm_xmodal.video.tokens import embed_prompt
+from namm_xmodal.video.vision import encode_video, project
+
+QUESTION = "what colour comes after red?"
+FRAMES = 20  # more than go through the tower at once
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return make_clip(0, 0, FRAMES).video
+
+
+@pytest.fixture(scope="module")
+def video(loaded, frames):
+    return encode_video(loaded, frames)
+
+
+def test_prompt_and_features_are_those_of_transformers(loaded, frames, video):
+    inputs = loaded.processor(text=[f"USER: <video>\n{QUESTION} ASSISTANT:"], videos=[frames], return_tensors="pt")
+    own = loaded.model.model.get_video_features(inputs["pixel_values_videos"], return_dict=True).pooler_output
+    assert torch.allclose(video.features.flatten(0, 1), torch.cat(list(own)), atol=1e-5)
+    prompt = embed_prompt(loaded, Prompt((range(FRAMES), QUESTION), ("red", "blue")), all_tokens(video))
+    assert prompt.length == inputs["input_ids"].shape[1]
+    expected = loaded.model(**inputs).logits[0, -1]
+    found = loaded.model(inputs_embeds=prompt.embeddings, position_ids=prompt.position_ids).logits[0, -1]
+    assert torch.allclose(found, expected, atol=1e-4)
+    slots = (inputs["input_ids"][0] == loaded.model.config.video_token_id).nonzero()[:, 0]
+    assert prompt.visual.nonzero()[:, 0].tolist() == slots.tolist()
+    assert prompt.places[slots[9 * 3 + 4]].tolist() == [3, 1, 1]
+    assert prompt.candidates == tuple((loaded.tokenizer.convert_tokens_to_ids(word),) for word in ("red", "blue"))
+
+
+def test_frames_and_text_may_alternate(loaded, video):
+    parts = (range(2), "what is", range(2, FRAMES), "shown?")
+    prompt = embed_prompt(loaded, Prompt(parts, ("A", "B")), all_tokens(video))
+    assert prompt.places[prompt.visual][:, 0].tolist() == [frame for frame in range(FRAMES) for _ in range(9)]
+    between = prompt.places[:, 0].tolist()
+    first, second = between.index(1), between.index(2)
+    assert between[first + 9 : second] == [-1, -1]
+    assert prompt.position_ids[0].tolist() == list(range(prompt.length))
+
+
+def test_the_answers_prefix_ends_the_prompt(loaded, video):
+    plain = embed_prompt(loaded, Prompt((range(FRAMES), QUESTION), ("A",)), all_tokens(video))
+    begun = embed_prompt(loaded, Prompt((range(FRAMES), QUESTION), ("A",), "Best Option: ("), all_tokens(video))
+    assert begun.length > plain.length
+    assert begun.candidates == plain.candidates
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_reductions_keep_the_share_they_are_asked_for(loaded, video, name, share):
+    kept = REDUCTIONS[name]().reduce(loaded.model, video, share)
+    full = FRAMES * 9
+    assert kept.full == full
+    assert kept.features.shape[0] == kept.places.shape[0]
+    if name == "pooling_stride":  # 6 x 6 patches give 3 x 3, 2 x 2 or one cell
+        assert kept.features.shape[0] == FRAMES * (4 if share == 0.5 else 1)
+    else:
+        assert kept.features.shape[0] == pytest.approx(share * full, abs=5)
+    prompt = embed_prompt(loaded, Prompt((range(FRAMES), QUESTION), ("red",)), kept)
+    assert int(prompt.visual.sum()) == kept.features.shape[0]
+    steps = prompt.position_ids[0].diff()
+    assert (steps > 0).all()
+    if name in ("uniform_drop", "random_drop", "divprune"):
+        assert prompt.next_position == full + prompt.length - kept.features.shape[0]  # positions of the whole video
+        whole = all_tokens(video).features
+        assert torch.equal(kept.features, whole[kept.positions])
+    else:
+        assert (steps == 1).all()
+
+
+def test_fewer_frames_are_what_a_coarser_sampling_would_have_shown(loaded, frames, video):
+    kept = REDUCTIONS["fewer_frames"]().reduce(loaded.model, video, 0.25)
+    shown = sorted(set(kept.places[:, 0].tolist()))
+    again = encode_video(loaded, frames[shown])
+    assert torch.allclose(kept.features, again.features.flatten(0, 1), atol=1e-5)
+
+
+def test_pooling_at_the_models_own_stride_is_the_models_own(loaded, video):
+    own = project(loaded.model, video.patches, 2)
+    spatial = video.patches.transpose(1, 2).unflatten(2, (6, 6))
+    by_hand = torch.nn.functional.avg_pool2d(spatial, 2).flatten(2).transpose(1, 2)
+    assert torch.allclose(own, loaded.model.model.multi_modal_projector(by_hand), atol=1e-6)
+    with pytest.raises(ConfigError, match=r"stride=4: expected one of \[1, 2, 3, 6\]"):
+        project(loaded.model, video.patches, 4)
+
+
+def test_divprune_chooses_the_most_different_tokens():
+    directions = torch.eye(4)
+    near = directions[0].repeat(6, 1) + 0.01 * torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    crowd = torch.cat([near, directions[1:] * torch.tensor([[1.0], [9], [2]])])  # lengths do not count
+    chosen = set(max_min_diverse(crowd, 4).tolist())
+    assert {6, 7, 8} <= chosen
+    assert len(chosen) == 4
+    assert len(set(max_min_diverse(crowd, 9).tolist())) == 9
+
+
+def test_positions_are_scaled_only_where_the_context_is_too_short():
+    class Published:
+        class text_config:
+            max_position_embeddings = 4096
+            rope_parameters = None
+
+    assert rope_factor(Published, 8 * 144, 60) == 1
+    assert rope_factor(Published, 28 * 144, 60) == 1
+    assert rope_factor(Published, 32 * 144, 60) == 2  # ceil((32 * 144 + 1000) / 4096)
+    assert rope_factor(Published, 64 * 144, 60) == 3
+    model = tiny_llava()
+    ids = torch.arange(3, 40)[None]
+    before = model(input_ids=ids).logits
+    with scaled_rope(model, 2):
+        scaled = model(input_ids=ids, past_key_values=DynamicCache()).logits
+        halved = model(input_ids=ids, position_ids=torch.arange(37)[None]).logits
+    assert torch.equal(scaled, halved)
+    assert not torch.allclose(scaled, before)
+    assert torch.equal(model(input_ids=ids).logits, before)
+    model.config.text_config.rope_parameters["rope_type"] = "linear"
+    model.config.text_config.rope_parameters["factor"] = 2.0
+    assert rope_factor(model.config, 400, 50) == 1  # a context of 256, doubled
+
+
+def test_the_half_positions_are_those_of_linear_scaling():
+    """A model configured with transformers' own linear scaling by 2 gives the same logits."""
+    model, other = tiny_llava(torch.float64), tiny_llava(torch.float64)
+    config = other.config.text_config
+    config.rope_parameters = {**config.rope_parameters, "rope_type": "linear", "factor": 2.0}
+    other.model.language_model.rotary_emb = type(other.model.language_model.rotary_emb)(config)
+    ids = torch.arange(3, 60)[None]
+    with scaled_rope(model, 2):
+        assert torch.allclose(model(input_ids=ids).logits, other(input_ids=ids).logits, atol=1e-6)
+
+
+def test_models_that_are_none_are_refused_in_one_line(tmp_path):
+    with pytest.raises(UnknownNameError, match=r"unknown video model 'llava-smal': did you mean llava-small"):
+        load_video_model("llava-smal")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(UnsupportedModelError, match="is of type llama, expected llava_next_video"):
+        load_video_model(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(DataError, match="cannot be loaded"):
+        load_video_model(str(tmp_path))
+
+
+def test_frames_of_another_size_are_resized_by_the_processor(loaded, frames):
+    large = np.repeat(np.repeat(frames[:4], 3, 1), 3, 2)
+    assert encode_video(loaded, large).features.shape == (4, 9, 128)

@@ -1,0 +1,94 @@
+"""Options compared on one pruned prefill score as if the model had read prompt and option anew."""
+
+import numpy as np
+import pytest
+import torch
+
+from namm_xmodal import RandomEviction, SnapKV, pruned
+from namm_xmodal.cache.oracle import ORACLE_NAME, masked_attention, recording, visibility_of
+from namm_xmodal.errors import DataError
+from namm_xmodal.evaluation.video.plan import cache_room
+from namm_xmodal.evaluation.video.scoring import answer
+from namm_xmodal.video.benchmarks.question import Prompt
+from namm_xmodal.video.procedural.clip import make_clip
+from namm_xmodal.video.reductions import all_tokens
+from namm_xmodal.video.tokens import embed_prompt
+from namm_xmodal.video.vision import encode_video
+
+OPTIONS = ("red", "blue circle", "two shapes first", "green")
+POLICIES = {
+    "full": (None, "clock"),
+    "random": (RandomEviction(budget=30), "clock"),
+    "snapkv": (SnapKV(budget=30, window=4, kernel=1), "prompt_end"),
+}
+
+
+@pytest.fixture(scope="module")
+def prompt(loaded):
+    video = encode_video(loaded, make_clip(0, 3, 8).video)
+    return embed_prompt(loaded, Prompt((range(8), "what comes first?"), OPTIONS), all_tokens(video))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_likelihoods_equal_a_run_of_its_own_for_each_option(loaded, prompt, name):
+    policy, protocol = POLICIES[name]
+    model = loaded.model
+    with pruned(model, policy, update_every=16, protocol=protocol, protect_recent=4) as memory:
+        found = answer(memory, prompt)
+        assert found.lengths == (1, 2, 3, 1)
+        for place, candidate in enumerate(prompt.candidates):
+            cache = memory.cache()
+            inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+            logits = [memory.adapter.forward(model, inputs, cache)[0, -1]]
+            for at, token in enumerate(candidate[:-1]):
+                step = {
+                    "input_ids": torch.tensor([[token]]),
+                    "position_ids": torch.tensor([[prompt.next_position + at]]),
+                }
+                logits.append(memory.adapter.forward(model, step, cache)[0, -1])
+            total = sum(float(row.log_softmax(-1)[token]) for row, token in zip(logits, candidate, strict=True))
+            assert found.log_likelihoods[place] == pytest.approx(total, abs=1e-4)
+    assert found.scores("mean")[2] == pytest.approx(found.log_likelihoods[2] / 3)
+    if policy is None:
+        assert found.kept_visual == 72
+    else:
+        assert 0 < found.kept_visual < 50
+
+
+def test_a_pruned_prefill_of_a_video_equals_the_oracle(loaded, prompt):
+    model = loaded.model
+    inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+    with pruned(model, RandomEviction(budget=30), update_every=16) as memory:
+        cache = recording(memory.cache())
+        output = memory.adapter.forward(model, inputs, cache)
+        before = {**memory.adapter.current_implementation(model), "text_config": "sdpa"}
+        switch = memory.adapter.attention_implementation(model, ORACLE_NAME)
+    with masked_attention(model, visibility_of(cache), switch=switch, restore=before):
+        expected = model(**inputs, use_cache=False).logits
+    assert torch.allclose(output, expected, atol=2e-4)
+
+
+def test_generation_is_that_of_transformers(loaded, prompt):
+    made = loaded.model.generate(
+        inputs_embeds=prompt.embeddings, attention_mask=torch.ones(1, prompt.length), max_new_tokens=6, do_sample=False
+    )
+    with pruned(loaded.model, None) as memory:
+        text = answer(memory, prompt, loaded.tokenizer, 6).text
+    assert text == loaded.tokenizer.decode(made[0], skip_special_tokens=True).strip()
+
+
+@pytest.mark.parametrize("every", [16, 32, None])
+@pytest.mark.parametrize("share", [0.75, 0.25])
+def test_every_cache_holds_equally_many_tokens_when_it_answers(loaded, prompt, every, share):
+    visual = int(prompt.visual.sum())
+    room = cache_room(share, full=prompt.full, visual=visual, text=prompt.length - visual, every=every, protected=5)
+    protocol = "prompt_end" if every is None else "clock"
+    with pruned(loaded.model, RandomEviction(budget=room), update_every=every, protocol=protocol) as memory:
+        answer(memory, prompt)
+        held = np.array(memory.report().live)
+    assert (held == round(share * prompt.full) + prompt.length - visual).all()
+
+
+def test_a_prompt_that_no_update_reaches_is_refused():
+    with pytest.raises(DataError, match="a prompt of 83 tokens is shorter than one update"):
+        cache_room(0.5, full=72, visual=72, text=11, every=128, protected=5)

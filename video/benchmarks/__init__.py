@@ -1,0 +1,1 @@
+"""Video question answering benchmarks, read from local folders in the layouts in which they are published."""

@@ -1,0 +1,18 @@
+"""All benchmarks by name."""
+
+from namm_xmodal.video.benchmarks.benchmark import Benchmark
+from namm_xmodal.video.benchmarks.egoschema import EgoSchema
+from namm_xmodal.video.benchmarks.generated import GeneratedVideos
+from namm_xmodal.video.benchmarks.longvideobench import LongVideoBench
+from namm_xmodal.video.benchmarks.mlvu import MLVU
+from namm_xmodal.video.benchmarks.nextqa import NExTQA
+from namm_xmodal.video.benchmarks.videomme import VideoMME
+
+BENCHMARKS: dict[str, type[Benchmark]] = {
+    "generated": GeneratedVideos,
+    "longvideobench": LongVideoBench,
+    "mlvu": MLVU,
+    "videomme": VideoMME,
+    "egoschema": EgoSchema,
+    "nextqa": NExTQA,
+}

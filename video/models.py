@@ -1,0 +1,109 @@
+"""Loads a LLaVA-NeXT-Video model in the published layout: by a short name, from a folder or from the hub."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, UnsupportedModelError
+from namm_xmodal.language.precision import choose_dtype
+from namm_xmodal.language.quiet import quiet_transformers
+
+SHIPPED = {
+    "llava-small": "seed0",
+    "llava-small-1": "seed1",
+}
+"""Short names and their folders in `video/small/shipped`."""
+_DESCRIPTIONS = {
+    "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
+    "llava-small-1": "The same from another seed (1); shipped; Apache-2.0",
+}
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """A model that is ready to use, and where it came from.
+
+    Attributes:
+        model: `LlavaNextVideoForConditionalGeneration` in `eval` mode.
+        processor: Its processor: tokenizer, video processor and chat template.
+        name: As asked for.
+        source: Package, hub id and revision, or folder.
+        dtype: Precision of the weights.
+    """
+
+    model: Any
+    processor: Any
+    name: str
+    source: str
+    dtype: str
+
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        return f"VideoModel({self.name!r}, {count:,} parameters, {self.dtype}, from {self.source})"
+
+    @property
+    def tokenizer(self) -> Any:
+        """The processor's tokenizer."""
+        return self.processor.tokenizer
+
+
+def list_video_models() -> dict[str, str]:
+    """Models known by a short name, with one line about each."""
+    return dict(_DESCRIPTIONS)
+
+
+def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> VideoModel:
+    """Loads a model and its processor.
+
+    Args:
+        name: `llava-small` (shipped), a folder, or a hub id such as `llava-hf/LLaVA-NeXT-Video-7B-hf`.
+        dtype: `auto`, `float32`, `bfloat16` or `float16`; see `choose_dtype`. The small model runs in float32 with `auto`.
+        device: Anything `torch.device` takes.
+
+    Raises:
+        UnknownNameError: If the name is nearly one of the short names.
+        DataError: If the model cannot be fetched or read.
+        UnsupportedModelError: If it is another kind of model.
+        ConfigError: If `dtype` or `device` is not one that exists here.
+    """
+    precision = choose_dtype("float32" if dtype == "auto" and name in SHIPPED else dtype, device)
+    if name in SHIPPED:
+        place, source = str(Path(__file__).parent / "small" / "shipped" / SHIPPED[name]), f"package, {SHIPPED[name]}"
+    else:
+        if "/" not in name and not Path(name).is_dir() and get_close_matches(name, list(SHIPPED), n=1, cutoff=0.6):
+            raise UnknownNameError("video model", name, list(SHIPPED))
+        place, source = name, f"folder {name}" if Path(name).is_dir() else f"hub {name}"
+    model, processor = _from_pretrained(place, precision, name)
+    revision = getattr(model.config, "_commit_hash", None)
+    if source.startswith("hub") and revision:
+        source += f"@{revision}"
+    try:
+        model = model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"device: {device!r}: {reason}; expected a device of this machine, such as cpu") from error
+    return VideoModel(model, processor, name, source, str(precision).removeprefix("torch."))
+
+
+def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoProcessor, LlavaNextVideoForConditionalGeneration
+
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(place)
+            if config.model_type != "llava_next_video":
+                raise UnsupportedModelError(
+                    f"model {name!r} is of type {config.model_type}, expected llava_next_video; use one of its checkpoints"
+                )
+            processor = AutoProcessor.from_pretrained(place)
+            model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(SHIPPED)}, a folder with config, "
+            "weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
+        ) from error
+    return model, processor

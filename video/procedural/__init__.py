@@ -1,0 +1,1 @@
+"""Generated videos with questions whose answers and evidence are known by construction."""

@@ -1,0 +1,126 @@
+"""Saves a trained small model in the published layout: float16 weights, processor, and a card with what was measured."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlavaNextVideoForConditionalGeneration
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.language.quiet import quiet_transformers
+from namm_xmodal.video.small.build import make_processor, make_tokenizer
+from namm_xmodal.video.small.quick_score import accuracies, overall
+from namm_xmodal.video.small.recipe import Recipe
+
+_CARD = """---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: video-text-to-text
+---
+# A LLaVA-NeXT-Video of 0.96 million parameters (seed {seed})
+
+Trained from random weights on generated videos by `namm-xmodal prepare video`, with transformers'
+`LlavaNextVideoForConditionalGeneration`. It answers eight kinds of questions about moving shapes with one word and knows
+about 60 words; it knows nothing of real videos and is no derivative of any published checkpoint. Its use is to compare
+memory policies and token pruners on a video model where no other can be had.
+
+Frames are resized to 48 x 48; 6 x 6 patches are pooled to 9 tokens a frame. The prompt is
+`USER: <video>\\n{{question}} ASSISTANT:`.
+
+Training: {dense} steps on labels of pooled cells, through the projector; {qa} steps of question answering on videos of 4
+to 12 frames, in the last part up to 32; {minutes:.0f} minutes of CPU time on one core. The seed decides
+weights and data.
+
+Accuracy by likelihood of the options, full cache, videos never trained on ({clips} of each length):
+
+{table}
+"""
+
+
+def export(
+    model: LlavaNextVideoForConditionalGeneration,
+    folder: Path,
+    *,
+    seed: int,
+    recipe: Recipe,
+    seconds: float,
+    clips: int = 200,
+    lengths: tuple[int, ...] = (8, 16, 32),
+) -> dict[int, float]:
+    """Rounds weights to float16, measures what that model does, and writes everything.
+
+    Args:
+        model: The trained model; its weights are rounded in place.
+        folder: Gets config.json, model.safetensors, processor and tokenizer files, README.md and measured.json.
+        seed: Of the training.
+        recipe: Of the training.
+        seconds: CPU time of the training.
+        clips: Unseen videos of each length.
+        lengths: Frames of these videos.
+
+    Returns:
+        Overall accuracy by number of frames.
+
+    Raises:
+        DataError: If the folder cannot be written.
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.half().float())
+    tokenizer = make_tokenizer()
+    counts = {frames: accuracies(model, tokenizer, clips, frames) for frames in lengths}
+    measured: dict[str, Any] = {
+        "seed": seed,
+        "clips_of_each_length": clips,
+        "cpu_seconds_of_training": round(seconds),
+        "by_frames": {
+            str(frames): {"overall": round(overall(found), 4), "right_and_asked_by_kind": found}
+            for frames, found in counts.items()
+        },
+    }
+    card = _CARD.format(
+        seed=seed,
+        dense=recipe.dense_steps,
+        qa=recipe.qa_steps,
+        minutes=seconds / 60,
+        clips=clips,
+        table=_table(counts),
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
+            place = Path(temporary) / "model"
+            with quiet_transformers():
+                make_half(model).save_pretrained(place)
+                make_processor().save_pretrained(place)
+            (place / "README.md").write_text(card, encoding="utf-8")
+            (place / "measured.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+            for file in sorted(place.iterdir()):
+                file.chmod(0o644)
+                file.replace(folder / file.name)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
+    return {frames: overall(found) for frames, found in counts.items()}
+
+
+def make_half(model: LlavaNextVideoForConditionalGeneration) -> LlavaNextVideoForConditionalGeneration:
+    """A float16 copy."""
+    with torch.random.fork_rng():
+        copy = LlavaNextVideoForConditionalGeneration(model.config).half()
+    copy.load_state_dict({name: value.half() for name, value in model.state_dict().items()})
+    return copy
+
+
+def _table(counts: dict[int, dict[str, tuple[int, int]]]) -> str:
+    kinds = sorted({kind for found in counts.values() for kind in found})
+    lines = [f"| frames | all | {' | '.join(kinds)} |", f"|---|---|{'---|' * len(kinds)}"]
+    for frames, found in counts.items():
+        cells = []
+        for kind in kinds:
+            right, asked = found.get(kind, (0, 0))
+            cells.append(f"{right / asked:.2f} (n = {asked})" if asked else "-")
+        total = sum(asked for _, asked in found.values())
+        lines.append(f"| {frames} | {overall(found):.3f} (n = {total}) | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""Accuracy on unseen generated videos, from the likelihood of each option, while and after training."""
+
+from collections import defaultdict
+
+import torch
+from transformers import LlavaNextVideoForConditionalGeneration, PreTrainedTokenizerFast
+
+from namm_xmodal.video.procedural.clip import make_clip
+from namm_xmodal.video.small.pixels import as_pixels
+from namm_xmodal.video.small.qa_batch import TOKENS_PER_FRAME
+
+UNSEEN = 1_000_003
+"""Seed of the list of clips that training never draws from."""
+
+
+@torch.no_grad()
+def accuracies(
+    model: LlavaNextVideoForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, clips: int, frames: int
+) -> dict[str, tuple[int, int]]:
+    """(right answers, questions) by kind, every question asked alone about its video; options are single words."""
+    model.eval()
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for number in range(clips):
+        clip = make_clip(UNSEEN, number, frames)
+        video = "<video>" * (TOKENS_PER_FRAME * frames)
+        texts = [f"USER: {video}\n{question.text} ASSISTANT:" for question in clip.questions]
+        batch = tokenizer(texts, return_tensors="pt", padding=True)
+        features = model.model.get_video_features(as_pixels(clip.video)[None], return_dict=True).pooler_output
+        embeddings = model.get_input_embeddings()(batch["input_ids"])
+        slots = batch["input_ids"] == model.config.video_token_id
+        embeddings[slots] = torch.cat(list(features)).repeat(len(texts), 1)
+        positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        logits = model(
+            inputs_embeds=embeddings,
+            attention_mask=batch["attention_mask"],
+            position_ids=positions,
+            use_cache=False,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        for question, scores in zip(clip.questions, logits, strict=True):
+            options = tokenizer.convert_tokens_to_ids(list(question.options))
+            chosen = question.options[int(scores[options].argmax())]
+            counts[question.kind][0] += chosen == question.answer
+            counts[question.kind][1] += 1
+    return {kind: (right, asked) for kind, (right, asked) in sorted(counts.items())}
+
+
+def overall(counts: dict[str, tuple[int, int]]) -> float:
+    """Share of all questions answered rightly."""
+    return sum(right for right, _ in counts.values()) / max(1, sum(asked for _, asked in counts.values()))

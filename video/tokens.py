@@ -1,0 +1,132 @@
+"""From a prompt of texts and frames to embeddings with positions, in the chat format of the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.video.benchmarks.question import Prompt
+from namm_xmodal.video.models import VideoModel
+from namm_xmodal.video.reductions import VisualTokens
+
+_MARK = "\x1aprompt\x1a"
+
+
+@dataclass(frozen=True)
+class EmbeddedPrompt:
+    """What the language model reads.
+
+    Attributes:
+        embeddings: (1, N, D).
+        position_ids: (1, N).
+        places: (N, 3) frame, row and column of visual tokens, -1 for text.
+        full: Visual tokens of the whole video, of which this prompt may hold fewer.
+        candidates: Token ids of each option.
+    """
+
+    embeddings: Tensor
+    position_ids: Tensor
+    places: Tensor
+    full: int
+    candidates: tuple[tuple[int, ...], ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prompt."""
+        return self.embeddings.shape[1]
+
+    @property
+    def visual(self) -> Tensor:
+        """(N,) bool: which tokens are visual."""
+        return self.places[:, 0] >= 0
+
+    @property
+    def next_position(self) -> int:
+        """Position of the token that comes after the prompt."""
+        return int(self.position_ids[0, -1]) + 1
+
+
+def chat_text(loaded: VideoModel, prompt: Prompt) -> str:
+    """The prompt in the model's chat format, one `<video>` for each range of frames."""
+    video = loaded.processor.video_token
+    parts: list[str] = []
+    for segment in prompt.segments:
+        parts.append(segment if isinstance(segment, str) else f"{video}\n")
+    message = [{"role": "user", "content": [{"type": "text", "text": _MARK}]}]
+    whole: str = loaded.processor.apply_chat_template(message, add_generation_prompt=True)
+    head, mark, tail = whole.partition(_MARK)
+    if not mark:
+        raise DataError(f"model {loaded.name!r}: its chat template drops the text of a message; use another checkpoint")
+    text = f"{head}{''.join(parts)}{tail}"
+    return f"{text} {prompt.prefix}" if prompt.prefix else text
+
+
+def embed_prompt(loaded: VideoModel, prompt: Prompt, visual: VisualTokens) -> EmbeddedPrompt:
+    """Puts text and visual tokens together.
+
+    Args:
+        loaded: The model.
+        prompt: The prompt.
+        visual: Tokens of its video; frames that have none left vanish.
+    """
+    model, tokenizer = loaded.model, loaded.tokenizer
+    text = chat_text(loaded, prompt)
+    ids: list[int] = tokenizer(text)["input_ids"]
+    frames = [segment for segment in prompt.segments if isinstance(segment, range)]
+    if ids.count(model.config.video_token_id) != len(frames):
+        raise DataError(f"model {loaded.name!r}: its tokenizer splits the video token; expected one id for it")
+    per_frame = visual.full // max(1, sum(map(len, frames)))
+    embed = model.get_input_embeddings()
+    pieces: list[Tensor] = []
+    places: list[Tensor] = []
+    positions: list[Tensor] = []
+    now, waiting = 0, iter(frames)
+    for token in ids:
+        if token != model.config.video_token_id:
+            pieces.append(embed(torch.tensor([token], device=model.device)))
+            places.append(torch.full((1, 3), -1))
+            positions.append(torch.tensor([now]))
+            now += 1
+            continue
+        span = next(waiting)
+        inside = (visual.places[:, 0] >= span.start) & (visual.places[:, 0] < span.stop)
+        count = int(inside.sum())
+        pieces.append(visual.features[inside.to(visual.features.device)])
+        places.append(visual.places[inside])
+        if visual.positions is None:
+            positions.append(torch.arange(now, now + count))
+            now += count
+        else:
+            positions.append(now + visual.positions[inside] - span.start * per_frame)
+            now += len(span) * per_frame
+    return EmbeddedPrompt(
+        torch.cat(pieces)[None].to(model.dtype),
+        torch.cat(positions)[None].to(model.device),
+        torch.cat(places),
+        visual.full,
+        candidate_ids(tokenizer, text, prompt),
+    )
+
+
+def candidate_ids(tokenizer: Any, text: str, prompt: Prompt) -> tuple[tuple[int, ...], ...]:
+    """Tokens by which each candidate continues the text.
+
+    Raises:
+        DataError: If a candidate has none.
+    """
+    start: Sequence[int] = tokenizer(text)["input_ids"]
+    joint = "" if prompt.prefix.endswith("(") else " "
+    found = []
+    for candidate in prompt.candidates:
+        whole = tokenizer(f"{text}{joint}{candidate}")["input_ids"]
+        if whole[: len(start)] == start:
+            tokens = whole[len(start) :]
+        else:  # the tokenizer merges across the boundary: take the candidate alone
+            tokens = tokenizer(candidate, add_special_tokens=False)["input_ids"]
+        if not tokens:
+            raise DataError(f"option {candidate!r}: the tokenizer makes nothing of it")
+        found.append(tuple(tokens))
+    return tuple(found)
