@@ -88,8 +88,9 @@ def _layers(state: dict[str, Numbers], path: Path) -> tuple[tuple[Numbers, ...],
             for name in state
             if name.startswith(f"{body}.") and name.endswith(".weight") and name.split(".")[-2].isdigit()
         )
-        last = [f"{head}.weight"] if f"{head}.weight" in state else [f"{head}.0.weight"]
-        names = [name for _, name in layers] + ([last[0]] if head else [])
+        # With state-dependent exploration the last layer is the first of two in a row.
+        last = f"{head}.0.weight" if layers and f"{head}.weight" not in state else f"{head}.weight"
+        names = [name for _, name in layers] + ([last] if head else [])
         if not names or not all(name in state for name in names) or (body == "action_net" and not layers):
             continue
         weights = tuple(state[name] for name in names)

@@ -141,6 +141,8 @@ def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
         temporary.chmod(0o755)
         try:
             model.half().save_pretrained(temporary)
+            for path in temporary.iterdir():
+                path.chmod(0o644)
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(temporary, folder)
         finally:

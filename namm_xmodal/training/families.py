@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from namm_xmodal.agents import Body, CacheAgent, WindowAgent
 from namm_xmodal.agents.checkpoint import load_checkpoint, save_checkpoint
@@ -22,7 +23,7 @@ from namm_xmodal.training.windows import Batch
 
 Told = Callable[[int, int, str], None]
 Draw = Callable[[np.random.Generator, int, int], Batch]
-TRIAL_EPISODES, TRIAL_SEED = 20, 5000
+TRIAL_EPISODES, TRIAL_SEED = 10, 5000
 """Episodes that a new model is tried on; evaluations use other seeds."""
 
 
@@ -66,7 +67,7 @@ def train_family(
             save_checkpoint(model, facts, place)
             journal.add(label, {"loss": loss, "cpu_seconds": round(time.process_time() - started, 1)})
         if journal.result(f"{label}/trial") is None:
-            body = load_checkpoint(label, str(place)).body
+            body = load_checkpoint(label, str(place), dtype=torch.float32).body
             journal.add(f"{label}/trial", {**try_model(body, facts, label, told), **extra(body)})
 
 
@@ -150,9 +151,10 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
             f"| {tier} | {each['episodes']} | {each['steps']} | {each['return_mean']:g} ± {each['return_std']:g} "
             f"| {policies or each.get('about', '')} |"
         )
+    tried = min(len(each["trial"]["returns"]) for each in card["models"].values())
     lines += [
         "",
-        f"Each model was tried on {TRIAL_EPISODES} episodes (seeds {TRIAL_SEED} to {TRIAL_SEED + TRIAL_EPISODES - 1}):",
+        f"Each model was tried on {tried} episodes (seeds {TRIAL_SEED} to {TRIAL_SEED + tried - 1}):",
         "",
         "| model | memory | return, mean ± deviation | d4rl score |",
         "|---|---|---|---|",

@@ -70,10 +70,10 @@ def learn(
     model.train()
     for update in range(schedule.updates):
         batch = draw(rng, schedule.batch, update)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             predicted = model(**batch.inputs).action_preds  # (B, K, act_dim)
-        errors = (predicted.float() - batch.inputs["actions"]).square().mean(-1)  # (B, K)
-        loss = (errors * batch.weights).sum() / batch.weights.sum()
+            errors = (predicted.float() - batch.inputs["actions"]).square().mean(-1)  # (B, K)
+            loss = (errors * batch.weights).sum() / batch.weights.sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)

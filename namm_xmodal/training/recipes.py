@@ -40,8 +40,8 @@ class Recipe:
 def _locomotion(environment: str, short_updates: int, long_updates: int) -> tuple[Recipe, Recipe]:
     """Both families of an environment; as many steps per update in each."""
     name = environment.split("-")[0].lower()
-    short = Schedule(updates=short_updates, batch=64)
-    long = Schedule(updates=long_updates, batch=6)
+    short = Schedule(updates=short_updates, batch=64, warm_up=50)
+    long = Schedule(updates=long_updates, batch=6, warm_up=50)
     return (
         Recipe(name=f"{name}-short", environment=environment, steps=SHORT, memory="window", schedule=short),
         Recipe(name=f"{name}-long", environment=environment, steps=LONG, memory="cache", schedule=long),
@@ -49,7 +49,7 @@ def _locomotion(environment: str, short_updates: int, long_updates: int) -> tupl
 
 
 LOCOMOTION: dict[str, tuple[Recipe, Recipe]] = {
-    "hopper": _locomotion("Hopper-v5", 1000, 1000),
-    "halfcheetah": _locomotion("HalfCheetah-v5", 800, 600),
-    "walker2d": _locomotion("Walker2d-v5", 800, 600),
+    "hopper": _locomotion("Hopper-v5", 300, 300),
+    "halfcheetah": _locomotion("HalfCheetah-v5", 400, 400),
+    "walker2d": _locomotion("Walker2d-v5", 400, 400),
 }
