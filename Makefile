@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/namm-xmodal eval configs/language/demo.yaml --output results/demo
+	$(BIN)/namm-xmodal rollout configs/rl/demo.yaml --output results/demo-rl
 
 test: lint types unit
 
