@@ -4,9 +4,9 @@
     python benchmarks/rollout.py --quick    # a first look
 
 A Decision Transformer of the published sizes (3 layers, width 128), float32, one thread, random states: the network only,
-since physics are the same on both sides. `stock` is the published way, the last K steps through the whole model at every step;
-the caches are first-in-first-out at 60 tokens, everything, and an untrained NAMM. All take turns, several rounds; medians are
-divided. Writes `results/rollout.json` and draws it.
+since physics are the same on both sides. `stock` is the published way, the last K steps through the whole model at every
+step; the caches are first-in-first-out at 60 tokens, everything, and an untrained NAMM. All take turns, several rounds;
+medians are divided. Writes `results/rollout.json` and draws it.
 """
 
 import argparse
