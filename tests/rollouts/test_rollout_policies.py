@@ -43,7 +43,12 @@ def every_head(found):
 
 
 @pytest.mark.parametrize(
-    "base", [RandomEviction(budget=20, seed=1), Namm.untrained("random", sigma=0.5, seed=1)], ids=str
+    "base",
+    [
+        RandomEviction(budget=20, seed=1),
+        Namm.untrained("random", sigma=0.5, seed=1, threshold=-torch.inf, max_tokens=20),
+    ],
+    ids=["random", "namm"],
 )
 def test_whole_steps_go_or_stay_together_in_a_rollout(model, base):
     heads = every_head(held(model, WholeSteps(base)))
@@ -52,8 +57,7 @@ def test_whole_steps_go_or_stay_together_in_a_rollout(model, base):
         steps = {index // 3 for index in head}
         assert sorted(head) == sorted(3 * step + part for step in steps for part in range(3))
     assert any(len(head) % 3 or {i // 3 for i in head if i % 3 == 0} != {i // 3 for i in head} for head in alone)
-    if isinstance(base, RandomEviction):
-        assert all(len(head) == 18 for head in heads)  # 20 tokens hold six whole steps
+    assert all(len(head) == 18 for head in heads)  # 20 tokens hold six whole steps
 
 
 def test_a_whole_step_scores_the_mean_of_its_tokens(model):
