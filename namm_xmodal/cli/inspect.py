@@ -11,41 +11,139 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def inspect_command(
-    text: Annotated[str, typer.Option(help="A text file, or - for standard input.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A name of `list models`, a folder or a hub id.")] = "smollm2-135m",
-    policy: Annotated[str, typer.Option(help="A name of `list policies`.")] = "h2o",
+    video: Annotated[
+        str | None,
+        typer.Argument(help="A video file, or generated:N for clip N of the generated ones.", show_default=False),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Instead of a video: a text file, or - for standard input.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A name of `list models`, a folder or a hub id.", show_default="smollm2-135m or llava-small"),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name of `list policies`; for a video as often as needed.", show_default="h2o; several for a video"
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="Cache size: 0.25 is a quarter of the tokens seen, 64 is 64 tokens.", show_default=False),
+        typer.Option(
+            help="Cache size: 0.25 is a quarter of the tokens seen (of a video: of its visual tokens), 64 is 64 tokens.",
+            show_default=False,
+        ),
     ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Another field of the policy: `--set path=my-namm`."),
     ] = None,
-    update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 64,
+    update_every: Annotated[
+        int | None, typer.Option(help="Tokens between two updates.", min=1, show_default="64; 16 for a video")
+    ] = None,
     protocol: Annotated[str, typer.Option(help="clock, or prompt_end: one update after the whole text.")] = "clock",
-    protect_first: Annotated[int, typer.Option(help="Oldest tokens that are never evicted.", min=0)] = 4,
-    protect_recent: Annotated[int, typer.Option(help="Newest tokens that are never evicted.", min=0)] = 8,
-    tokens: Annotated[int, typer.Option(help="Use at most this many tokens of the text.", min=2)] = 1024,
+    protect_first: Annotated[
+        int | None, typer.Option(help="Oldest tokens that are never evicted.", min=0, show_default="4; 1 for a video")
+    ] = None,
+    protect_recent: Annotated[
+        int | None, typer.Option(help="Newest tokens that are never evicted.", min=0, show_default="8; 4 for a video")
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Text: use at most this many tokens of it.", min=2)] = 1024,
+    question: Annotated[str | None, typer.Option(help="Video: what is asked.", show_default=False)] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="Video: an answer to compare, as often as needed; else what the model says."),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="Video: frames to look at.", min=1)] = 16,
+    sampler: Annotated[
+        str, typer.Option(help="Video: linspace, longvideobench, segment_centres or inner_points.")
+    ] = "linspace",
+    layer: Annotated[
+        int | None, typer.Option(help="Video: show this layer alone.", min=0, show_default="average of all")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    output: Annotated[Path, typer.Option(help="The picture (.png, .svg, .pdf); a .json is written beside it.")] = Path(
-        "inspect.png"
-    ),
+    output: Annotated[
+        Path, typer.Option(help="The picture (.png, .svg, .pdf); .json, and .mp4 of a video, are written beside it.")
+    ] = Path("inspect.png"),
 ) -> None:
-    """Draw what a policy keeps of a text: tokens along x, layers and heads along y, colour = kept or when evicted.
+    """Draw what a policy keeps: of a text, tokens along x and layers and heads along y; of a video, its frames.
 
-    Example: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`
+    Forgotten patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
+
+    Examples: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`,
+    `namm-xmodal inspect clip.mp4 --question "what colour comes first?" --option red --option blue`
     """
-    from namm_xmodal.config import build_policy
-    from namm_xmodal.config.overrides import apply_overrides
     from namm_xmodal.errors import ConfigError
 
+    if (video is None) == (text is None):
+        raise ConfigError("expected either a video (its file, or generated:0) or --text with a text file")
     if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
     if protocol not in ("clock", "prompt_end"):
         raise ConfigError(f"--protocol {protocol!r}: expected clock or prompt_end")
+    if video is not None:
+        from namm_xmodal.cli.inspect_video import POLICIES, inspect_video_file
+
+        inspect_video_file(
+            video,
+            question=question,
+            options=options or (),
+            model=model or "llava-small",
+            policies=policy or POLICIES,
+            assignments=assignments or (),
+            budget=budget,
+            update_every=update_every or 16,
+            protocol=protocol,
+            protect_first=1 if protect_first is None else protect_first,
+            protect_recent=4 if protect_recent is None else protect_recent,
+            frames=frames,
+            sampler=sampler,
+            layer=layer,
+            dtype=dtype,
+            output=output,
+        )
+        return
+    assert text is not None
+    _inspect_text(
+        text,
+        model or "smollm2-135m",
+        policy or ["h2o"],
+        budget,
+        assignments or [],
+        update_every or 64,
+        protocol,
+        4 if protect_first is None else protect_first,
+        8 if protect_recent is None else protect_recent,
+        tokens,
+        dtype,
+        output,
+    )
+
+
+def _inspect_text(
+    text: str,
+    model: str,
+    policies: list[str],
+    budget: str | None,
+    assignments: list[str],
+    update_every: int,
+    protocol: str,
+    protect_first: int,
+    protect_recent: int,
+    tokens: int,
+    dtype: str,
+    output: Path,
+) -> None:
+    from namm_xmodal.config import build_policy
+    from namm_xmodal.config.overrides import apply_overrides
+    from namm_xmodal.errors import ConfigError
+
+    if len(policies) > 1:
+        raise ConfigError(f"--policy: {len(policies)} given; a text is drawn for one at a time")
+    (policy,) = policies
     content = read_text(text)
-    changes = [*(assignments or []), *([f"budget={budget}"] if budget is not None else [])]
+    changes = [*assignments, *([f"budget={budget}"] if budget is not None else [])]
     chosen = None if policy == "full" else build_policy(apply_overrides({"policy": policy}, changes))
     if chosen is not None:
         chosen.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)

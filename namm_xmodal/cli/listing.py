@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, adapters, configs, models, strategies. Example: `namm-xmodal list policies`",
+    help="What there is: policies, tasks, benchmarks, reductions, samplers, adapters, configs, models, strategies. "
+    "Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
 
@@ -54,10 +55,49 @@ def adapters(as_json: AsJson = False) -> None:
 
 @list_app.command()
 def models(as_json: AsJson = False) -> None:
-    """Models with a short name; any folder or hub id of a causal language model works as well."""
+    """Models with a short name; folders and hub ids of causal language and LLaVA-NeXT-Video models work as well."""
     from namm_xmodal.language.models import list_models
+    from namm_xmodal.video.models import list_video_models
 
-    _show("model", [{"name": name, "about": about, "fields": {}} for name, about in list_models().items()], as_json)
+    known = list_models() | list_video_models()
+    _show("model", [{"name": name, "about": about, "fields": {}} for name, about in known.items()], as_json)
+
+
+@list_app.command()
+def benchmarks(as_json: AsJson = False) -> None:
+    """Video benchmarks with their fields, as written in `options:` of a `video-qa` configuration."""
+    from namm_xmodal.config.building import defaults
+    from namm_xmodal.video.benchmarks.table import BENCHMARKS
+
+    _show(
+        "benchmark",
+        [{"name": name, "about": first_line(cls), "fields": defaults(cls)} for name, cls in BENCHMARKS.items()],
+        as_json,
+    )
+
+
+@list_app.command()
+def reductions(as_json: AsJson = False) -> None:
+    """Ways to spend fewer visual tokens before the cache, as written in `reductions:` of a `video-qa` configuration."""
+    from namm_xmodal.config.building import defaults
+    from namm_xmodal.video.reductions import REDUCTIONS
+
+    kinds: dict[str, Any] = dict(REDUCTIONS)
+    _show(
+        "reduction",
+        [{"name": name, "about": first_line(cls), "fields": defaults(cls)} for name, cls in kinds.items()],
+        as_json,
+    )
+
+
+@list_app.command()
+def samplers(as_json: AsJson = False) -> None:
+    """Rules by which frames of a video are chosen, as written in `sampler:` of a `video-qa` configuration."""
+    from namm_xmodal.video.samplers import SAMPLERS
+
+    _show(
+        "sampler", [{"name": name, "about": first_line(rule), "fields": {}} for name, rule in SAMPLERS.items()], as_json
+    )
 
 
 @list_app.command()
@@ -79,18 +119,21 @@ def configs(
     as_json: AsJson = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every key of an evaluation file instead.")] = False,
     evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an evolution file.")] = False,
+    video: Annotated[bool, typer.Option("--video", help="With --keys: of a `video-qa` file.")] = False,
 ) -> None:
     """Shipped configurations; `--keys` explains every key that a file may hold."""
     from namm_xmodal.config import EvalConfig, describe, packaged_configs
 
     if keys:
         from namm_xmodal.config.evolve import EvolveConfig
+        from namm_xmodal.config.video_qa import VideoQAConfig
 
+        kind = EvolveConfig if evolve else VideoQAConfig if video else EvalConfig
         _show(
             "key",
             [
                 {"name": row.path, "about": row.help, "fields": {"type": row.type, "default": row.default}}
-                for row in describe(EvolveConfig if evolve else EvalConfig)
+                for row in describe(kind)
             ],
             as_json,
         )

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from namm_xmodal.video.procedural.clip import make_clip
 from namm_xmodal.video.procedural.questions import ClipQuestion, questions_about
+from namm_xmodal.video.procedural.words import KINDS
 from namm_xmodal.video.small.dense_stage import cell_labels
 from namm_xmodal.video.small.pixels import as_pixels
 
@@ -25,12 +26,14 @@ class QABatch:
         pixels: (B, T, 3, side, side).
         ids: (B, L) tokens, padded on the right.
         labels: (B, L) the token itself where the model must produce it (answers and their ends), else -100.
+        kinds: (B, L) place of the question's kind in `KINDS` where labels are, else -1.
         cells: (B * T * 9, 4) labels of the dense stage.
     """
 
     pixels: Tensor
     ids: Tensor
     labels: Tensor
+    kinds: Tensor
     cells: Tensor
 
 
@@ -48,25 +51,27 @@ def qa_batch(tokenizer: PreTrainedTokenizerFast, seed: int, first: int, clips: i
         known = {question.text for question in clip.questions}
         more = [question for question in again if question.kind in _HARD and question.text not in known]
         rows.append(conversation(tokenizer, [*clip.questions, *more], frames))
-    length = max(len(ids) for ids, _ in rows)
+    length = max(len(ids) for ids, *_ in rows)
     ids = torch.full((clips, length), tokenizer.pad_token_id)
-    labels = torch.full((clips, length), IGNORED)
-    for at, (tokens, wanted) in enumerate(rows):
+    labels, kinds = torch.full((clips, length), IGNORED), torch.full((clips, length), -1)
+    for at, (tokens, wanted, of) in enumerate(rows):
         ids[at, : len(tokens)] = torch.tensor(tokens)
         labels[at, : len(wanted)] = torch.tensor(wanted)
-    return QABatch(as_pixels(np.stack(videos)), ids, labels, torch.from_numpy(np.concatenate(cells)))
+        kinds[at, : len(of)] = torch.tensor(of)
+    return QABatch(as_pixels(np.stack(videos)), ids, labels, kinds, torch.from_numpy(np.concatenate(cells)))
 
 
 def conversation(
     tokenizer: PreTrainedTokenizerFast, questions: list[ClipQuestion], frames: int
-) -> tuple[list[int], list[int]]:
-    """Tokens and labels of `USER: <video> question ASSISTANT: answer</s> USER: ...`."""
+) -> tuple[list[int], list[int], list[int]]:
+    """Tokens, labels and kinds of `USER: <video> question ASSISTANT: answer</s> USER: ...`."""
     ids: list[int] = [tokenizer.bos_token_id]
-    labels = [IGNORED]
+    labels, kinds = [IGNORED], [-1]
     for turn, question in enumerate(questions):
         video = "<video>" * (TOKENS_PER_FRAME * frames) + "\n" if turn == 0 else ""
         asked = tokenizer(f"USER: {video}{question.text} ASSISTANT:", add_special_tokens=False)["input_ids"]
         answered = [*tokenizer(question.answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         ids += [*asked, *answered]
         labels += [IGNORED] * len(asked) + answered
-    return ids, labels
+        kinds += [-1] * len(asked) + [KINDS.index(question.kind)] * len(answered)
+    return ids, labels, kinds

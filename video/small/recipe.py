@@ -16,6 +16,8 @@ class Recipe:
         frames_per_step: Frames of a batch of videos, so that long videos come in smaller batches.
         dense_rate: Peak learning rate of the dense stage.
         dense_share: Weight of the dense loss while questions are learnt, so that nothing is unlearnt.
+        weigh_after: From this question step on, kinds that are still answered badly weigh more (half to four times as
+            much as their share of the answers): without it a run may end with two signs that it never tells apart.
         rate: Peak learning rate of the language model.
         vision_rate: Peak learning rate of vision tower and projector while questions are learnt.
     """
@@ -26,6 +28,7 @@ class Recipe:
     frames_per_step: int = 128
     dense_rate: float = 2e-3
     dense_share: float = 0.3
+    weigh_after: int = 1500
     rate: float = 1.5e-3
     vision_rate: float = 5e-4
 

@@ -75,7 +75,7 @@ def train(
             frames = recipe.frames_at(step, rng)
             clips = max(2, recipe.frames_per_step // frames)
             batch = qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames)
-            note = _qa_step(model, heads, optimiser, batch, recipe)
+            note = _qa_step(model, heads, optimiser, batch, recipe, step >= recipe.weigh_after)
         done += 1
         seconds = spent + process_time() - began
         if done > recipe.dense_steps and (done % SCORE_EVERY == 0 or done == total):
@@ -139,16 +139,36 @@ def _qa_step(
     optimiser: torch.optim.Optimizer,
     batch: QABatch,
     recipe: Recipe,
+    weigh: bool,
 ) -> dict[str, Any]:
     model.train()
     seen = model.model.get_video_features(batch.pixels, return_dict=True)
     output = model(input_ids=batch.ids, mm_encoder_outputs={"video": seen}, use_cache=False)
     wanted = batch.labels[:, 1:]
     asked = wanted != IGNORED
-    loss = nn.functional.cross_entropy(output.logits[:, :-1][asked], wanted[asked])
+    losses = nn.functional.cross_entropy(output.logits[:, :-1][asked], wanted[asked], reduction="none")
+    loss = losses.mean()
+    if weigh:
+        weights = weights_of_kinds(losses.detach(), batch.kinds[:, 1:][asked])
+        loss = (weights * losses).sum() / weights.sum()
     dense, accuracy = dense_loss(heads(torch.cat(list(seen.pooler_output))), batch.cells)
     _descend(loss + recipe.dense_share * dense, optimiser)
     return {"loss": round(float(loss.detach()), 4), "frames": batch.pixels.shape[1], "shape": accuracy[1]}
+
+
+def weights_of_kinds(losses: Tensor, kinds: Tensor) -> Tensor:
+    """A weight for every answer token: its kind's mean loss over the mean of all kinds, between 0.5 and 4.
+
+    Args:
+        losses: (N,).
+        kinds: (N,) kind of each.
+    """
+    weights = torch.ones_like(losses)
+    present = kinds.unique()
+    means = torch.stack([losses[kinds == kind].mean() for kind in present])
+    for kind, mean in zip(present, means / means.mean().clamp(min=1e-6), strict=True):
+        weights[kinds == kind] = mean.clamp(0.5, 4.0)
+    return weights
 
 
 def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:

@@ -23,7 +23,7 @@ from namm_xmodal.video.models import load_video_model
 from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.rope import rope_factor, scaled_rope
 from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
-from namm_xmodal.video.vision import EncodedVideo, encode_video
+from namm_xmodal.video.vision import encode_video
 
 SKIPPED = "skipped"
 
@@ -51,18 +51,29 @@ class VideoWorker:
         video = encode_video(self.loaded, clip.frames)
         vision = time.process_time() - began
         for (number, question), runs in work:
+            asked = self.benchmark.prompt(question, clip.times)
+            whole = embed_prompt(self.loaded, asked, all_tokens(video))
             for run in runs:
-                yield self._record(number, question, run, clip, video, vision)
+                began = time.process_time()
+                prompt = whole
+                if run.reduction is not None:
+                    prompt = embed_prompt(
+                        self.loaded, asked, run.reduction.reduce(self.loaded.model, video, run.budget)
+                    )
+                reducing = time.process_time() - began
+                yield self._record(number, question, run, clip, prompt, (vision, reducing))
 
     def _record(
-        self, number: int, question: VideoQuestion, run: VideoRun, clip: VideoClip, video: EncodedVideo, vision: float
+        self,
+        number: int,
+        question: VideoQuestion,
+        run: VideoRun,
+        clip: VideoClip,
+        prompt: EmbeddedPrompt,
+        seconds: tuple[float, float],
     ) -> Record:
-        config = self.config
-        began = time.process_time()
-        whole = all_tokens(video)
-        visual = whole if run.reduction is None else run.reduction.reduce(self.loaded.model, video, run.budget)
-        prompt = embed_prompt(self.loaded, self.benchmark.prompt(question, clip.times), visual)
-        reduce_seconds = time.process_time() - began
+        """One policy on one question; `seconds` went into the vision tower and into dropping tokens."""
+        config, (vision, reducing) = self.config, seconds
         factor = rope_factor(
             self.loaded.model.config, prompt.full, int((~prompt.visual).sum()) + config.generate_tokens
         )
@@ -94,7 +105,7 @@ class VideoWorker:
             "read_visual": int(prompt.visual.sum()),
             "kept_visual": round(found.kept_visual, 3),
             "vision_seconds": round(vision, 4),
-            "prefill_seconds": round(found.prefill_seconds + reduce_seconds * (run.reduction is not None), 4),
+            "prefill_seconds": round(found.prefill_seconds + reducing, 4),
             "decode_seconds": round(found.decode_seconds, 4),
         }
         report = found.report

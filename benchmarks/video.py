@@ -1,0 +1,180 @@
+"""Video: our loader against decord, and scoring under ten policies against the vision encoder and ten pruned prefills.
+
+    python benchmarks/video.py                  # both, some minutes
+    python benchmarks/video.py --only loader
+
+Loader: files made on the spot (320 x 240), 8 and 32 evenly spread frames, CPU seconds of this process with one decoder
+thread, both decoders in turn, `--repeats` times; medians are divided. Ours includes the index pass over all packets.
+Scoring: one question of the shipped small model at 32 frames under ten policies; everything that `video-qa` does for it
+after decoding, divided by one pass of the vision tower plus one pruned prefill per policy.
+Writes `benchmarks/results/video.json`.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from machine import describe_machine
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from namm_xmodal import pruned
+from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark
+from namm_xmodal.evaluation.video.plan import make_runs
+from namm_xmodal.evaluation.video.source import group_by_video, videos
+from namm_xmodal.evaluation.video.worker import VideoWorker
+from namm_xmodal.video.decode import decode_frames
+from namm_xmodal.video.index import index_video
+from namm_xmodal.video.reductions import all_tokens
+from namm_xmodal.video.samplers import choose_frames
+from namm_xmodal.video.tokens import embed_prompt
+from namm_xmodal.video.vision import encode_video
+
+RESULTS = Path(__file__).parent / "results"
+FILES: dict[str, dict[str, Any]] = {
+    "h264, 300 frames, keyframe every 60": {"frames": 300, "gop": 60},
+    "h264, 1800 frames, keyframe every 250": {"frames": 1800, "gop": 250},
+    "h264, variable rate": {"frames": 300, "gop": 60, "variable": True},
+    "vp9, 300 frames": {"frames": 300, "gop": 60, "codec": "libvpx-vp9", "suffix": ".webm"},
+}
+TEN = ("recency", "streaming_llm", "random", "l2_norm", "keydiff", "h2o", "h2o_normalised", "tova", "snapkv", "namm")
+
+
+def write(path: Path, frames: int, gop: int, codec: str = "libx264", variable: bool = False, **_: Any) -> Path:
+    """A moving gradient with noise."""
+    rng = np.random.default_rng(0)
+    base = Fraction(1, 60_000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = base
+        stream.gop_size = gop
+        stream.options = {"preset": "veryfast"} if codec == "libx264" else {"deadline": "realtime", "cpu-used": "8"}
+        now = 0.0
+        ramp = np.add.outer(np.arange(240), np.arange(320))[..., None] * np.array([1, 2, 3])
+        for number in range(frames):
+            picture = (ramp + 3 * number + rng.integers(0, 12, (240, 320, 1))) % 256
+            frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(now / base), base
+            now += float(rng.choice([1 / 60, 1 / 30, 1 / 5])) if variable else 1 / 30
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+def loader(repeats: int) -> list[dict[str, Any]]:
+    """CPU seconds of both decoders."""
+    try:
+        import decord
+    except ImportError:
+        decord = None
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, options in track(FILES.items(), description="loader"):
+            path = write(Path(folder) / f"file{options.get('suffix', '.mp4')}", **options)
+            for wanted in (8, 32):
+                chosen = choose_frames(index_video(path), "linspace", wanted, "index")
+                times: dict[str, list[float]] = {"ours": [], "decord": []}
+                for _ in range(repeats):
+                    began = process_time()
+                    decode_frames(index_video(path), chosen)
+                    times["ours"].append(process_time() - began)
+                    if decord is not None:
+                        began = process_time()
+                        decord.VideoReader(str(path), num_threads=1).get_batch(chosen).asnumpy()
+                        times["decord"].append(process_time() - began)
+                ours, theirs = (statistics.median(each) if each else None for each in times.values())
+                ratio = None if theirs is None or ours is None else ours / theirs
+                found.append({"file": name, "frames": wanted, "ours": ours, "decord": theirs, "ratio": ratio})
+    return found
+
+
+def scoring(model: str, repeats: int) -> dict[str, Any]:
+    """One question under ten policies, and its parts."""
+    policies: dict[str, dict[str, Any]] = {name: {"policy": name} for name in TEN if name not in ("namm", "snapkv")}
+    policies["snapkv"] = {"policy": "snapkv", "window": 4, "kernel": 1}
+    policies["namm"] = {"policy": "namm", "init": "random", "threshold": float("-inf"), "budget": [0.25]}
+    config = VideoQAConfig(
+        model=model, options={"n": 1, "frames": 32}, policies=policies, budgets=(0.25,), output="unused"
+    )
+    runs, benchmark = make_runs(config), build_benchmark(config)
+    worker = VideoWorker(config, benchmark)
+    (group,) = group_by_video(list(enumerate(benchmark.questions())))
+    (clip,) = videos(config, [group[0][1].video])
+    assert not isinstance(clip, Exception)
+    prompt_of = benchmark.prompt(group[0][1], clip.times)
+    whole, vision, prefills = [], [], []
+    for turn in track(range(repeats + 1), description="scoring"):
+        began = process_time()
+        records = list(worker.records(clip, [(each, list(runs)) for each in group]))
+        total = process_time() - began
+        began = process_time()
+        video = encode_video(worker.loaded, clip.frames)
+        tower = process_time() - began
+        prompt = embed_prompt(worker.loaded, prompt_of, all_tokens(video))
+        began = process_time()
+        for run in runs:
+            policy = worker._policy(run, prompt)
+            with (
+                torch.no_grad(),
+                pruned(worker.loaded.model, policy, update_every=16, protect_recent=4, protect_first=1) as m,
+            ):
+                inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids, "logits_to_keep": 1}
+                m.adapter.forward(m.model, inputs, m.cache())
+        prefill = process_time() - began
+        assert len(records) == len(runs) == 10
+        if turn:  # the first turn warms up
+            whole.append(total)
+            vision.append(tower)
+            prefills.append(prefill)
+    parts = statistics.median(vision) + statistics.median(prefills)
+    return {
+        "policies": [run.label for run in runs],
+        "frames": 32,
+        "whole": statistics.median(whole),
+        "vision": statistics.median(vision),
+        "ten_prefills": statistics.median(prefills),
+        "ratio": statistics.median(whole) / parts,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--model", default="llava-small")
+    parser.add_argument("--only", choices=("loader", "scoring"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    result: dict[str, Any] = {"machine": describe_machine(), "repeats": options.repeats}
+    console = Console()
+    if options.only != "scoring":
+        result["loader"] = loader(options.repeats)
+        table = Table("file", "frames", "ours, CPU s", "decord, CPU s", "ratio")
+        for row in result["loader"]:
+            numbers = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("ours", "decord", "ratio")]
+            table.add_row(row["file"], str(row["frames"]), *numbers)
+        console.print(table)
+    if options.only != "loader":
+        result["scoring"] = scoring(options.model, options.repeats)
+        found = result["scoring"]
+        console.print(
+            f"ten policies, one question: {found['whole']:.3f} CPU s; vision {found['vision']:.3f} + ten pruned prefills "
+            f"{found['ten_prefills']:.3f}; ratio {found['ratio']:.2f}"
+        )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "video.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
