@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,14 @@ class Turn:
         states: (B, state_dim) observations, as the environment gave them.
         returns_to_go: (B,) what is still wanted, divided by the scale.
         previous_actions: (B, act_dim), None at the first step.
+        running: (B,) bool, false for episodes that have ended; their rows are still fed, and ignored.
     """
 
     step: int
     states: Numbers
     returns_to_go: Numbers
     previous_actions: Numbers | None
+    running: NDArray[np.bool_] | None = None
 
 
 class Actor(Protocol):
@@ -35,6 +37,9 @@ class Actor(Protocol):
 
     def kept(self) -> Numbers:
         """(B,) tokens in memory after the last action, averaged over layers and heads."""
+
+    def survivors(self, row: int) -> dict[str, Any] | None:
+        """What an episode's memory held, by kind and age; None if nobody looked."""
 
 
 class Agent(Protocol):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from namm_xmodal.envs.quiet import quiet_simulator
 from namm_xmodal.errors import ConfigError, MissingDependencyError
 
 
@@ -27,8 +28,10 @@ def register_environments() -> None:
             gymnasium.register(name, entry_point=entry, max_episode_steps=1000 if "Hopper" in name else None)
 
 
-def environment_maker(name: str, **options: Any) -> Callable[[], Any]:
-    """A function that makes the environment; a first one is made and closed, so that mistakes show now.
+def environment_maker(name: str, **options: Any) -> Callable[..., Any]:
+    """A function that makes the environment, with more options if it is given some.
+
+    A first one is made and closed, so that mistakes show now.
 
     Args:
         name: A gymnasium id with its version, such as Hopper-v5.
@@ -41,8 +44,12 @@ def environment_maker(name: str, **options: Any) -> Callable[[], Any]:
     register_environments()
     import gymnasium
 
+    def make(**more: Any) -> Any:
+        with quiet_simulator():
+            return gymnasium.make(name, **options, **more)
+
     try:
-        gymnasium.make(name, **options).close()
+        make().close()
     except gymnasium.error.DependencyNotInstalled:
         raise MissingDependencyError(name, "rl") from None
     except (gymnasium.error.Error, ImportError, TypeError) as error:
@@ -50,4 +57,4 @@ def environment_maker(name: str, **options: Any) -> Callable[[], Any]:
             f"environment {name!r}: cannot be made ({str(error).splitlines()[0]}); expected a gymnasium id such as "
             "Hopper-v5 or namm_xmodal/TMaze-v0"
         ) from None
-    return lambda: gymnasium.make(name, **options)
+    return make

@@ -20,6 +20,7 @@ class Episode:
         kept_mean: The same, averaged over steps.
         stop: `terminated` or `truncated` by the environment, `limit` of steps reached, or `failed`.
         message: What failed, else empty.
+        survivors: What its memory held, by kind and age; None if nobody looked.
     """
 
     environment: str
@@ -31,6 +32,7 @@ class Episode:
     kept_mean: float
     stop: Stop
     message: str = ""
+    survivors: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For a line of a results file."""

@@ -49,6 +49,27 @@ def read_minari(name: str, *, download: bool = False) -> Trajectories:
     return Trajectories(tuple(episodes), environment, f"Minari {found}", reference)
 
 
+def minari_reference(name: str) -> tuple[float, float]:
+    """Returns that a local dataset's metadata call 0 and 100.
+
+    Raises:
+        DataError: If it is not on this machine, or names none.
+    """
+    minari = _minari()
+    try:
+        metadata: dict[str, Any] = minari.load_dataset(name).storage.metadata
+        return float(metadata["ref_min_score"]), float(metadata["ref_max_score"])
+    except (FileNotFoundError, ValueError, OSError):
+        raise DataError(f"Minari dataset {name}: not on this machine; fetch it with `minari download {name}`") from None
+    except (KeyError, TypeError):
+        raise DataError(f"Minari dataset {name}: names no reference returns; use d4rl or measured scores") from None
+
+
+def has_minari(name: str) -> bool:
+    """Whether a dataset, named with its version, is on this machine."""
+    return name in _minari().list_local_datasets()
+
+
 def write_minari(
     name: str, data: Trajectories, *, description: str, reference: tuple[float, float] | None = None
 ) -> None:

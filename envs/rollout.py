@@ -72,10 +72,11 @@ def rollout(
         try:
             with agent.begin(len(group)) as actor:
                 _play(running, actor, target, max_steps, told)
+                survivors = [actor.survivors(row) for row in range(len(group))]
         finally:
             for each in running:
                 each.environment.close()
-        yield from (each.record() for each in running)
+        yield from (each.record(seen) for each, seen in zip(running, survivors, strict=True))
 
 
 @dataclass
@@ -117,7 +118,7 @@ class _Running:
         self.stop, self.message = "failed", f"step {len(self.rewards)}: {message}"
         self.state = np.nan_to_num(self.state)  # the frozen row still goes through the batch
 
-    def record(self) -> Episode:
+    def record(self, survivors: dict[str, Any] | None) -> Episode:
         """What became of it."""
         spec = self.environment.spec
         return Episode(
@@ -130,6 +131,7 @@ class _Running:
             kept_mean=float(np.mean(self.kept)) if self.kept else 0.0,
             stop=self.stop or "limit",
             message=self.message,
+            survivors=survivors,
         )
 
 
@@ -140,7 +142,8 @@ def _play(
     actions: Numbers | None = None
     for step in range(max_steps):
         states = np.stack([each.state for each in running])
-        actions = actor.act(Turn(step, states, wanted.copy(), actions))
+        alive = np.array([each.stop is None for each in running])
+        actions = actor.act(Turn(step, states, wanted.copy(), actions, alive))
         kept = actor.kept()
         for row, each in enumerate(running):
             if each.stop is not None:

@@ -11,6 +11,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from namm_xmodal.envs.trajectories import Trajectory
+from namm_xmodal.errors import ConfigError
+
 TMAZE = "namm_xmodal/TMaze-v0"
 CUE, JUNCTION = 0, 1
 FORWARD, TURN = 0, 1
@@ -37,8 +40,6 @@ class TMaze(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):  # type: i
         Raises:
             ConfigError: If a number is out of range.
         """
-        from namm_xmodal.errors import ConfigError
-
         if length < 1:
             raise ConfigError(f"length={length}: expected a corridor of at least 1 step, for example 60")
         if not 0.0 <= distractors <= 1.0:
@@ -73,3 +74,18 @@ class TMaze(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):  # type: i
         flash = self.np_random.random() < self.distractors
         sign = 1.0 if self.np_random.random() < 0.5 else -1.0  # drawn always: the same seed, the same corridor
         return np.array([sign if flash else 0.0, 0.0], dtype=np.float32)
+
+
+def demonstrate(environment: TMaze, seed: int) -> Trajectory:
+    """One right way through a maze: forward in the corridor, at the end as the cue said."""
+    observation, information = environment.reset(seed=seed)
+    observations, actions, rewards, ended = [], [], [], False
+    while not ended:
+        at_junction = observation[JUNCTION] > 0
+        action = np.array([0.0, float(information["cue"])] if at_junction else [1.0, 0.0], dtype=np.float32)
+        observations.append(observation)
+        actions.append(action)
+        observation, reward, terminated, truncated, _ = environment.step(action)
+        rewards.append(reward)
+        ended = terminated or truncated
+    return Trajectory(np.stack(observations), np.stack(actions), np.array(rewards, dtype=np.float32), True)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from namm_xmodal.adapters.decision_transformer import embed_turn
 from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.agents.survivors import EVERY, Survivors
 from namm_xmodal.envs.agent import Actor, Turn
 from namm_xmodal.memory import Memory, pruned
 from namm_xmodal.policies.protocol import Policy
@@ -31,6 +34,7 @@ class CacheAgent:
         update_every: int = 48,
         protect_first: int = 0,
         protect_recent: int = 3,
+        watch: bool = False,
     ) -> None:
         """Makes an agent.
 
@@ -40,9 +44,11 @@ class CacheAgent:
             update_every: Tokens between two updates, three per step of the environment; a NAMM needs a multiple of 16.
             protect_first: Oldest tokens that always stay.
             protect_recent: Newest tokens that always stay; 3 are the newest action, return and state.
+            watch: Count what survives, by kind and age.
         """
         self.body, self.policy = body, policy
         self.update_every, self.protect_first, self.protect_recent = update_every, protect_first, protect_recent
+        self.watch = watch
 
     @contextmanager
     def begin(self, episodes: int) -> Iterator[Actor]:
@@ -56,7 +62,8 @@ class CacheAgent:
             attention="tiled",
             adapter="decision_transformer",
         ) as memory:
-            yield CacheActor(self.body, memory)
+            layers = memory.adapter.num_layers(self.body.model)
+            yield CacheActor(self.body, memory, Survivors(layers, episodes) if self.watch else None)
 
 
 class CacheActor:
@@ -66,9 +73,9 @@ class CacheActor:
         memory: For reports.
     """
 
-    def __init__(self, body: Body, memory: Memory) -> None:
+    def __init__(self, body: Body, memory: Memory, survivors: Survivors | None = None) -> None:
         """Starts with an empty cache."""
-        self._body, self.memory = body, memory
+        self._body, self.memory, self._survivors = body, memory, survivors
         self._cache = memory.cache()
 
     @torch.no_grad()
@@ -83,10 +90,25 @@ class CacheActor:
             torch.full((len(turn.states),), turn.step, device=body.model.device),
         )
         hidden: Tensor = self.memory.adapter.forward(body.model, {"inputs_embeds": embedded}, self._cache)
+        if self._survivors is not None and turn.running is not None and turn.step % EVERY == EVERY - 1:
+            self._survivors.look(self._cache, turn.running)
         return body.actions(hidden[:, -1])
 
     def kept(self) -> Numbers:
         """See `Actor.kept`."""
-        per_layer = torch.stack([layer.kept.double().mean(-1) for layer in self._cache.layers])  # (layers, B)
-        kept: Numbers = per_layer.mean(0).cpu().numpy()
-        return np.asarray(kept, dtype=np.float64)
+        batch = len(self._cache.layers[0].index)
+        kept = np.zeros(batch)
+        for layer in self._cache.layers:  # counting slots is needed only where heads keep different numbers of tokens
+            kept += layer.kept.double().mean(-1).cpu().numpy() if layer.has_dead else layer.slots
+        return kept / len(self._cache.layers)
+
+    def remembered(self) -> list[NDArray[np.int64]]:
+        """Original indices of the tokens that each layer holds for the first episode, of all its heads together.
+
+        Index 0 is the first return, 1 the first state, 2 the first action, 3 the second return.
+        """
+        return [layer.index[0][layer.index[0] >= 0].cpu().numpy() for layer in self._cache.layers]
+
+    def survivors(self, row: int) -> dict[str, Any] | None:
+        """See `Actor.survivors`."""
+        return None if self._survivors is None else self._survivors.of(row)

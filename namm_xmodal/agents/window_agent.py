@@ -67,3 +67,7 @@ class WindowActor:
     def kept(self) -> Numbers:
         """The window's tokens; see `Actor.kept`."""
         return np.full(len(self._turns[-1].states), TOKENS_PER_STEP * len(self._turns) - 1.0)
+
+    def survivors(self, row: int) -> None:
+        """The window is known; see `Actor.survivors`."""
+        return None

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -119,10 +120,19 @@ def _attend(
             observer.watch(part, timed_tiles(tiles, "attend"))
         else:
             with timed("attend"):
-                sdpa_mask = visibility.for_sdpa(query.shape[1] // layer.keys.shape[1], query.device)
-                output, _ = sdpa_attention_forward(
-                    module, part, layer.keys, layer.values, sdpa_mask, dropout=0.0, scaling=scaling, **passed_on
-                )
+                groups = query.shape[1] // layer.keys.shape[1]
+                sdpa_mask = visibility.for_sdpa(groups, query.device)
+                if groups == 1 and (sdpa_mask is not None or part.shape[2] == 1):
+                    # What transformers' function comes down to here; its own checks take longer than a few queries do.
+                    output = (
+                        scaled_dot_product_attention(part, layer.keys, layer.values, attn_mask=sdpa_mask, scale=scaling)
+                        .transpose(1, 2)
+                        .contiguous()
+                    )  # (B, H, Q, D) -> (B, Q, H, D)
+                else:
+                    output, _ = sdpa_attention_forward(
+                        module, part, layer.keys, layer.values, sdpa_mask, dropout=0.0, scaling=scaling, **passed_on
+                    )
             if observer.wants_anything(part.shape[2]):
                 keys, begin = layer.keys.detach(), observer.begin
                 tiles = attention_tiles(part.detach(), keys, visibility, scaling, settings.tile, first=begin)

@@ -58,6 +58,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         seen: Indices seen so far, padding included.
         tokens_seen: Real tokens that each batch row has seen.
         untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others forget.
+        has_dead: Some slot may be dead; false spares looking for one at every step.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
         state: The policy's buffers.
     """
@@ -86,6 +87,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.tokens_seen: tuple[int, ...] = ()
         self.slots = 0
         self.untouched = True
+        self.has_dead = False
         self.is_initialized = False
         self._store: list[Tensor] = []  # keys, values, index with spare slots
 
@@ -176,37 +178,40 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         assert self.incoming is not None and self.state is not None
         keys, values = self.incoming
         first = self.seen - keys.shape[-2]
-        index = torch.arange(first + start, first + stop, device=self.device).expand(keys.shape[0], -1)  # (B, n)
+        count, whole = stop - start, stop - start == keys.shape[2]
+        index = torch.arange(first + start, first + stop, device=self.device)  # (n,), written to all rows and heads
         if padding is not None:
-            index = index.masked_fill(~padding[:, first + start : first + stop].to(self.device), -1)
-        new = [keys[:, :, start:stop], values[:, :, start:stop], index[:, None].expand(-1, keys.shape[1], -1)]
-        count = stop - start
+            real = padding[:, first + start : first + stop].to(self.device)
+            index = index.expand(keys.shape[0], -1).masked_fill(~real, -1)[:, None]  # (B, 1, n)
+            self.has_dead = True
+        new = [keys, values] if whole else [keys[:, :, start:stop], values[:, :, start:stop]]
         spare = SPARE_SLOTS if count < SPARE_SLOTS else 0
         end = self.slots + count
         differentiable = torch.is_grad_enabled() and keys.requires_grad
-        for place, addition in enumerate(new):
+        for place, addition in enumerate((*new, index)):
             held = self._store[place]
             if differentiable:  # writing in place would overwrite what backward needs
-                held = torch.cat([held[:, :, : self.slots], addition], dim=2)
-            else:
-                if end > held.shape[2]:
-                    larger = held.new_empty(*held.shape[:2], end + spare, *held.shape[3:])
-                    larger[:, :, : self.slots] = held[:, :, : self.slots]
-                    held = larger
-                held[:, :, self.slots : end] = addition
-            self._store[place] = held
+                addition = addition.expand(*keys.shape[:2], -1) if place == 2 else addition
+                self._store[place] = torch.cat([held[:, :, : self.slots], addition], dim=2)
+                continue
+            if end > held.shape[2]:
+                larger = held.new_empty(*held.shape[:2], end + spare, *held.shape[3:])
+                larger[:, :, : self.slots] = held[:, :, : self.slots]
+                self._store[place] = held = larger
+            held.narrow(2, self.slots, count).copy_(addition)
         self.state.grow(count, spare)
         self.slots = end
         self._expose()
 
     def evict(self, keep: Tensor) -> None:
         """Keeps the tokens of `keep` (B, H, S) bool, in their order; shorter heads end in dead slots."""
-        live = self.live
-        keep = keep & live
-        if bool((keep == live).all()) and bool(live.all()):
+        keep = keep & self.live
+        if bool(keep.all()):
             return
         self.untouched = False
-        width = int(keep.sum(-1).max())
+        counts = keep.sum(-1)
+        width = int(counts.max())
+        self.has_dead = int(counts.min()) < width
         # A stable sort of "stays" brings the survivors to the front in chronological order.
         order = keep.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[..., :width]
         dead = ~keep.gather(-1, order)
@@ -236,8 +241,8 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
 
     def _expose(self) -> None:
         keys, values, index = self._store
-        self.keys, self.values = keys[:, :, : self.slots], values[:, :, : self.slots]
-        self.index = index[:, :, : self.slots]
+        self.keys, self.values = keys.narrow(2, 0, self.slots), values.narrow(2, 0, self.slots)
+        self.index = index.narrow(2, 0, self.slots)
 
     def _map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         if not self.is_initialized:

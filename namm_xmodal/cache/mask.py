@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionMaskInterface
-from transformers.masking_utils import prepare_padding_mask, sdpa_mask
+from transformers.masking_utils import causal_mask_function, prepare_padding_mask, sdpa_mask
 
 ATTENTION_NAME = "namm_xmodal_pruned"
 """Name of the attention and mask functions in transformers' registries."""
@@ -96,6 +96,22 @@ class LazyMask:
             return None
         # Padding covers the tokens of this forward only, and is dead in the index already.
         return replace(self, padding=None).on(index, stop, stop + 1)[:, :, 0]
+
+
+def plain_step_mask(seen: int, count: int, device: torch.device) -> LazyMask:
+    """The causal mask of a few unpadded tokens behind `seen` ones, for callers that skip transformers' mask builder.
+
+    Args:
+        seen: Tokens before them.
+        count: How many they are.
+        device: Where the mask lies.
+    """
+    mask = LazyMask(causal_mask_function, seen, count, plain=True, padding=None, elementwise=False, arguments={})
+    # What transformers' builder would give: nothing for a single query, or for the first tokens of a text.
+    own = torch.arange(seen, seen + count, device=device)[:, None]
+    needed = count > 1 and seen > 0
+    mask.dense = (torch.arange(seen + count, device=device)[None] <= own)[None, None] if needed else None
+    return mask
 
 
 def lazy_mask(

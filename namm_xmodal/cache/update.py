@@ -53,7 +53,7 @@ def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: flo
         Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary, group.rows)
     )
     protected = live & ((positions < settings.protect_first) | (positions >= group.seen - settings.protect_recent))
-    slate = Slate(live, protected, group.seen, shape)
+    slate = Slate(live, protected, group.seen, shape, positions)
     keep = policy.keep(scores, slate)
     if settings.selection == "layer_max":
         keep = widen_to_layer_max(keep, scores, slate)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -38,13 +38,15 @@ class Visibility:
     @classmethod
     def of(cls, layer: PrunedLayer, mask: LazyMask, start: int, stop: int) -> "Visibility":
         """For queries [start, stop) of the running forward, whose tokens are already appended to `layer`."""
-        index = layer.index[:, :1] if layer.untouched else layer.index
         whole = layer.untouched and start == 0 and stop == mask.q_length
-        if layer.untouched and mask.padding is not None:
-            # Padding is dead in the index; evaluate the mask on the true indices, as transformers does.
-            index = torch.arange(layer.slots, device=index.device).expand(index.shape[0], 1, -1)
-        general = None if mask.plain else mask.on(index, start, stop)
-        live = None if layer.untouched or (mask.plain and bool(layer.live.all())) else layer.live
+        general = None
+        if not mask.plain:
+            index = layer.index[:, :1] if layer.untouched else layer.index
+            if layer.untouched and mask.padding is not None:
+                # Padding is dead in the index; evaluate the mask on the true indices, as transformers does.
+                index = torch.arange(layer.slots, device=index.device).expand(index.shape[0], 1, -1)
+            general = mask.on(index, start, stop)
+        live = None if layer.untouched or (mask.plain and not layer.has_dead) else layer.live
         return cls(
             queries=stop - start,
             slots=layer.slots,
@@ -114,8 +116,18 @@ class Visibility:
 
     def causal(self, start: int, stop: int, reach: int, device: torch.device) -> Tensor:
         """(Q, V) bool: slots no newer than the query."""
-        own = torch.arange(start, stop, device=device)[:, None] + self.slots - self.queries
-        return torch.arange(reach, device=device)[None] <= own
+        first = start + self.slots - self.queries
+        return _no_newer(first, stop - start, reach, device, torch.is_inference_mode_enabled())
+
+
+@lru_cache(maxsize=2)  # the layers of a forward mostly ask for the same one
+def _no_newer(first: int, count: int, reach: int, device: torch.device, inference: bool) -> Tensor:
+    """(count, reach) bool: slots up to `first` for the first query, one more for each that follows.
+
+    `inference` keeps tensors made in inference mode, which autograd refuses, apart from others.
+    """
+    own = torch.arange(first, first + count, device=device)[:, None]
+    return torch.arange(reach, device=device)[None] <= own
 
 
 def _per_query_head(mask: Tensor, groups: int) -> Tensor:

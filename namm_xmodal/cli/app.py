@@ -12,6 +12,7 @@ from namm_xmodal.cli.inspect import inspect_command
 from namm_xmodal.cli.listing import list_app
 from namm_xmodal.cli.plot import plot_command
 from namm_xmodal.cli.prepare import prepare_app
+from namm_xmodal.cli.rollout import rollout_command
 from namm_xmodal.cli.video_qa import video_qa_command
 from namm_xmodal.cli.warm_start import warm_start_command
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command("eval")(evaluate_command)
 app.command("evolve")(evolve_command)
+app.command("rollout")(rollout_command)
 app.command("warm-start")(warm_start_command)
 app.command("plot")(plot_command)
 app.command("video-qa")(video_qa_command)

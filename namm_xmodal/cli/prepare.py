@@ -1,13 +1,15 @@
 """`namm-xmodal prepare`: fetches what an evaluation needs, so that it can run offline afterwards."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 prepare_app = typer.Typer(
-    help="Fetch weights and texts ahead of time. Example: `namm-xmodal prepare language`", no_args_is_help=True
+    help="Fetch or make ahead of time what evaluations and rollouts need. Example: `namm-xmodal prepare language`",
+    no_args_is_help=True,
 )
 
 
@@ -81,3 +83,70 @@ def prepare_language(
         with console.status(f"{name}: fetching and converting, once"):
             loaded = load_language_model(name, dtype="float32")
         console.print(str(loaded), soft_wrap=True)
+
+
+@prepare_app.command("rl")
+def prepare_rl(
+    environments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            help="hopper, halfcheetah, walker2d or tmaze; as often as needed.",
+            show_default="hopper and tmaze",
+        ),
+    ] = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of behaviour policies: archives of stable-baselines3 in rl-zoo's layout, or .npz files; without "
+            "it they are evolved here by augmented random search.",
+            show_default=False,
+        ),
+    ] = None,
+    windows: Annotated[
+        list[int] | None,
+        typer.Option("--window", help="Steps of the training windows: 20, 200 or both.", show_default="both"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Models of each family.", min=1)] = 3,
+    episodes: Annotated[int, typer.Option(help="Episodes of each dataset tier.", min=2)] = 100,
+    search_steps: Annotated[
+        int | None, typer.Option(help="Environment steps of the search, instead of the recipe's.", min=1)
+    ] = None,
+    updates: Annotated[int | None, typer.Option(help="Updates of each model, instead of the recipe's.", min=1)] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder of policies, datasets and models; what is there is not made again.")
+    ] = Path("runs/rl"),
+) -> None:
+    """Make behaviour policies, Minari datasets in three tiers, and Decision Transformers trained on them.
+
+    The shipped models were made by this command; rolling out needs none of it. Datasets go where MINARI_DATASETS_PATH says,
+    else below the output folder. After Ctrl-C the same command goes on where it stopped.
+
+    Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
+    model=runs/rl/hopper-long`
+    """
+    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.errors import ConfigError, UnknownNameError
+    from namm_xmodal.training.locomotion import Behaviour
+    from namm_xmodal.training.prepare import ENVIRONMENTS, prepare_locomotion, prepare_tmaze
+    from namm_xmodal.training.recipes import LONG, SHORT
+
+    chosen = environments or ["hopper", "tmaze"]
+    for name in chosen:
+        if name not in ENVIRONMENTS:
+            raise UnknownNameError("environment", name, list(ENVIRONMENTS))
+    steps = windows or [SHORT, LONG]
+    if odd := [each for each in steps if each not in (SHORT, LONG)]:
+        raise ConfigError(f"--window {odd[0]}: expected {SHORT} or {LONG}")
+    output = output.resolve()
+    os.environ.setdefault("MINARI_DATASETS_PATH", str(output / "minari"))
+    Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
+    behaviour = Behaviour(policies, episodes=episodes, steps=search_steps)
+    for name in chosen:
+        with progress(f"preparing {name}") as advance:
+            if name == "tmaze":
+                made = prepare_tmaze(range(seeds), output, advance, updates)
+            else:
+                made = prepare_locomotion(name, behaviour, steps, range(seeds), output, advance, updates)
+        for folder in made:
+            console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)

@@ -7,8 +7,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-# What changes where results go, how fast they come, how they are summarised, or which there are, but no single result.
-NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "policies", "budgets", "protocols"})
+# What changes where results go, how fast they come or how they are summarised, but not a single result.
+NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "episodes"})
+# What says which results there are; each record of an evaluation names its own, so that one may be added later.
+NAMED_BY_RECORDS = frozenset({"policies", "budgets", "protocols"})
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -22,13 +24,15 @@ def to_mapping(config: BaseModel) -> dict[str, Any]:
     return mapping
 
 
-def config_digest(config: BaseModel) -> str:
-    """Twelve hex digits over everything that changes every result; equal digests may share a results file.
+def config_digest(config: BaseModel, named_by_records: frozenset[str] = frozenset()) -> str:
+    """Twelve hex digits over everything that can change a result; equal digests may share a results file.
 
-    Policies, their sizes and protocols are not in it: each record names its own, so that one may be added to a finished
-    evaluation. What a policy was is in the record too, as its fingerprint.
+    Args:
+        config: The configuration.
+        named_by_records: Keys to leave out because every record names what it belongs to (policies by fingerprint).
     """
-    relevant = {key: value for key, value in to_mapping(config).items() if key not in NOT_RESULTS}
+    without = NOT_RESULTS | named_by_records
+    relevant = {key: value for key, value in to_mapping(config).items() if key not in without}
     if "tasks" in relevant:  # more samples never change earlier ones, so a run may be extended
         relevant["tasks"] = {
             label: {key: value for key, value in spec.items() if key != "n"}
@@ -36,3 +40,8 @@ def config_digest(config: BaseModel) -> str:
         }
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def evaluation_digest(config: BaseModel) -> str:
+    """The digest of an evaluation, whose records name their policy, its fingerprint, size and protocol."""
+    return config_digest(config, NAMED_BY_RECORDS)

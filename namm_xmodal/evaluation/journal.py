@@ -25,7 +25,13 @@ class Journal:
         records: What it holds, in the order written.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any], notice: Notice = lambda _: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: dict[str, Any],
+        notice: Notice = lambda _: None,
+        read: Callable[[dict[str, Any]], Any] = Record.from_json,
+    ) -> None:
         """Opens the file for appending; makes it if it does not exist.
 
         A last line that was cut off (a crash, a full disk) is dropped with a notice. Anything else that does not parse
@@ -35,12 +41,13 @@ class Journal:
             path: The file.
             header: Must hold `config`, the digest of the configuration; written into a new file.
             notice: Told when a torn line is dropped.
+            read: Makes a record of a line; records have `to_json`.
 
         Raises:
             ResultsError: If the file belongs to another configuration or format, is in use, or cannot be written.
         """
-        self.path = path
-        self.records: list[Record] = []
+        self.path, self._read = path, read
+        self.records: list[Any] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -53,7 +60,7 @@ class Journal:
             self._file.close()
             raise
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Any) -> None:
         """Writes one record and waits until it is on disk.
 
         Raises:
@@ -85,7 +92,7 @@ class Journal:
             return
         self._check_header(_parse(lines[0], self.path, 1), header)
         for number, line in enumerate(lines[1:], start=2):
-            self.records.append(Record.from_json(_parse(line, self.path, number)))
+            self.records.append(self._read(_parse(line, self.path, number)))
 
     def _check_header(self, found: dict[str, Any], header: dict[str, Any]) -> None:
         if found.get("format") != FORMAT:

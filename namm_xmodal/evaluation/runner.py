@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from namm_xmodal.config import EvalConfig, config_digest, to_yaml
+from namm_xmodal.config import EvalConfig, evaluation_digest, to_yaml
 from namm_xmodal.config.save import to_mapping
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, set_aside
@@ -39,7 +39,7 @@ def evaluate(
     """
     plan = make_plan(config)
     folder = Path(config.output)
-    digest = config_digest(config)
+    digest = evaluation_digest(config)
     if fresh:
         kept = set_aside(folder / JOURNAL)
         if kept:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from namm_xmodal.config import EvalConfig, config_digest
+from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import DataError, NammError
 from namm_xmodal.evaluation.plan import Plan, Run, Unit, make_plan
@@ -34,7 +34,7 @@ class LanguageWorker:
         self.language = load_language_model(config.model, dtype=config.dtype, device=config.device)
         self._tasks = {task.label: task for task in self.plan.tasks}
         self._samples: dict[str, list[Any]] = {}
-        self._digest = config_digest(config)
+        self._digest = evaluation_digest(config)
         self._versions = software_versions()
         self._estimated: dict[str, Any] = {}
         self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}

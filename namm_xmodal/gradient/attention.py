@@ -124,8 +124,9 @@ def _update(
     step = straight_through(scores, live, protected, trace.threshold)
     trace.scores.setdefault(seen, []).append(scores.detach()[live & ~protected])
     trace.kept.setdefault(seen, []).append(float(step.kept.double().mean()))
-    trace.heads[seen] = trace.heads.get(seen, 0) + live.shape[0] * live.shape[1]
-    trace.sizes.append(step.soft_size / live.numel())
+    trace.tokens += live.numel()
+    trace.heads = live.shape[0] * live.shape[1]
+    trace.sizes.append(step.soft_size)
     # Tokens that left earlier are not judged again: were they back, later updates would have had to keep them.
     return torch.where(live, gate * step.open, gate), step.kept
 

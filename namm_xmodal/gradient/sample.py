@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.fitness.population_run import PruningSettings
@@ -26,8 +25,8 @@ class SampleGradient:
     Attributes:
         loss: Negative log-likelihood of the answer, nats per token.
         kept: Kept fraction after the last update, averaged over layers and heads.
-        threshold: The threshold at which the wanted fraction of tokens would have been kept, averaged over updates; None
-            if even everything is less than wanted.
+        threshold: The threshold at which the wanted fraction of tokens would have been kept, updates pooled; None if even
+            everything is less than wanted.
         gradient: (N,) of the loss.
         size_gradient: (N,) of the soft size.
     """
@@ -73,7 +72,7 @@ def sample_gradient(
             .gather(-1, answer[:, None])
             .mean()
         )
-        (size,) = torch.autograd.grad(torch.stack(trace.sizes).mean(), vector, retain_graph=True)
+        (size,) = torch.autograd.grad(torch.stack(trace.sizes).sum() / trace.tokens, vector, retain_graph=True)
         (gradient,) = torch.autograd.grad(loss, vector)
     last = max(trace.kept)
     return SampleGradient(
@@ -86,15 +85,16 @@ def sample_gradient(
 
 
 def _threshold_for(trace: Trace, budget: float) -> float | None:
-    """Quantile of each update's scores, all layers together, that leaves `budget` of the tokens seen; their mean."""
-    protected = trace.protect_first + trace.protect_recent
-    found = []
-    for seen, parts in trace.scores.items():
-        scores: Tensor = torch.cat(parts)
-        keep = round(max(0.0, budget * seen - protected) * trace.heads[seen])
-        if keep < scores.numel():
-            found.append(float(scores.kthvalue(scores.numel() - keep).values))
-    return float(np.mean(found)) if found else None
+    """Quantile of all scores that leaves `budget` of all tokens seen, updates, layers and heads pooled.
+
+    Pooled, since size is what counts and not its share of an early, small cache: a quarter of the first 128 tokens is less
+    than a recent sentence and the fact before it.
+    """
+    protected = (trace.protect_first + trace.protect_recent) * len(trace.sizes)
+    scores = torch.cat([part for parts in trace.scores.values() for part in parts])
+    heads = trace.heads
+    keep = round(max(0.0, budget * trace.tokens - protected * heads))
+    return float(scores.kthvalue(scores.numel() - keep).values) if keep < scores.numel() else None
 
 
 @contextmanager

@@ -23,8 +23,9 @@ class Trace:
         protect_recent: Newest tokens that always stay.
         scores: Tokens seen -> detached scores of the evictable live tokens, one flat tensor per layer.
         kept: Tokens seen -> kept fraction of them, one number per layer.
-        heads: Tokens seen -> kv heads of all layers together that were judged then.
-        sizes: Soft sizes as fractions of the tokens seen, with gradient, one per layer and update.
+        tokens: Tokens that a full cache would hold, summed over layers, heads and updates.
+        heads: Batch rows times kv heads of a layer.
+        sizes: Soft sizes in tokens, with gradient, one per layer and update.
     """
 
     policy: Namm
@@ -35,7 +36,8 @@ class Trace:
     protect_recent: int
     scores: dict[int, list[Tensor]] = field(default_factory=dict)
     kept: dict[int, list[float]] = field(default_factory=dict)
-    heads: dict[int, int] = field(default_factory=dict)
+    tokens: int = 0
+    heads: int = 0
     sizes: list[Tensor] = field(default_factory=list)
 
 

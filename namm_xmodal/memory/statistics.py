@@ -1,6 +1,6 @@
 """Estimates feature statistics on a model that forgets nothing: no labels, no reward, only text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,35 +15,48 @@ from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
 
-class _Recorder:
-    """Watches features at every update and keeps everything."""
+class FeatureRecorder:
+    """A policy that keeps everything and notes the features it sees at every update.
 
-    def __init__(self, features: Features, estimator: StatisticsEstimator) -> None:
+    Attributes:
+        features: Of the policy that will use the statistics.
+        estimator: Takes them in; one for each layer if there are several.
+    """
+
+    def __init__(self, features: Features, estimator: StatisticsEstimator | Sequence[StatisticsEstimator]) -> None:
+        """Notes nothing yet."""
         self.features = features
-        self.estimator = estimator
+        self.estimators = [estimator] if isinstance(estimator, StatisticsEstimator) else list(estimator)
 
     @property
     def reads(self) -> Reads:
+        """Every attention row."""
         return Reads(rows=ALL_ROWS)
 
     def start(self, state: State, shape: LayerShape) -> None:
+        """Declares the features' buffers."""
         self.features.start(state)
 
     def observe(self, state: State, tile: Tile) -> None:
+        """Takes a tile in."""
         self.features.observe(state, tile)
 
     def score(self, observation: Observation) -> Tensor:
-        self.estimator.add(self.features.read(observation.state), observation.live)
+        """Notes the features; (B, H, S) zeros."""
+        estimator = self.estimators[observation.shape.layer if len(self.estimators) > 1 else 0]
+        estimator.add(self.features.read(observation.state), observation.live)
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """Everything."""
         return slate.live
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
-        return True  # it never does, but the engine must stop here for `score`
+        """It never does, but the engine must stop here for `score`."""
+        return True
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        pass
+        """Any clock will do."""
 
 
 def estimate_statistics(
@@ -72,8 +85,8 @@ def estimate_statistics(
     Raises:
         CheckpointError: If no batch reaches an update.
     """
-    recorder = _Recorder(features, StatisticsEstimator(features.channels) if estimator is None else estimator)
+    recorder = FeatureRecorder(features, StatisticsEstimator(features.channels) if estimator is None else estimator)
     with torch.no_grad(), pruned(model, recorder, update_every=update_every, adapter=adapter) as memory:
         for batch in batches:
             memory.adapter.forward(model, batch, memory.cache())
-    return recorder.estimator.result(source)
+    return recorder.estimators[0].result(source)

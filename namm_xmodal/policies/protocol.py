@@ -88,12 +88,14 @@ class Slate:
         protected: (B, H, S) bool, tokens that stay whatever their score (they count towards a budget).
         seen: Tokens seen by these rows.
         shape: Sizes of the layer.
+        positions: (B, H, S) int64, -1 in dead slots; the engine always gives them.
     """
 
     live: Tensor
     protected: Tensor
     seen: int
     shape: LayerShape
+    positions: Tensor | None = None
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from namm_xmodal.config import EvalConfig, build_task, config_digest
+from namm_xmodal.config import EvalConfig, build_task, evaluation_digest
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -58,7 +58,7 @@ def summary_json(summary: Summary, config: EvalConfig) -> str:
     content = {
         "format": SUMMARY_FORMAT,
         "model": config.model,
-        "config": config_digest(config),
+        "config": evaluation_digest(config),
         "versions": software_versions(),
         "cells": [cell.to_json() for cell in summary.cells],
     }

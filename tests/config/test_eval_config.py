@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from namm_xmodal.config import EvalConfig, config_digest, describe, load_eval_config, to_yaml
+from namm_xmodal.config import EvalConfig, describe, evaluation_digest, load_eval_config, to_yaml
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.errors import ConfigError
 
@@ -114,13 +114,13 @@ def test_resolved_configuration_reads_back_equal(minimal, tmp_path):
 
 
 def test_digest_follows_what_changes_results(minimal):
-    digest = config_digest(load_eval_config(minimal))
+    digest = evaluation_digest(load_eval_config(minimal))
     same = load_eval_config(
         minimal, ["workers=2", "bootstrap.seed=9", "output=elsewhere", "tasks.keys.n=9", "budgets=[0.3]"]
     )
-    assert config_digest(same) == digest
+    assert evaluation_digest(same) == digest
     for change in ("seed=1", "tasks.keys.length=[128]", "update_every=64"):
-        assert config_digest(load_eval_config(minimal, [change])) != digest
+        assert evaluation_digest(load_eval_config(minimal, [change])) != digest
 
 
 def test_configuration_is_frozen(minimal):

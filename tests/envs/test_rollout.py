@@ -34,6 +34,9 @@ class Scripted:
     def kept(self):
         return np.full(len(self.cues), 2.0)
 
+    def survivors(self, row):
+        return None
+
 
 def test_a_perfect_agent_solves_the_maze_in_any_batch():
     make = environment_maker(TMAZE, length=12, distractors=0.3)

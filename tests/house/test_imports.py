@@ -12,6 +12,7 @@ PACKAGE = ROOT / "namm_xmodal"
 
 # room -> rooms it may import, beside itself and `errors` and `types`, which everybody may.
 ALLOWED = {
+    "__main__": {"cli"},
     "errors": set(),
     "types": set(),
     "policies": set(),
@@ -26,8 +27,10 @@ ALLOWED = {
     "evaluation": {"adapters", "cache", "config", "language", "memory", "policies", "video"},
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "agents": {"adapters", "envs", "memory", "policies"},
+    "training": {"agents", "envs"},
+    "rollouts": {"agents", "config", "envs", "evaluation", "memory", "policies"},
     "gradient": {"evolution", "fitness", "policies"},
-    "report": {"config", "evaluation", "evolution", "gradient", "video"},
+    "report": {"agents", "config", "envs", "evaluation", "evolution", "gradient", "rollouts", "video"},
     "cli": {
         "agents",
         "adapters",
@@ -42,6 +45,8 @@ ALLOWED = {
         "memory",
         "policies",
         "report",
+        "rollouts",
+        "training",
         "video",
     },
 }

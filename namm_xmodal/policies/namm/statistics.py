@@ -61,8 +61,15 @@ class StatisticsEstimator:
         values = features.movedim(2, -1)[live].double().cpu()  # (tokens, channels)
         if not len(values):
             return
-        mean, count = values.mean(0), len(values)
-        squares = (values - mean).square().sum(0)
+        mean = values.mean(0)
+        self._pool(mean, (values - mean).square().sum(0), len(values))
+
+    def merge(self, other: "StatisticsEstimator") -> None:
+        """Takes in what another estimator has seen."""
+        if other.count:
+            self._pool(other.mean, other.squares, other.count)
+
+    def _pool(self, mean: Tensor, squares: Tensor, count: int) -> None:
         total = self.count + count
         shift = mean - self.mean
         self.mean = self.mean + shift * count / total

@@ -1,0 +1,136 @@
+"""What makes a NAMM work: small runs that each change one thing, judged on the same samples at a quarter of the cache.
+
+    python benchmarks/ablation.py                    # all of it: about an hour and a half on one core
+    python benchmarks/ablation.py --only network     # one group
+    python benchmarks/ablation.py --workers 2
+
+Three groups. `network`: scorer, features and their decay, each found by the same steps of `warm-start` on the same
+samples (statistics estimated anew for each). `strategy`: strategies that go on from the mean of the first of these runs
+for the same generations with the same samples. `size`: size pressure on and off, likewise. Policies are judged by `eval
+language/ablation`: their scores rank tokens (threshold -inf) and the best quarter of each head is kept, so that all have
+the same size.
+
+Everything goes through the command line, into `runs/ablation/`: what is finished is not run again. Writes
+`benchmarks/results/ablation.json` and prints the table.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from machine import describe_machine
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+FIRST = "bam_spectrogram"
+FROM_FIRST = "start={runs}/" + FIRST + "/policy"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One run: the command that makes it and what it changes."""
+
+    group: str
+    name: str
+    command: str
+    changes: tuple[str, ...] = ()
+
+
+VARIANTS = (
+    Variant("network", FIRST, "warm-start"),
+    Variant("network", "mlp", "warm-start", ("scorer=mlp",)),
+    Variant("network", "mean_attention", "warm-start", ("features=mean_attention",)),
+    Variant("network", "projection", "warm-start", ("features=projection",)),
+    Variant("network", "ema_0_9", "warm-start", ("ema_coefficient=0.9",)),
+    Variant("network", "ema_0_999", "warm-start", ("ema_coefficient=0.999",)),
+    Variant("network", "ema_0_9999", "warm-start", ("ema_coefficient=0.9999",)),
+    Variant("strategy", "cma", "evolve", ("strategy.name=cma", FROM_FIRST)),
+    Variant("strategy", "paper", "evolve", ("strategy.name=paper", FROM_FIRST)),
+    Variant("strategy", "snes", "evolve", ("strategy.name=snes", FROM_FIRST)),
+    Variant("strategy", "openai_es", "evolve", ("strategy.name=openai_es", FROM_FIRST)),
+    Variant("strategy", "random_search", "evolve", ("strategy.name=random_search", FROM_FIRST)),
+    Variant("size", "no_size_pressure", "evolve", ("size_pressure={schedule: constant, weight: 0}", FROM_FIRST)),
+)
+
+
+def run(variant: Variant, runs: Path, workers: int) -> Path:
+    """Makes a variant, or goes on with it; returns the folder of its policy."""
+    folder = runs / variant.name
+    changes = [change.format(runs=runs) for change in variant.changes]
+    if any(change.startswith("start=") for change in changes):
+        changes.append(f"statistics.path={runs / FIRST}/policy")
+    marker = folder / "finished"
+    if not marker.exists():
+        resumed = variant.command == "evolve" and (folder / "journal.jsonl").exists()
+        target = ["--resume", str(folder)] if resumed else ["evolve/ablation", "--run", str(folder)]
+        sets = [] if resumed else [word for change in changes for word in ("--set", change)]
+        command = [sys.executable, "-m", "namm_xmodal", variant.command, *target, "--workers", str(workers), *sets]
+        subprocess.run(command, check=True)
+        marker.touch()
+    return folder / "policy"
+
+
+def judge(policies: dict[str, Path], output: Path, workers: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Policy -> task -> mean, interval and n of the primary metric, and the paired difference to the first."""
+    sets = [
+        word
+        for name, folder in policies.items()
+        for word in ("--set", f"policies.{name}={{policy: namm, path: {folder}, threshold: -.inf, budget: [0.25]}}")
+    ]
+    command = [sys.executable, "-m", "namm_xmodal", "eval", "language/ablation", "--output", str(output)]
+    subprocess.run([*command, "--workers", str(workers), *sets], check=True)
+    from namm_xmodal.evaluation.statistics import bootstrap_mean, paired_difference
+
+    scores: dict[str, dict[str, dict[str, float]]] = {}
+    for line in (output / "results.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
+        record = json.loads(line)
+        score, sample = record["scores"]["answer_probability"], f"{record['task']}/{record['sample']:03d}"
+        for task in (record["task"], "all"):
+            scores.setdefault(record["policy"], {}).setdefault(task, {})[sample] = score
+    summary: dict[str, dict[str, dict[str, float]]] = {}
+    for name, tasks in scores.items():
+        for task, by_sample in tasks.items():
+            samples = sorted(by_sample)
+            mean = bootstrap_mean([by_sample[sample] for sample in samples])
+            row = {"n": len(samples), "mean": mean.mean, "low": mean.low, "high": mean.high}
+            if name != FIRST:
+                first = scores[FIRST][task]
+                pair = paired_difference([by_sample[each] for each in samples], [first[each] for each in samples])
+                row |= {"difference": pair.mean, "difference_low": pair.low, "difference_high": pair.high}
+            summary.setdefault(name, {})[task] = row
+    return summary
+
+
+def main() -> None:
+    """Parses arguments, runs, judges, writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    groups = sorted({variant.group for variant in VARIANTS})
+    parser.add_argument("--only", nargs="+", choices=groups, default=groups, help="groups to run")
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"), help="folder of the runs")
+    parser.add_argument("--workers", type=int, default=1, help="local processes")
+    arguments = parser.parse_args()
+    chosen = [v for v in VARIANTS if v.group in arguments.only or v.name == FIRST]
+    policies = {variant.name: run(variant, arguments.runs, arguments.workers) for variant in chosen}
+    summary = judge(policies, arguments.runs / "judged", arguments.workers)
+    output = RESULTS / "ablation.json"
+    result = {"machine": describe_machine(), "variants": {v.name: [v.group, *v.changes] for v in chosen}}
+    output.write_text(json.dumps({**result, "scores": summary}, indent=1) + "\n")
+    table = Table("group", "variant", "answer probability at a quarter", "difference to the first", "n")
+    for variant in chosen:
+        row = summary[variant.name]["all"]
+        pair = (
+            f"{row['difference']:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
+            if "difference" in row
+            else ""
+        )
+        score = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        table.add_row(variant.group, variant.name, score, pair, str(row["n"]))
+    Console().print(table, f"{output}")
+
+
+if __name__ == "__main__":
+    main()

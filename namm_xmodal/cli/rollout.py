@@ -1,0 +1,77 @@
+"""`namm-xmodal rollout`: Decision Transformers act with memories that policies prune."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def rollout_command(
+    config: Annotated[
+        str,
+        typer.Argument(help="A YAML file, or the name of a shipped one, such as rl/hopper.", show_default=False),
+    ],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change one value, as often as needed: `--set episodes=5`. YAML values; null removes.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default: `output` of the file.", show_default=False)
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
+        ),
+    ] = False,
+    video: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="Instead of the table, film one episode of the first model under this policy of the file; `POLICY:150` "
+            "names its budget.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
+    ] = False,
+) -> None:
+    """Roll out agents under memory policies; print returns and scores with intervals, write JSONL, PNG and SVG.
+
+    Results are kept episode by episode: after Ctrl-C or a crash the same command goes on where it stopped.
+
+    Example: `namm-xmodal rollout rl/tmaze --set episodes=8`
+    """
+    from namm_xmodal.config import load_rollout_config
+
+    settings = load_rollout_config(config, list(assignments or []), str(output) if output else None)
+
+    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.rollouts.plan import make_plan
+
+    plan = make_plan(settings)
+    if dry_run:
+        for run in plan:
+            known = f", statistics {run.statistics}" if run.statistics else ""
+            console.print(f"  {run.label}: memory {run.size}{known}: {run.policy}", soft_wrap=True)
+        return
+    if video is not None:
+        from namm_xmodal.cli.rollout_video import film
+
+        film(settings, plan, video)
+        return
+
+    from namm_xmodal.report.rollout_write import write_rollout_report
+    from namm_xmodal.rollouts.runner import run_rollouts
+
+    with progress("rolling out") as advance:
+        records = run_rollouts(settings, fresh=fresh, progress=advance, notice=notice)
+    console.print(write_rollout_report(records, settings))
+    console.print(
+        f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
+    )

@@ -1,0 +1,55 @@
+"""Evicts tokens that belong together, such as return, state and action of one step, as a whole."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.errors import ConfigError
+from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.wrapper import Wrapper
+
+
+@dataclass(frozen=True)
+class WholeSteps(Wrapper):
+    """A policy whose choice is made for groups of `size` neighbouring tokens.
+
+    A group scores the mean of its cached tokens, and stays only if all of them would: within a budget, so one that is no
+    multiple of `size` holds a little less. Protected tokens stay whatever becomes of their group.
+
+    Attributes:
+        size: Tokens of a group, by original position: group 0 is positions 0 to size - 1.
+    """
+
+    size: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuses a group of no tokens.
+
+        Raises:
+            ConfigError: With the value given.
+        """
+        if self.size < 1:
+            raise ConfigError(f"size={self.size}: expected at least 1 token, 3 for steps of a Decision Transformer")
+
+    def score(self, observation: Observation) -> Tensor:
+        """(B, H, S): each token scores the mean of its group."""
+        scores, live = self.base.score(observation), observation.live
+        groups = self._groups(observation.positions)
+        room = (*scores.shape[:2], observation.seen // self.size + 1)
+        total = scores.new_zeros(room).scatter_add(-1, groups, scores.masked_fill(~live, 0.0))
+        count = scores.new_zeros(room).scatter_add(-1, groups, live.to(scores.dtype))
+        return (total / count.clamp(min=1)).gather(-1, groups)
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """(B, H, S) bool: the base's choice without the groups that it would split."""
+        assert slate.positions is not None
+        keep = self.base.keep(scores, slate)
+        groups = self._groups(slate.positions)
+        room = (*keep.shape[:2], slate.seen // self.size + 1)
+        lost = torch.zeros(room, dtype=torch.int8, device=keep.device)
+        lost = lost.scatter_add(-1, groups, (slate.live & ~keep).to(torch.int8))
+        return (keep & (lost.gather(-1, groups) == 0)) | (slate.protected & slate.live)
+
+    def _groups(self, positions: Tensor) -> Tensor:
+        return positions.clamp(min=0) // self.size  # dead slots fall into group 0, where they are masked

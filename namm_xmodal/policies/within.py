@@ -1,0 +1,40 @@
+"""A sliding window around another policy: what is older leaves in any case, the policy chooses among the rest."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from namm_xmodal.policies.pins import check_count
+from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.wrapper import Wrapper
+from namm_xmodal.types import LayerShape
+
+
+@dataclass(frozen=True)
+class Within(Wrapper):
+    """A policy inside a window, such as the 20 steps that a Decision Transformer was trained on.
+
+    Attributes:
+        tokens: At an update, tokens older than the newest `tokens` leave; between updates the window is longer by the
+            tokens that came since.
+    """
+
+    tokens: int = 60
+
+    def __post_init__(self) -> None:
+        """Refuses an empty window.
+
+        Raises:
+            ConfigError: With the value given.
+        """
+        check_count("within", self.tokens, 1)
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """(B, H, S) bool: the base's choice, without what is too old."""
+        assert slate.positions is not None
+        young = slate.positions >= slate.seen - self.tokens
+        return (self.base.keep(scores, slate) & young) | (slate.protected & slate.live)
+
+    def may_evict(self, seen: int, shape: LayerShape) -> bool:
+        """Once the window is full, always."""
+        return seen > self.tokens or self.base.may_evict(seen, shape)

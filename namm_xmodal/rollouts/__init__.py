@@ -1,0 +1,1 @@
+"""Policies in the memory of agents: plan, runs, records, statistics."""

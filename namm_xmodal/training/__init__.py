@@ -1,0 +1,1 @@
+"""Trains Decision Transformers on trajectories, with transformers' own class: what `namm-xmodal prepare rl` does."""

@@ -1,0 +1,59 @@
+"""What has been done, one line per finished stage, on disk before the next stage begins."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import ResultsError
+
+
+class StageJournal:
+    """`journal.jsonl`: stages by name, each with what came out of it.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads what is there; a last line that was cut off is dropped, its stage runs again.
+
+        Raises:
+            ResultsError: If the file cannot be read or written, or was edited.
+        """
+        self.path = path
+        self._done: dict[str, dict[str, Any]] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole, _, torn = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
+            if torn:
+                os.truncate(path, len(whole.encode()) + 1 if whole else 0)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be used ({error.strerror}); choose another --output") from None
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                entry = json.loads(line)
+                self._done[entry["stage"]] = entry["result"]
+            except (ValueError, KeyError, TypeError):
+                raise ResultsError(f"{path}: line {number} is no finished stage; remove it to run it again") from None
+
+    def result(self, stage: str) -> dict[str, Any] | None:
+        """What came out of a stage, None if it is not finished."""
+        return self._done.get(stage)
+
+    def add(self, stage: str, result: dict[str, Any]) -> dict[str, Any]:
+        """Notes a finished stage and returns its result.
+
+        Raises:
+            ResultsError: If the disk refuses.
+        """
+        line = json.dumps({"stage": stage, "result": result}, separators=(",", ":")) + "\n"
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ResultsError(f"{self.path}: cannot be written ({error.strerror}); the stage runs again") from None
+        self._done[stage] = result
+        return result
