@@ -11,14 +11,10 @@ from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, Unsuppo
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 
-SHIPPED = {
-    "llava-small": "seed0",
-    "llava-small-1": "seed1",
-}
+SHIPPED = {"llava-small": "seed0"}
 """Short names and their folders in `video/small/shipped`."""
 _DESCRIPTIONS = {
     "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
-    "llava-small-1": "The same from another seed (1); shipped; Apache-2.0",
 }
 
 

@@ -77,13 +77,13 @@ def test_a_bad_file_is_one_sentence(tmp_path, name):
     make, kind, sentence = BAD[name]
     path = tmp_path / "bad.mp4"
     make(path)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(errors.VideoError, match=sentence) as caught:
         load_video(FrameRequest(path, 500))
     assert type(caught.value) is kind
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 10
 
 
 def test_what_decodes_of_a_cut_file_is_salvaged_exactly(tmp_path):
@@ -117,7 +117,7 @@ def test_one_frame_and_4k(tmp_path):
 
 def sleeps(request):
     if "hangs" in request.path.name:
-        time.sleep(60)
+        time.sleep(600)
     return load_video(request)
 
 
@@ -127,11 +127,11 @@ def test_a_hanging_decoder_is_killed_and_the_others_come_through_in_order(tmp_pa
     paths = [good[0], tmp_path / "hangs.mp4", good[1], tmp_path / "absent.mp4", good[2]]
     requests = [FrameRequest(path, 100) for path in paths]
     started = time.monotonic()
-    found = list(prefetch(requests, workers=1, limit=3, load=sleeps))
-    assert time.monotonic() - started < 40
+    found = list(prefetch(requests, workers=1, limit=8, load=sleeps))
+    assert time.monotonic() - started < 300
     assert [len(clip.frames) for clip in found if not isinstance(clip, Exception)] == [5, 6, 7]
     assert type(found[1]) is errors.VideoTimeoutError
-    assert "took longer than 3 s; its process was killed" in str(found[1])
+    assert "took longer than 8 s; its process was killed" in str(found[1])
     assert type(found[3]) is errors.MissingVideoError
 
 
@@ -143,15 +143,15 @@ def crashes(request):
 
 def test_a_decoder_that_crashes_costs_its_video_only(tmp_path):
     path = write_video(tmp_path / "a.mp4", frames=2)
-    found = list(prefetch([FrameRequest(path, 1)] * 2, workers=1, limit=20, load=crashes))
+    found = list(prefetch([FrameRequest(path, 1)] * 2, workers=1, limit=120, load=crashes))
     assert [type(each) for each in found] == [errors.CorruptVideoError] * 2
     assert "crashed (exit code 11)" in str(found[0])
 
 
 def test_a_killable_call_ends_in_time():
     with pytest.raises(errors.VideoTimeoutError, match=r"x\.mp4: decoding took longer than 4 s"):
-        run_killable(time.sleep, (60,), 4, "x.mp4")
-    assert run_killable(divmod, (7, 2), 30, "x.mp4") == (3, 1)
+        run_killable(time.sleep, (600,), 4, "x.mp4")
+    assert run_killable(divmod, (7, 2), 120, "x.mp4") == (3, 1)
 
 
 def test_cached_frames_are_the_same_and_belong_to_one_version_of_the_file(tmp_path, monkeypatch):

@@ -57,7 +57,7 @@ def train(
     if snapshot.exists():
         place = load_snapshot(snapshot, modules, optimiser)
         done, spent = int(place["done"]), float(place["seconds"])  # type: ignore[call-overload,arg-type]
-    total, began = recipe.dense_steps + recipe.qa_steps, process_time()
+    total, began = recipe.steps, process_time()
     advance(done, total, "")
     while done < total:
         for group in optimiser.param_groups:
@@ -68,14 +68,18 @@ def train(
             note = _dense_step(model, heads, optimiser, seed, done, recipe)
         else:
             step = done - recipe.dense_steps
+            again = step - recipe.qa_steps
             share = _schedule(step, recipe.qa_steps)
+            if again >= 0:
+                share = recipe.restart_share * _schedule(again, recipe.restart_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
             rng = np.random.default_rng([seed, 1, step])
             frames = recipe.frames_at(step, rng)
-            clips = max(2, recipe.frames_per_step // frames)
+            clips = max(2, (recipe.frames_per_step if again < 0 else recipe.restart_frames) // frames)
             batch = qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames)
-            note = _qa_step(model, heads, optimiser, batch, recipe, step >= recipe.weigh_after)
+            most = 1.0 if step < recipe.weigh_after else 4.0 if again < 0 else 2.0
+            note = _qa_step(model, heads, optimiser, batch, recipe, most)
         done += 1
         seconds = spent + process_time() - began
         if done > recipe.dense_steps and (done % SCORE_EVERY == 0 or done == total):
@@ -139,7 +143,7 @@ def _qa_step(
     optimiser: torch.optim.Optimizer,
     batch: QABatch,
     recipe: Recipe,
-    weigh: bool,
+    most: float,
 ) -> dict[str, Any]:
     model.train()
     seen = model.model.get_video_features(batch.pixels, return_dict=True)
@@ -148,26 +152,27 @@ def _qa_step(
     asked = wanted != IGNORED
     losses = nn.functional.cross_entropy(output.logits[:, :-1][asked], wanted[asked], reduction="none")
     loss = losses.mean()
-    if weigh:
-        weights = weights_of_kinds(losses.detach(), batch.kinds[:, 1:][asked])
+    if most > 1:
+        weights = weights_of_kinds(losses.detach(), batch.kinds[:, 1:][asked], most)
         loss = (weights * losses).sum() / weights.sum()
     dense, accuracy = dense_loss(heads(torch.cat(list(seen.pooler_output))), batch.cells)
     _descend(loss + recipe.dense_share * dense, optimiser)
     return {"loss": round(float(loss.detach()), 4), "frames": batch.pixels.shape[1], "shape": accuracy[1]}
 
 
-def weights_of_kinds(losses: Tensor, kinds: Tensor) -> Tensor:
-    """A weight for every answer token: its kind's mean loss over the mean of all kinds, between 0.5 and 4.
+def weights_of_kinds(losses: Tensor, kinds: Tensor, most: float) -> Tensor:
+    """A weight for every answer token: its kind's mean loss over the mean of all kinds, between 0.5 and `most`.
 
     Args:
         losses: (N,).
         kinds: (N,) kind of each.
+        most: Upper bound.
     """
     weights = torch.ones_like(losses)
     present = kinds.unique()
     means = torch.stack([losses[kinds == kind].mean() for kind in present])
     for kind, mean in zip(present, means / means.mean().clamp(min=1e-6), strict=True):
-        weights[kinds == kind] = mean.clamp(0.5, 4.0)
+        weights[kinds == kind] = mean.clamp(0.5, most)
     return weights
 
 
