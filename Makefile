@@ -26,11 +26,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/namm-xmodal eval configs/language/demo.yaml --output results/demo
-<<<<<<< HEAD
 	$(BIN)/namm-xmodal rollout configs/rl/demo.yaml --output results/demo-rl
-=======
 	$(BIN)/namm-xmodal video-qa configs/video/smoke.yaml --set options.n=24 --output results/demo-video
->>>>>>> main
 
 test: lint types unit
 
