@@ -51,7 +51,7 @@ def plot_rollouts(rows: list[RolloutRow], path: Path, title: str, score: str) ->
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-    figure.suptitle(title, fontsize=10)
+    axis.set_title(title, fontsize=8)
     return _save(figure, path)
 
 
