@@ -17,6 +17,8 @@ def test_a_shipped_model_keeps_what_its_card_promises(name):
     folder = FOLDER / SHIPPED[name]
     measured = json.loads((folder / "measured.json").read_text())["by_frames"]
     assert measured["8"]["overall"] >= 0.85
+    right, asked = measured["32"]["right_and_asked_by_kind"]["needle"]
+    assert right / asked >= 0.95
     loaded = load_video_model(name)
     assert loaded.dtype == "float32"
     counts = accuracies(loaded.model, loaded.tokenizer, 12, 8)

@@ -18,7 +18,8 @@ class Recipe:
         dense_share: Weight of the dense loss while questions are learnt, so that nothing is unlearnt.
         weigh_after: From this question step on, kinds that are still answered badly weigh more (half to four times as
             much as their share of the answers): without it a run may end with two signs that it never tells apart.
-        restart_steps: Question steps after these, from a raised learning rate down again; the shipped model had none.
+        restart_steps: Question steps after these, from a raised learning rate down again: signs that stayed
+            confused are told apart then.
         restart_share: Their peak learning rate, of the first peak.
         restart_frames: Frames of a batch then.
         rate: Peak learning rate of the language model.
@@ -32,7 +33,7 @@ class Recipe:
     dense_rate: float = 2e-3
     dense_share: float = 0.3
     weigh_after: int = 1500
-    restart_steps: int = 0
+    restart_steps: int = 400
     restart_share: float = 0.5
     restart_frames: int = 64
     rate: float = 1.5e-3
@@ -53,7 +54,7 @@ class Recipe:
         return int(rng.integers(4, 13))
 
 
-QUICK = Recipe(dense_steps=150, qa_steps=250)
+QUICK = Recipe(dense_steps=150, qa_steps=250, restart_steps=50)
 """Some minutes: a model well above chance on some kinds of question, to try the command."""
 TINY = Recipe(dense_steps=2, dense_clips=2, qa_steps=3, restart_steps=1, frames_per_step=16, restart_frames=16)
 """For tests of the machinery."""
