@@ -11,10 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
 from namm_xmodal.config.loader import load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
-from namm_xmodal.config.save import NOT_RESULTS, to_mapping
+from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict, validate
 
-_NOT_IN_DIGEST = NOT_RESULTS | {"loader", "limit", "reductions", "threads"}
+_NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
 
 
 class LoaderConfig(Strict):

@@ -25,6 +25,7 @@ def objective(**changes):
         samples=2,
         pool=6,
         pruning=PruningSettings(32),
+        dtype="float32",
     )
     return LanguageObjectiveFactory(ObjectiveSettings(**{**settings, **changes}), SPEC).build()
 
