@@ -30,8 +30,8 @@ Frames are resized to 48 x 48; 6 x 6 patches are pooled to 9 tokens a frame. The
 `USER: <video>\\n{{question}} ASSISTANT:`.
 
 Training: {dense} steps on labels of pooled cells, through the projector; {qa} steps of question answering on videos of 4
-to 12 frames, in the last part up to 32; {restart} of them from a raised learning rate down again. {minutes:.0f} minutes of CPU
-time on one core. The seed decides weights and data.
+to 12 frames, in the last part up to 32; {restart} of them from a raised learning rate down again. {minutes:.0f} minutes of
+CPU time on one core. The seed decides weights and data.
 
 Accuracy by likelihood of the options, full cache, videos never trained on ({clips} of each length):
 
