@@ -64,7 +64,8 @@ def film_episode(
         raise MissingDependencyError("a video", "video") from None
     folder.mkdir(parents=True, exist_ok=True)
     video, still = folder / f"{name}.mp4", folder / f"{name}.png"
-    world = player.make(render_mode="rgb_array", width=WIDTH, height=HEIGHT)
+    # The camera named in MuJoCo's locomotion models follows the body; the default one watches it walk away.
+    world = player.make(render_mode="rgb_array", width=WIDTH, height=HEIGHT, camera_name="track")
     agent = CacheAgent(
         player.body,
         run.policy,
