@@ -71,7 +71,7 @@ def inspect_command(
 
     Forgotten patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
 
-    Example: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`,
+    Example: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`, or
     `namm-xmodal inspect clip.mp4 --question "what colour comes first?" --option red --option blue`
     """
     from namm_xmodal.errors import ConfigError
