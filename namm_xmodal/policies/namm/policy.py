@@ -124,10 +124,14 @@ class Namm:
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """Tokens at or above the threshold, at most `max_tokens` of them per head."""
-        keep = keep_above(scores, slate, self.threshold + self.schedule.at(slate.seen))
+        keep = keep_above(scores, slate, self.threshold_after(slate.seen))
         if self.max_tokens is None:
             return keep
         return keep & keep_best(scores, slate, budget_tokens(self.max_tokens, slate.seen))
+
+    def threshold_after(self, seen: int) -> float:
+        """The threshold after so many tokens: `threshold` plus what the schedule adds."""
+        return self.threshold + self.schedule.at(seen)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Always: any token may score below the threshold."""
