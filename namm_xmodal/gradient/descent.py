@@ -73,7 +73,7 @@ class Descent:
     """
 
     _BETA1, _BETA2, _EPSILON = 0.9, 0.98, 1e-8
-    _FOLLOW = 0.3  # share of the newest threshold; the rest is memory: at one threshold, texts differ twofold in size
+    _FOLLOW = 0.5  # share of the newest threshold; the rest is memory: at one threshold, texts differ twofold in size
 
     def __init__(
         self,

@@ -46,10 +46,10 @@ def test_each_threshold_follows_what_the_budget_wants():
     rng = np.random.default_rng(0)
     descent = Descent(20, DescentSettings(), np.zeros(20), ThresholdSchedule((128,), (1.0,)))
     descent.take([result(rng, thresholds={128: 0.4, 256: 0.8}), result(rng, thresholds={128: 0.6})])
-    assert descent.thresholds == pytest.approx({128: 1.0 - 0.3 * 0.5, 256: 0.8})  # nothing to remember yet at 256
+    assert descent.thresholds == pytest.approx({128: 1.0 - 0.5 * 0.5, 256: 0.8})  # nothing to remember yet at 256
     descent.take([result(rng, thresholds={256: 1.8})])
-    assert descent.thresholds == pytest.approx({128: 0.85, 256: 0.8 + 0.3})
-    assert descent.schedule.at(256) == pytest.approx(1.1)
+    assert descent.thresholds == pytest.approx({128: 0.75, 256: 0.8 + 0.5})
+    assert descent.schedule.at(256) == pytest.approx(1.3)
 
 
 def test_a_state_is_taken_up_whole():
