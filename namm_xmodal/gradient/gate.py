@@ -13,7 +13,7 @@ class Gate:
     Attributes:
         open: (B, H, S) float, 1 for kept and 0 for evicted tokens; its gradient is that of sigmoid(score - threshold).
         kept: (B, H, S) bool.
-        soft_size: Scalar: sum over tokens that may be evicted of a steep sigmoid; its gradient is how the size would change.
+        soft_size: Scalar: a steep sigmoid summed over what may be evicted; its gradient is how the size would change.
     """
 
     open: Tensor

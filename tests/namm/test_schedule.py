@@ -69,7 +69,7 @@ def test_it_is_saved_and_a_damaged_one_is_said(policy, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert Namm.from_pretrained(tmp_path).schedule == ThresholdSchedule()  # as written before there were schedules
     (tmp_path / "config.json").write_text(json.dumps(config | {"schedule": {"seen": [3, 2], "offset": [0, 0]}}))
-    with pytest.raises(CheckpointError, match="schedule cannot be read .* ascending"):
+    with pytest.raises(CheckpointError, match=r"schedule cannot be read .* ascending"):
         Namm.from_pretrained(tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_a_floor_keeps_short_texts_whole(policy):
 
 def test_impossible_requests_are_refused(policy):
     model, ids = tiny("llama", torch.float64), torch.arange(24)[None]
-    with pytest.raises(ConfigError, match="budget=1.5: expected a share"):
+    with pytest.raises(ConfigError, match=r"budget=1\.5: expected a share"):
         calibrate(model, [{"input_ids": ids}], policy, budget=1.5, update_every=16)
     with pytest.raises(DataError, match="no text reaches an update"):
         calibrate(model, [{"input_ids": ids}], policy, budget=0.5, update_every=32)
