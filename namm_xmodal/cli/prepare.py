@@ -91,7 +91,7 @@ def prepare_rl(
         list[str] | None,
         typer.Option(
             "--env",
-            help="hopper, halfcheetah, walker2d or tmaze; as often as needed.",
+            help="hopper, halfcheetah, walker2d, hopper-positions or tmaze; as often as needed.",
             show_default="hopper and tmaze",
         ),
     ] = None,

@@ -159,7 +159,7 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
         "| model | memory | return, mean ± deviation | d4rl score |",
         "|---|---|---|---|",
     ]
-    known = facts.environment.split("-")[0].lower() in D4RL
+    known = facts.environment.rsplit("/", 1)[-1].split("-")[0].lower() in D4RL
     for name, each in card["models"].items():
         returns = np.array(each["trial"]["returns"])
         score = f"{d4rl(facts.environment)(returns).mean():.1f}" if known else "none"
