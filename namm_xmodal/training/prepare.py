@@ -59,7 +59,7 @@ def prepare_locomotion(
             journal,
             told,
         )
-        write_card(recipe, facts, described, folder, journal)
+        write_card(recipe, facts, described, folder, journal, behaviour.origin)
         made.append(folder / recipe.name)
     return made
 
