@@ -21,14 +21,32 @@ def with_estimated_statistics(policy: Namm, language: LanguageModel, update_ever
         language: The model that it will prune.
         update_every: The clock that it will have.
     """
-    rng = random.Random(f"feature statistics, {SOURCE}")  # no sample of any task is drawn with this seed
-    places = [draw_place(find_texts(SOURCE), TOKENS, rng) for _ in range(TEXTS)]
-    texts = [place.read(TOKENS, language.tokenizer) for place in places]
-    batches = (
-        {"input_ids": torch.tensor([language.tokenizer(text).input_ids], device=language.model.device)}
-        for text in texts
-    )
+    batches = plain_batches(language, SOURCE, TOKENS, TEXTS, f"feature statistics, {SOURCE}")
     source = f"estimated on {language.name}, {TEXTS} texts of {TOKENS} tokens of {SOURCE}, update every {update_every}"
     return policy.with_statistics(
         estimate_statistics(language.model, batches, policy.features, update_every=update_every, source=source)
     )
+
+
+def plain_batches(
+    language: LanguageModel, texts: str, tokens: int, count: int, seed: str
+) -> list[dict[str, torch.Tensor]]:
+    """Plain texts as batches of one row.
+
+    Args:
+        language: Whose tokens to count.
+        texts: A name of `list_texts()`.
+        tokens: Of each text.
+        count: Texts.
+        seed: Words; samples of tasks are drawn with numbers, so none of them is met here by its seed.
+    """
+    rng, documents, device = random.Random(seed), find_texts(texts), language.model.device
+    places = [draw_place(documents, tokens, rng) for _ in range(count)]
+    return [
+        {
+            "input_ids": torch.tensor(
+                [language.tokenizer(place.read(tokens, language.tokenizer)).input_ids], device=device
+            )
+        }
+        for place in places
+    ]
