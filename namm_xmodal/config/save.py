@@ -12,7 +12,7 @@ NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "episodes"})
 # What says which results there are; each record of an evaluation names its own, so that one may be added later.
 NAMED_BY_RECORDS = frozenset({"policies", "budgets", "protocols"})
 # The same for a rollout, and what scores are made of returns with.
-NAMED_BY_EPISODES = frozenset({"model_seeds", "statistics", "score", "dataset", "references"})
+NAMED_BY_EPISODES = frozenset({"model", "model_seeds", "statistics", "score", "dataset", "references"})
 
 
 def to_yaml(config: BaseModel) -> str:
