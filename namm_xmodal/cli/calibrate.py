@@ -5,9 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-SPARE = 32
-"""Texts end after a whole word, which must not come before the last update."""
-
 
 def calibrate_command(
     policy: Annotated[str, typer.Argument(help="A saved NAMM: folder, shipped name or hub id.", show_default=False)],
@@ -41,7 +38,7 @@ def calibrate_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.errors import ConfigError
-    from namm_xmodal.evaluation.estimated import plain_batches, with_estimated_statistics
+    from namm_xmodal.evaluation.estimated import SPARE, plain_batches, with_estimated_statistics
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.memory.calibration import Calibration, calibrate
     from namm_xmodal.policies.namm import Namm

@@ -1,16 +1,21 @@
-"""A NAMM with feature statistics of the model that is evaluated: estimated from plain text, no label, no reward."""
+"""A NAMM fitted to the model that is evaluated: statistics and thresholds from plain text, no label, no reward."""
 
 import random
+from dataclasses import replace
 
 import torch
 
 from namm_xmodal.language.models import LanguageModel
 from namm_xmodal.language.passages import draw_place
 from namm_xmodal.language.texts import find_texts
+from namm_xmodal.memory.calibration import calibrate
 from namm_xmodal.memory.statistics import estimate_statistics
 from namm_xmodal.policies.namm import Namm
 
 TEXTS, TOKENS, SOURCE = 8, 768, "python-topics"
+LONG_TEXTS, LONG, FLOOR = 4, 2048, 96
+SPARE = 32
+"""Texts end after a whole word, which must not come before the last update."""
 
 
 def with_estimated_statistics(policy: Namm, language: LanguageModel, update_every: int) -> Namm:
@@ -26,6 +31,34 @@ def with_estimated_statistics(policy: Namm, language: LanguageModel, update_ever
     return policy.with_statistics(
         estimate_statistics(language.model, batches, policy.features, update_every=update_every, source=source)
     )
+
+
+def calibrated(
+    policy: Namm, language: LanguageModel, share: float, *, update_every: int, protect_first: int, protect_recent: int
+) -> Namm:
+    """The same network with the thresholds that keep `share` of plain text, and at least `FLOOR` tokens.
+
+    Args:
+        policy: The policy; its own threshold and schedule are where the search starts.
+        language: The model that it will prune.
+        share: Kept fraction after every update.
+        update_every: The clock that it will have.
+        protect_first: Oldest tokens that always stay.
+        protect_recent: Newest tokens that always stay.
+    """
+    longest = LONG if language.max_context is None else min(LONG, language.max_context - SPARE)
+    batches = plain_batches(language, SOURCE, longest + SPARE, LONG_TEXTS, f"calibration, {SOURCE}")
+    found = calibrate(
+        language.model,
+        batches,
+        policy,
+        budget=share,
+        floor=FLOOR,
+        update_every=update_every,
+        protect_first=protect_first,
+        protect_recent=protect_recent,
+    )
+    return replace(policy, threshold=0.0, schedule=found.schedule)
 
 
 def plain_batches(
