@@ -53,8 +53,8 @@ def _locomotion(environment: str, short_updates: int, long_updates: int) -> tupl
 
 LOCOMOTION: dict[str, tuple[Recipe, ...]] = {
     "hopper": _locomotion("Hopper-v5", 300, 1000),
-    "halfcheetah": _locomotion("HalfCheetah-v5", 400, 400),
-    "walker2d": _locomotion("Walker2d-v5", 400, 400),
+    "halfcheetah": _locomotion("HalfCheetah-v5", 400, 1000),
+    "walker2d": _locomotion("Walker2d-v5", 400, 1000),
     # On Hopper's data without velocities: what two observations say together, one does not.
     "hopper-positions": (
         Recipe(
