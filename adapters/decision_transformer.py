@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DecisionTransformerModel
 
-from namm_xmodal.adapters.decision_transformer_steps import can_step, step_trunk
+from namm_xmodal.adapters.decision_transformer_steps import TrunkWeights, can_step, step_trunk
 from namm_xmodal.policies.protocol import Rotary
 
 TOKENS_PER_STEP = 3
@@ -72,7 +72,7 @@ class DecisionTransformerAdapter:
         if embedded is None:
             embedded = embed_trajectories(model, **{name: inputs[name] for name in _TRAJECTORY})
         if can_step(model, embedded, inputs.get("attention_mask"), cache):
-            return step_trunk(model, embedded, cache)
+            return step_trunk(TrunkWeights.of(model), embedded, cache)
         trunk: Any = model.get_submodule("encoder")
         zeros = torch.zeros(embedded.shape[:2], dtype=torch.long, device=embedded.device)
         hidden: Tensor = trunk(

@@ -2,22 +2,110 @@
 of the time.
 
 A turn of an environment is three tokens, and a call of the trunk through its modules, hooks and mask builders costs several
-times what the tokens themselves do. Here the same weights go through the same operations in the same order, and through the
-same attention over the same cache; `forward` of the adapter remains what tests compare it with.
+times what the tokens themselves do. Here the same weights go through the same operations in the same order over the same
+cache; `forward` of the adapter remains what tests compare it with. Turns in which an update falls due take the engine's own
+attention, all others `attend_step`.
 """  # noqa: D205  one sentence
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm
+from torch.nn.functional import linear
 
 from namm_xmodal.cache.attention import pruned_attention
 from namm_xmodal.cache.mask import plain_step_mask
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.cache.step import attend_step, steps_plainly
 
 FEW_TOKENS = 8
 """More are the trunk's own business."""
+
+Affine = tuple[Tensor, Tensor]
+"""Bias and weight, as `torch.addmm` takes them; of a norm, weight and bias."""
+
+
+@dataclass(frozen=True)
+class BlockWeights:
+    """One block of the trunk.
+
+    Attributes:
+        attention: The attention module, for its sizes.
+        heads: Its heads.
+        head_dim: Their width.
+        scaling: Factor of the logits.
+        norms: Before attention and before the perceptron.
+        merged: To queries, keys and values.
+        mixed: From the heads back to the width.
+        wide: Into the perceptron.
+        narrow: Out of it.
+        act: What lies between.
+    """
+
+    attention: Any
+    heads: int
+    head_dim: int
+    scaling: float
+    norms: tuple[Affine, Affine]
+    merged: Affine
+    mixed: Affine
+    wide: Affine
+    narrow: Affine
+    act: Any
+
+
+@dataclass(frozen=True)
+class TrunkWeights:
+    """A model's parameters, looked up once: through its modules that takes as long as multiplying by them.
+
+    Attributes:
+        blocks: From below.
+        place: (hidden_size,) the one position embedding that every token gets.
+        last_norm: Above the blocks.
+        head: Weight and bias of what reads the action off the state's last hidden state.
+        squashes: A tanh follows it.
+        width: hidden_size, as the norms take it.
+        eps: Of the norms.
+    """
+
+    blocks: tuple[BlockWeights, ...]
+    place: Tensor
+    last_norm: Affine
+    head: Affine
+    squashes: bool
+    width: tuple[int]
+    eps: float
+
+    @classmethod
+    def of(cls, model: Any) -> "TrunkWeights":
+        """The parameters themselves, not copies, of a `DecisionTransformerModel`."""
+        trunk = model.encoder
+        return cls(
+            tuple(_block(each) for each in trunk.h),
+            trunk.wpe.weight[0],
+            (trunk.ln_f.weight, trunk.ln_f.bias),
+            (model.predict_action[0].weight, model.predict_action[0].bias),
+            len(model.predict_action) > 1,
+            (int(trunk.ln_f.weight.shape[0]),),
+            float(trunk.ln_f.eps),
+        )
+
+
+def _block(block: Any) -> BlockWeights:
+    attention, mlp = block.attn, block.mlp
+    return BlockWeights(
+        attention,
+        int(attention.num_heads),
+        int(attention.head_dim),
+        float(attention.scaling),
+        ((block.ln_1.weight, block.ln_1.bias), (block.ln_2.weight, block.ln_2.bias)),
+        (attention.c_attn.bias, attention.c_attn.weight),
+        (attention.c_proj.bias, attention.c_proj.weight),
+        (mlp.c_fc.bias, mlp.c_fc.weight),
+        (mlp.c_proj.bias, mlp.c_proj.weight),
+        torch.relu if isinstance(mlp.act, torch.nn.ReLU) else mlp.act,  # the function, without the module around it
+    )
 
 
 def can_step(model: Any, embedded: Tensor, mask: Tensor | None, cache: Any) -> bool:
@@ -30,36 +118,45 @@ def can_step(model: Any, embedded: Tensor, mask: Tensor | None, cache: Any) -> b
     )
 
 
-def step_trunk(model: Any, embedded: Tensor, cache: PrunedCache) -> Tensor:
+def step_trunk(weights: TrunkWeights, embedded: Tensor, cache: PrunedCache) -> Tensor:
     """Feeds a few tokens; all of them at position 0.
 
     Args:
-        model: A `DecisionTransformerModel` inside `pruned`.
+        weights: Of a model inside `pruned`.
         embedded: (B, Q, hidden_size).
         cache: Of `memory.cache()`.
 
     Returns:
         (B, Q, hidden_size) last hidden states.
     """
-    trunk = model.encoder
     batch, queries, width = embedded.shape
-    mask = plain_step_mask(cache.layers[0].seen, queries, embedded.device)
-    hidden = (embedded + trunk.wpe.weight[0]).view(-1, width)  # (B Q, hidden)
-    for block, layer in zip(trunk.h, cache.layers, strict=True):
-        attention, mlp = block.attn, block.mlp
-        x = _norm(block.ln_1, hidden)
-        merged = torch.addmm(attention.c_attn.bias, x, attention.c_attn.weight)  # (B Q, 3 hidden)
-        split = merged.view(batch, queries, 3, attention.num_heads, attention.head_dim).permute(2, 0, 3, 1, 4)
-        query, key, value = split.unbind(0)  # (B, H, Q, D) each
-        key, value = layer.update(key, value)
-        mixed, _ = pruned_attention(attention, query, key, value, mask, scaling=attention.scaling)  # (B, Q, H, D)
-        mixed = mixed.reshape(-1, width)
-        hidden = torch.addmm(attention.c_proj.bias, mixed, attention.c_proj.weight) + hidden
-        x = _norm(block.ln_2, hidden)
-        x = mlp.act(torch.addmm(mlp.c_fc.bias, x, mlp.c_fc.weight))
-        hidden = hidden + torch.addmm(mlp.c_proj.bias, x, mlp.c_proj.weight)
-    return _norm(trunk.ln_f, hidden).view(batch, queries, width)
+    norm, eps, addmm, shape = torch.layer_norm, weights.eps, torch.addmm, weights.width
+    first = cache.layers[0].seen
+    plainly, watched = steps_plainly(cache, queries)
+    mask = None if plainly else plain_step_mask(first, queries, embedded.device)
+    index = torch.arange(first, first + queries, device=embedded.device)
+    hidden = (embedded + weights.place).view(-1, width)  # (B Q, hidden)
+    for block, layer in zip(weights.blocks, cache.layers, strict=True):
+        x = norm(hidden, shape, *block.norms[0], eps)
+        split = addmm(*_biased(block.merged, x)).view(batch, queries, 3, block.heads, block.head_dim)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, Q, D) each
+        if mask is None:
+            mixed = attend_step(layer, query, key, value, index, block.scaling, watched)  # (B, Q, H, D)
+        else:
+            key, value = layer.update(key, value)
+            mixed, _ = pruned_attention(block.attention, query, key, value, mask, scaling=block.scaling)
+        hidden = addmm(*_biased(block.mixed, mixed.reshape(-1, width))).add_(hidden)
+        x = norm(hidden, shape, *block.norms[1], eps)
+        x = block.act(addmm(*_biased(block.wide, x)))
+        hidden = addmm(*_biased(block.narrow, x)).add_(hidden)
+    return norm(hidden, shape, *weights.last_norm, eps).view(batch, queries, width)
 
 
-def _norm(module: Any, hidden: Tensor) -> Tensor:
-    return layer_norm(hidden, module.normalized_shape, module.weight, module.bias, module.eps)
+def action_of(weights: TrunkWeights, hidden: Tensor) -> Tensor:
+    """(B, hidden_size) last hidden states of s_t -> (B, act_dim): the model's `predict_action`."""
+    action = linear(hidden, *weights.head)
+    return torch.tanh(action) if weights.squashes else action
+
+
+def _biased(affine: Affine, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return affine[0], x, affine[1]

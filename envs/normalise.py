@@ -14,8 +14,10 @@ D4RL: dict[str, tuple[float, float]] = {
     "halfcheetah": (-280.178953, 12135.0),
     "walker2d": (1.629008, 4592.3),
     "ant": (-325.6, 3879.7),
+    "hopperpositions": (-20.272305, 3234.3),
 }
-"""Returns of a random and an expert policy, as D4RL's infos.py has them (Fu et al., arXiv 2004.07219)."""
+"""Returns of a random and an expert policy, as D4RL's infos.py has them (Fu et al., arXiv 2004.07219); those of Hopper for
+Hopper without velocities, whose rewards are the same."""
 
 Reference = Literal["d4rl", "dataset", "measured"]
 

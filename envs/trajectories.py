@@ -1,7 +1,7 @@
 """Trajectories of one environment, wherever they come from, checked once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,12 @@ class Trajectories:
     def returns(self) -> NDArray[np.float64]:
         """(episodes,)."""
         return np.array([each.total for each in self.episodes])
+
+    def seen(self, count: int | None) -> "Trajectories":
+        """The same with the first `count` numbers of each observation only; None for all of them."""
+        if count is None:
+            return self
+        return replace(self, episodes=tuple(replace(e, observations=e.observations[:, :count]) for e in self.episodes))
 
     def state_statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and deviation over all states; 1e-6 is added to the deviation, as in the paper's code."""

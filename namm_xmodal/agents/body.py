@@ -68,6 +68,14 @@ class Body:
 
     def states(self, states: Numbers) -> Tensor:
         """(B, state_dim) -> the same, standardised, as a tensor."""
+        return self.tensor(self.standardised(states))
+
+    def standardised(self, states: Numbers) -> Numbers:
+        """(B, state_dim) -> the same in units of the data that the model was trained on.
+
+        Raises:
+            ConfigError: If states of this length are not the model's.
+        """
         if states.shape[-1] != self.model.config.state_dim:
             raise ConfigError(
                 f"the environment's states have {states.shape[-1]} numbers, the model's {self.model.config.state_dim}; "
@@ -75,15 +83,11 @@ class Body:
             )
         if self.statistics is not None:
             states = (states - self.statistics.mean) / self.statistics.std
-        return self.tensor(states)
+        return states
 
     def tensor(self, numbers: Numbers) -> Tensor:
         """A tensor on the model's device, of its precision."""
         return torch.as_tensor(numbers, dtype=self.model.dtype, device=self.model.device)
-
-    def actions(self, hidden: Tensor) -> Numbers:
-        """(B, hidden_size) last hidden states of s_t -> (B, act_dim) actions, rounded."""
-        return self.rounded(self.model.predict_action(hidden))
 
     def rounded(self, actions: Tensor) -> Numbers:
         """(B, act_dim) actions of the model -> the same, rounded, as numbers."""

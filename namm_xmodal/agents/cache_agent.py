@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from namm_xmodal.adapters.decision_transformer import embed_turn
+from namm_xmodal.adapters.decision_transformer_steps import TrunkWeights, action_of, step_trunk
+from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
 from namm_xmodal.agents.body import Body, Numbers
 from namm_xmodal.agents.survivors import EVERY, Survivors
 from namm_xmodal.envs.agent import Actor, Turn
@@ -77,22 +77,17 @@ class CacheActor:
         """Starts with an empty cache."""
         self._body, self.memory, self._survivors = body, memory, survivors
         self._cache = memory.cache()
+        self._embed, self._weights = TurnEmbedding(body.model), TrunkWeights.of(body.model)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def act(self, turn: Turn) -> Numbers:
         """Feeds a_{t-1}, R_t, s_t; see `Actor.act`."""
-        body = self._body
-        embedded = embed_turn(
-            body.model,
-            None if turn.previous_actions is None else body.tensor(turn.previous_actions),
-            body.tensor(turn.returns_to_go[:, None]),
-            body.states(turn.states),
-            torch.full((len(turn.states),), turn.step, device=body.model.device),
-        )
-        hidden: Tensor = self.memory.adapter.forward(body.model, {"inputs_embeds": embedded}, self._cache)
+        states = self._body.standardised(turn.states)
+        embedded = self._embed(turn.previous_actions, turn.returns_to_go, states, turn.step)
+        hidden = step_trunk(self._weights, embedded, self._cache)
         if self._survivors is not None and turn.running is not None and turn.step % EVERY == EVERY - 1:
             self._survivors.look(self._cache, turn.running)
-        return body.actions(hidden[:, -1])
+        return self._body.rounded(action_of(self._weights, hidden[:, -1]))
 
     def kept(self) -> Numbers:
         """See `Actor.kept`."""

@@ -54,7 +54,6 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     padding masks and `generate` stay right whatever was evicted.
 
     Attributes:
-        index: (B, H, S) int64, original index of the token in each slot (padding counts), -1 in dead slots.
         seen: Indices seen so far, padding included.
         tokens_seen: Real tokens that each batch row has seen.
         untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others forget.
@@ -79,7 +78,6 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     def _clear(self) -> None:
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
-        self.index: Tensor = torch.empty(0, dtype=torch.long)
         self.incoming: tuple[Tensor, Tensor] | None = None
         self.state: State | None = None
         self.shape: LayerShape | None = None
@@ -195,12 +193,31 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
                 self._store[place] = torch.cat([held[:, :, : self.slots], addition], dim=2)
                 continue
             if end > held.shape[2]:
-                larger = held.new_empty(*held.shape[:2], end + spare, *held.shape[3:])
-                larger[:, :, : self.slots] = held[:, :, : self.slots]
-                self._store[place] = held = larger
+                held = self._enlarge(place, end + spare)
             held.narrow(2, self.slots, count).copy_(addition)
         self.state.grow(count, spare)
         self.slots = end
+        self._expose()
+
+    def append_step(self, keys: Tensor, values: Tensor, index: Tensor) -> None:
+        """`update` and `append` at once, for a few unpadded tokens that attend without `pruned_attention`.
+
+        Args:
+            keys: (B, H, n, D).
+            values: (B, H, n, D).
+            index: (n,) original indices.
+        """
+        count, end = keys.shape[2], self.slots + keys.shape[2]
+        assert self.state is not None
+        for place, addition in enumerate((keys, values, index)):
+            held = self._store[place]
+            if end > held.shape[2]:
+                held = self._enlarge(place, end + SPARE_SLOTS)
+            held.narrow(2, self.slots, count).copy_(addition)
+        self.state.grow(count, SPARE_SLOTS)
+        self.slots = end
+        self.seen += count
+        self.tokens_seen = (self.seen,) * keys.shape[0]
         self._expose()
 
     def evict(self, keep: Tensor) -> None:
@@ -225,6 +242,11 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self._expose()
 
     @property
+    def index(self) -> Tensor:
+        """(B, H, S) int64: original index of the token in each slot (padding counts), -1 in dead slots."""
+        return self._store[2].narrow(2, 0, self.slots) if self._store else torch.empty(0, dtype=torch.long)
+
+    @property
     def live(self) -> Tensor:
         """(B, H, S) bool: slots that hold a token."""
         return self.index >= 0
@@ -239,10 +261,17 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         """Bytes allocated for keys, values and indices, dead slots and spare room included."""
         return sum(held.numel() * held.element_size() for held in self._store)
 
+    def _enlarge(self, place: int, room: int) -> Tensor:
+        """Moves keys, values or index into a larger store of `room` slots."""
+        held = self._store[place]
+        larger = held.new_empty(*held.shape[:2], room, *held.shape[3:])
+        larger[:, :, : self.slots] = held[:, :, : self.slots]
+        self._store[place] = larger
+        return larger
+
     def _expose(self) -> None:
-        keys, values, index = self._store
+        keys, values, _ = self._store
         self.keys, self.values = keys.narrow(2, 0, self.slots), values.narrow(2, 0, self.slots)
-        self.index = index.narrow(2, 0, self.slots)
 
     def _map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         if not self.is_initialized:

@@ -47,6 +47,11 @@ class RecordingLayer(PrunedLayer):
         first = self.seen - self.incoming[0].shape[-2]
         self.blocks.append((first + start, first + stop, self.index.clone()))
 
+    def append_step(self, keys: Tensor, values: Tensor, index: Tensor) -> None:
+        """Appends as usual, then notes what the tokens will see."""
+        super().append_step(keys, values, index)
+        self.blocks.append((self.seen - keys.shape[-2], self.seen, self.index.clone()))
+
     def _clear(self) -> None:
         super()._clear()
         self.blocks = []

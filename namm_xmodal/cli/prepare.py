@@ -91,7 +91,7 @@ def prepare_rl(
         list[str] | None,
         typer.Option(
             "--env",
-            help="hopper, halfcheetah, walker2d or tmaze; as often as needed.",
+            help="hopper, halfcheetah, walker2d, hopper-positions or tmaze; as often as needed.",
             show_default="hopper and tmaze",
         ),
     ] = None,
@@ -103,6 +103,9 @@ def prepare_rl(
             show_default=False,
         ),
     ] = None,
+    origin: Annotated[
+        str, typer.Option(help="Where these policies come from and under which licence, for the models' cards.")
+    ] = "",
     windows: Annotated[
         list[int] | None,
         typer.Option("--window", help="Steps of the training windows: 20, 200 or both.", show_default="both"),
@@ -141,7 +144,7 @@ def prepare_rl(
     output = output.resolve()
     os.environ.setdefault("MINARI_DATASETS_PATH", str(output / "minari"))
     Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
-    behaviour = Behaviour(policies, episodes=episodes, steps=search_steps)
+    behaviour = Behaviour(policies, episodes=episodes, steps=search_steps, origin=origin)
     for name in chosen:
         with progress(f"preparing {name}") as advance:
             if name == "tmaze":

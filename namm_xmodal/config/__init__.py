@@ -6,7 +6,7 @@ from namm_xmodal.config.evolve import EvolveConfig, load_evolve_config
 from namm_xmodal.config.loader import load_mapping, packaged_configs, resolve_config
 from namm_xmodal.config.policies import build_policy
 from namm_xmodal.config.rollout import RolloutConfig, load_rollout_config
-from namm_xmodal.config.save import config_digest, evaluation_digest, to_yaml
+from namm_xmodal.config.save import config_digest, evaluation_digest, rollout_digest, to_yaml
 from namm_xmodal.config.tasks import build_task
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "load_rollout_config",
     "packaged_configs",
     "resolve_config",
+    "rollout_digest",
     "to_yaml",
 ]

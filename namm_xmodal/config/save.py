@@ -11,6 +11,8 @@ from pydantic import BaseModel
 NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "episodes"})
 # What says which results there are; each record of an evaluation names its own, so that one may be added later.
 NAMED_BY_RECORDS = frozenset({"policies", "budgets", "protocols"})
+# The same for a rollout, and what scores are made of returns with.
+NAMED_BY_EPISODES = frozenset({"model", "model_seeds", "statistics", "score", "dataset", "references"})
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -45,3 +47,8 @@ def config_digest(config: BaseModel, named_by_records: frozenset[str] = frozense
 def evaluation_digest(config: BaseModel) -> str:
     """The digest of an evaluation, whose records name their policy, its fingerprint, size and protocol."""
     return config_digest(config, NAMED_BY_RECORDS)
+
+
+def rollout_digest(config: BaseModel) -> str:
+    """The digest of a rollout, whose records name their policy, model, fingerprint, size and statistics."""
+    return config_digest(config, NAMED_BY_RECORDS | NAMED_BY_EPISODES)

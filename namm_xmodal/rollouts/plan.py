@@ -1,6 +1,7 @@
 """What a configuration asks for: each policy at each budget, built before any model is loaded."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from namm_xmodal.config import RolloutConfig, build_policy
@@ -8,6 +9,7 @@ from namm_xmodal.config.building import at
 from namm_xmodal.config.policies import split_spec, takes_budget, with_budget
 from namm_xmodal.config.rollout import Statistics
 from namm_xmodal.errors import ConfigError, NammError
+from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.whole_steps import WholeSteps
 from namm_xmodal.policies.within import Within
 
@@ -42,6 +44,12 @@ class Run:
         if self.budget is None:
             return "own"
         return f"{self.budget:.0%}" if isinstance(self.budget, float) else f"{self.budget} tokens"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the policy: fields, weights, and where its feature statistics come from."""
+        known = f"+{self.statistics}" if self.statistics in ("estimated", "estimated_by_layer") else ""
+        return fingerprint(self.policy if self.window is None else f"window {self.window}") + known
 
     def dressed(self, policy: Any, config: RolloutConfig) -> Any:
         """The policy as it is used: whole steps, within a window."""

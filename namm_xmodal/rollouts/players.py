@@ -1,7 +1,9 @@
 """Loads the models of a configuration and puts each beside the environment that it acts in."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,15 @@ class Player:
     make: Callable[..., Any]
     target: Target
     window: int
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits over the model's weights."""
+        digest = hashlib.sha256()
+        for name, weight in self.body.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(weight.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
 
 def load_players(config: RolloutConfig, notice: Notice) -> list[Player]:

@@ -21,6 +21,7 @@ class RolloutRecord:
         size: The memory asked for, in words.
         statistics: Which feature statistics a NAMM had, else None.
         model: Label of the model.
+        fingerprint: Of the policy, `@`, of the model: fields and weights.
         target: Return asked for.
         episode: What `Episode` holds: environment, seed, total, length, tokens kept, how it stopped.
         cpu_seconds: CPU time of the batch, shared out among its episodes.
@@ -34,6 +35,7 @@ class RolloutRecord:
     size: str
     statistics: str | None
     model: str
+    fingerprint: str
     target: float
     episode: dict[str, Any]
     cpu_seconds: float

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from namm_xmodal.agents import CacheAgent, WindowAgent
-from namm_xmodal.config import RolloutConfig, config_digest, to_yaml
+from namm_xmodal.config import RolloutConfig, rollout_digest, to_yaml
 from namm_xmodal.config.save import to_mapping
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.rollout import rollout
@@ -53,9 +53,10 @@ def run_rollouts(
     if fresh and (kept := set_aside(folder / JOURNAL)):
         notice(f"earlier results are kept as {kept}")
     versions = {**software_versions(), "gymnasium": version("gymnasium"), "mujoco": version("mujoco")}
-    digest = config_digest(config)
+    digest = rollout_digest(config)
     header = {"config": digest, "settings": to_mapping(config), "versions": versions}
     with Journal(folder / JOURNAL, header, notice, RolloutRecord.from_json) as journal:
+        _check_fingerprints(journal, plan, players)
         _save_resolved(folder / RESOLVED, config)
         seeds = range(config.seed, config.seed + config.episodes)
         done = {record.key for record in journal.records}
@@ -81,13 +82,31 @@ def run_rollouts(
                         progress(finished, total, f"{what}: step {step}, {running} running")
 
                 ready = prepared(run, player, config, estimated, told)
-                for record in _episodes(ready, player, config, left, told, digest, versions):
+                names = {"fingerprint": f"{run.fingerprint}@{player.fingerprint}", "config": digest}
+                for record in _episodes(ready, player, config, left, told, names, versions):
                     journal.append(record)
                     finished += 1
                     progress(finished, total, what)
                     if record.episode["message"]:
                         notice(f"{what}, seed {record.episode['seed']}: {record.episode['message']}")
         return in_order(journal.records, plan, players, set(seeds))
+
+
+def _check_fingerprints(journal: Journal, plan: list[Run], players: list[Player]) -> None:
+    """Refuses to go on under a label with another policy or model."""
+    expected = {
+        (run.label, repr(run.budget), player.label): f"{run.fingerprint}@{player.fingerprint}"
+        for run in plan
+        for player in players
+    }
+    for record in journal.records:
+        now = expected.get(record.key[:3], record.fingerprint)
+        if record.fingerprint != now:
+            raise ResultsError(
+                f"{journal.path}: holds results of another policy named {record.policy!r} or of another model "
+                f"{record.model} (fingerprint {record.fingerprint}, now {now}: other fields or other weights); give the "
+                "policy another label, or use --fresh (the old file is kept aside)"
+            )
 
 
 def in_order(
@@ -143,7 +162,7 @@ def _episodes(
     config: RolloutConfig,
     seeds: list[int],
     told: Callable[[int, int], None],
-    digest: str,
+    names: dict[str, str],
     versions: dict[str, str],
 ) -> Iterator[RolloutRecord]:
     agent = agent_of(run, player, config)
@@ -173,7 +192,7 @@ def _episodes(
                 episode=episode.to_json(),
                 cpu_seconds=round(seconds, 3),
                 started=started,
-                config=digest,
+                **names,
                 versions=versions,
             )
 

@@ -94,7 +94,9 @@ def try_model(
     }
 
 
-def write_card(recipe: Recipe, facts: Facts, data: dict[str, Any], folder: Path, journal: StageJournal) -> None:
+def write_card(
+    recipe: Recipe, facts: Facts, data: dict[str, Any], folder: Path, journal: StageJournal, origin: str = ""
+) -> None:
     """Writes `card.json` and `README.md` of a family: data, training, trials.
 
     Args:
@@ -103,6 +105,7 @@ def write_card(recipe: Recipe, facts: Facts, data: dict[str, Any], folder: Path,
         data: What it was trained on, in plain JSON types.
         folder: Of all families.
         journal: Holds what came out of each model.
+        origin: Of the policies behind the data, and their licence.
     """
     place = folder / recipe.name
     seeds = sorted(int(path.name[5:]) for path in place.glob("seed-*"))
@@ -127,6 +130,7 @@ def write_card(recipe: Recipe, facts: Facts, data: dict[str, Any], folder: Path,
             "seeds": seeds,
         },
         "data": data,
+        **({"policies_from": origin} if origin else {}),
         "models": models,
     }
     _replace(place / "card.json", json.dumps(card, indent=1) + "\n")
@@ -151,6 +155,8 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
             f"| {tier} | {each['episodes']} | {each['steps']} | {each['return_mean']:g} ± {each['return_std']:g} "
             f"| {policies or each.get('about', '')} |"
         )
+    if "policies_from" in card:
+        lines += ["", f"These policies come from {card['policies_from']}; none of their weights are in here."]
     tried = min(len(each["trial"]["returns"]) for each in card["models"].values())
     lines += [
         "",
@@ -159,7 +165,7 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
         "| model | memory | return, mean ± deviation | d4rl score |",
         "|---|---|---|---|",
     ]
-    known = facts.environment.split("-")[0].lower() in D4RL
+    known = facts.environment.rsplit("/", 1)[-1].split("-")[0].lower() in D4RL
     for name, each in card["models"].items():
         returns = np.array(each["trial"]["returns"])
         score = f"{d4rl(facts.environment)(returns).mean():.1f}" if known else "none"

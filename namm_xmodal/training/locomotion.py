@@ -35,12 +35,14 @@ class Behaviour:
         episodes: Per tier.
         seed: Of search and recording.
         steps: Environment steps of the search, instead of the recipe's.
+        origin: Where the folder's policies come from and under which licence, for the cards.
     """
 
     policies: Path | None
     episodes: int = 100
     seed: int = 0
     steps: int | None = None
+    origin: str = ""
 
     @property
     def label(self) -> str:

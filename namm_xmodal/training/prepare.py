@@ -38,13 +38,15 @@ def prepare_locomotion(
         updates: Instead of the recipe's.
     """
     journal = StageJournal(folder / "journal.jsonl")
-    tiers = make_tiers(environment, behaviour, folder, journal, told)
-    described = describe_tiers(tiers, LOCOMOTION[environment][0].environment)
+    source = environment.split("-")[0]
+    whole = make_tiers(source, behaviour, folder, journal, told)
+    described = describe_tiers(whole, LOCOMOTION[source][0].environment)
     for tier, each in described.items():
-        each.update(journal.result(f"{environment}/{tier}/{behaviour.label}") or {})
+        each.update(journal.result(f"{source}/{tier}/{behaviour.label}") or {})
     made = []
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
         recipe = _shortened(recipe, updates)
+        tiers = {tier: data.seen(recipe.seen) for tier, data in whole.items()}
         facts, data = facts_of(recipe, tiers)
         drawn = windows_of(recipe, facts, data)
         train_family(
@@ -57,7 +59,7 @@ def prepare_locomotion(
             journal,
             told,
         )
-        write_card(recipe, facts, described, folder, journal)
+        write_card(recipe, facts, described, folder, journal, behaviour.origin)
         made.append(folder / recipe.name)
     return made
 

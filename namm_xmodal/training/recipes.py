@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from namm_xmodal.envs.positions import HOPPER_POSITIONS, POSITIONS
 from namm_xmodal.training.learn import Schedule
 
 SHORT, LONG = 20, 200
@@ -23,6 +24,7 @@ class Recipe:
         layers: Depth.
         scale: Returns are divided by it.
         max_ep_len: Timesteps that the model knows.
+        seen: How many of the data's observations it sees, the first ones; None for all.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Recipe:
     layers: int = 3
     scale: float = 1000.0
     max_ep_len: int = 1000
+    seen: int | None = None
 
 
 def _locomotion(environment: str, short_updates: int, long_updates: int) -> tuple[Recipe, Recipe]:
@@ -48,8 +51,20 @@ def _locomotion(environment: str, short_updates: int, long_updates: int) -> tupl
     )
 
 
-LOCOMOTION: dict[str, tuple[Recipe, Recipe]] = {
-    "hopper": _locomotion("Hopper-v5", 300, 300),
-    "halfcheetah": _locomotion("HalfCheetah-v5", 400, 400),
-    "walker2d": _locomotion("Walker2d-v5", 400, 400),
+LOCOMOTION: dict[str, tuple[Recipe, ...]] = {
+    "hopper": _locomotion("Hopper-v5", 300, 1000),
+    "halfcheetah": _locomotion("HalfCheetah-v5", 400, 1000),
+    "walker2d": _locomotion("Walker2d-v5", 400, 1000),
+    # On Hopper's data without velocities: what two observations say together, one does not.
+    "hopper-positions": (
+        Recipe(
+            name="hopper-positions",
+            environment=HOPPER_POSITIONS,
+            steps=LONG,
+            memory="cache",
+            schedule=Schedule(updates=1000, batch=6, warm_up=50),
+            seen=POSITIONS,
+        ),
+    ),
 }
+"""By environment; what comes before a hyphen is the one whose data they are."""

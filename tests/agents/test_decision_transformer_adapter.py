@@ -7,6 +7,7 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 from namm_xmodal import KeyDiff, Namm, RandomEviction, StreamingLLM, pruned
 from namm_xmodal.adapters.check import check_adapter
 from namm_xmodal.adapters.decision_transformer import DecisionTransformerAdapter, embed_turn
+from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
 from namm_xmodal.adapters.table import find_adapter
 from namm_xmodal.cache.oracle import masked_attention, recording, visibility_of
 
@@ -124,3 +125,15 @@ def test_batch_mates_of_a_decision_transformer_do_not_matter():
         for row in range(3):
             alone = stepwise(net, memory, {name: value[row : row + 1] for name, value in data.items()})
             assert (together[row] - alone[0]).abs().max() < 1e-12
+
+
+def test_a_decision_transformer_turn_embeds_as_one_product_what_its_modules_embed():
+    """At the first step, within, at the last known timestep and beyond it."""
+    net, data = model(max_ep_len=20), trajectories()
+    embed = TurnEmbedding(net)
+    for step in (0, 1, 19, 20, 35):
+        previous = None if step == 0 else data["actions"][:, 0]
+        parts = previous, data["returns_to_go"][:, 0], data["states"][:, 0]
+        expected = embed_turn(net, *parts, torch.full((2,), step))
+        found = embed(None if step == 0 else previous.numpy(), parts[1][:, 0].numpy(), parts[2].numpy(), step)
+        assert found.shape == expected.shape and (found - expected).abs().max() < 1e-12

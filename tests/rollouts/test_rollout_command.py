@@ -77,10 +77,28 @@ def test_a_rollout_prints_its_table_and_goes_on_where_it_stopped(evolved, tmp_pa
     assert "holds results of configuration" in other and "\n" not in other
 
 
+def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_their_label(evolved, tmp_path):
+    out, fewer = tmp_path / "out", ["--set=policies.namm=null", "--set=policies.namm_budget=null"]
+    journal = out / "results.jsonl"
+    rollout("rl/tmaze", *QUICK, *fewer, "--set=budgets=[12]", "--output", out)
+    before = journal.read_text().splitlines()
+    rollout("rl/tmaze", *QUICK, "--output", out)  # two policies more, and another budget
+    after = journal.read_text().splitlines()
+    assert after[: len(before)] == before and len(after) == len(before) + 2 * (2 + 2)
+    rows = json.loads((out / "summary.json").read_text())["rows"]
+    assert [row["policy"] for row in rows] == ["full", "recency", "h2o", "namm", "namm_budget"]
+    rollout("rl/tmaze", *QUICK, "--set=model_seeds=[0, 1]", "--output", out)
+    assert len(journal.read_text().splitlines()) == len(after) + 5 * 2
+    Namm.untrained("random", sigma=0.3, seed=6).save_pretrained(tmp_path / "shipped" / "namm-smollm2")
+    line = rollout("rl/tmaze", *QUICK, "--output", out, code=2).stderr.strip()
+    assert "holds results of another policy named 'namm'" in line and "\n" not in line
+    rollout("rl/tmaze", *QUICK, *fewer, "--output", out)  # the others are what they were
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("model=hoper", "hoper: no such folder, and not a hub id; shipped: hopper-long"),
+        ("model=hoper", "hoper: no such folder, and not a hub id; shipped: halfcheetah-long, hopper-long"),
         ("model_seeds=[9]", "no seed 9 in it"),
         ("environment=Hopper-v4", "the data of hopper-long/seed-0 come from Hopper-v5"),
         (

@@ -130,6 +130,15 @@ def test_prepare_makes_minari_tiers_and_models_once(tmp_path, monkeypatch):
     assert "hopper-strong" in (out / "hopper-short" / "README.md").read_text()
     prepare(*command)
     assert {path: path.stat().st_mtime_ns for path in written} == written
+    command[1], command[command.index("--window") + 1] = "hopper-positions", 200
+    prepare(*command, "--origin", "two random draws")  # on the same tiers
+    assert len(list((tmp_path / "minari" / "namm-xmodal" / "hopper").glob("*-v0"))) == 3
+    blind = load_checkpoint("x", str(out / "hopper-positions" / "seed-0"))
+    assert blind.body.model.config.state_dim == len(blind.facts.state_mean) == 5
+    assert blind.facts.environment == "namm_xmodal/HopperPositions-v5" and blind.facts.target == loaded.facts.target
+    assert blind.facts.state_mean == loaded.facts.state_mean[:5]
+    card = (out / "hopper-positions" / "README.md").read_text()
+    assert "d4rl score" in card and "come from two random draws" in card
 
 
 def test_prepare_refuses_in_one_line(tmp_path):
