@@ -11,7 +11,7 @@ from namm_xmodal.errors import UnsupportedModelError
 MODEL_TYPE = "timm_wrapper"
 
 
-class GridTower(TimmWrapperModel):
+class GridTower(TimmWrapperModel):  # type: ignore[misc]
     """transformers' wrapper of a `timm` model, giving patch features (B, P * P, C) as its only hidden state.
 
     The plain wrapper gives maps (B, C, P, P) of every stage, which no LLaVA reads. Rows come before columns; class and

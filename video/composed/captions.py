@@ -24,7 +24,7 @@ def short_name(caption: str) -> str | None:
     Args:
         caption: First line of a description.
     """
-    text = caption.strip().replace("’", "'").translate(str.maketrans("", "", "“”"))
+    text = caption.strip().translate({0x2019: "'", 0x201C: None, 0x201D: None})  # curly quotes
     part = _FIRST_PART.match(text)
     if part is None or not _LEADING.match(text):
         return None

@@ -10,11 +10,16 @@ from namm_xmodal.language.debian_texts import DebianSource, unpack_package
 from namm_xmodal.video.composed.captions import concept, short_name
 
 STAMPS = DebianSource(
-    "tuxpaint-stamps-default", "GPL-2", "pictures with captions, drawn and photographed, 465 of them in use", lambda _: []
+    "tuxpaint-stamps-default",
+    "GPL-2",
+    "pictures with captions, drawn and photographed, 465 of them in use",
+    lambda _: [],
 )
 STAMPS_FOLDER = "usr/share/tuxpaint/stamps"
 HELD_OUT = 4
 """One concept in so many is kept for evaluation."""
+FEWEST = 12
+"""Pictures of each half without which no clips can be composed."""
 
 KINDS = {
     "animals/birds": "bird",
@@ -91,11 +96,20 @@ def find_pictures(folder: Path | None = None) -> tuple[Picture, ...]:
         if name is not None:
             kind = next((kind for place, kind in KINDS.items() if key.startswith(f"{place}/")), "")
             found.append(Picture(path, key, name, kind, is_new(name)))
-    if min(sum(each.new for each in found), sum(not each.new for each in found)) < 16:
-        raise DataError(f"{root}: {len(found)} usable pictures; expected some dozens of X.png beside an X.txt with a name")
+    if min(sum(each.new for each in found), sum(not each.new for each in found)) < FEWEST:
+        raise DataError(
+            f"{root}: {len(found)} usable pictures; expected some dozens of X.png beside an X.txt with a name"
+        )
     return tuple(found)
 
 
 def _stamps() -> Path:
     installed = Path("/") / STAMPS_FOLDER
-    return installed if installed.is_dir() else unpack_package(STAMPS) / STAMPS_FOLDER
+    if installed.is_dir():
+        return installed
+    try:
+        return unpack_package(STAMPS) / STAMPS_FOLDER
+    except DataError as error:
+        raise DataError(
+            f"pictures of {STAMPS.package}: {error}; or name a folder of X.png beside X.txt in `data`"
+        ) from None

@@ -95,14 +95,10 @@ def _describe(clip: ComposedClip, rng: np.random.Generator) -> ComposedQuestion:
         lists.append(changed)
     told = [_list(each) for each in lists]
     options = tuple(_shuffled(rng, told))
-    return ComposedQuestion(
-        "describe", "what is shown, in order?", options, told[0], tuple(range(len(clip.variants)))
-    )
+    return ComposedQuestion("describe", "what is shown, in order?", options, told[0], tuple(range(len(clip.variants))))
 
 
-def _listed(
-    kind: str, text: str, options: Sequence[str], answer: str, evidence: Sequence[int]
-) -> ComposedQuestion:
+def _listed(kind: str, text: str, options: Sequence[str], answer: str, evidence: Sequence[int]) -> ComposedQuestion:
     asked = f"{text}: {', '.join(options[:-1])} or {options[-1]}?"
     return ComposedQuestion(kind, asked, tuple(options), answer, tuple(evidence))
 

@@ -32,7 +32,7 @@ def render(picture: Picture, variant: int) -> NDArray[np.uint8]:
         drawn = drawn.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     ground = tuple(int(each) for each in rng.integers(190, 256, 3))
     frame = Image.new("RGB", (SIDE, SIDE), ground)
-    corner = tuple(int(rng.integers(0, SIDE - each + 1)) for each in size)
+    corner = (int(rng.integers(0, SIDE - size[0] + 1)), int(rng.integers(0, SIDE - size[1] + 1)))
     frame.paste(drawn, corner, drawn)
     return np.asarray(frame, dtype=np.uint8)
 

@@ -20,7 +20,7 @@ from transformers.models.llava_next_video.video_processing_llava_next_video impo
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.video.real_parts.low_rank import merge_low_rank
-from namm_xmodal.video.real_parts.parts import WEIGHTS, Parts
+from namm_xmodal.video.real_parts.parts import Parts
 from namm_xmodal.video.real_parts.tower_weights import TOWER, tower_weights
 from namm_xmodal.video.small.build import TEMPLATE
 from namm_xmodal.video.timm_tower import GridTower
@@ -93,7 +93,8 @@ def make_tower(parts: Parts) -> GridTower:
         tower = GridTower(tower_config(parts))
     if parts.tower_weights:
         tower.timm_model.load_state_dict(tower_weights(list(tower.timm_model.state_dict())))
-    return tower.eval()
+    tower.eval()
+    return tower
 
 
 def make_processor(parts: Parts, tokenizer: Any) -> LlavaNextVideoProcessor:
@@ -135,8 +136,3 @@ def load_trained(model: Any, path: Path, parts: Parts) -> None:
     except (OSError, SafetensorError, RuntimeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"{path}: not the trained part of such a model ({reason}); make it anew") from None
-
-
-def trained_file(folder: Path) -> Path:
-    """Where a folder keeps projector and additions."""
-    return folder / WEIGHTS

@@ -56,7 +56,8 @@ class Bank:
         weight = difference.norm(dim=-1, keepdim=True)
         gain = float(rng.uniform(*LOGIT_GAIN))
         made = self.mean + RESIDUAL * difference + weight / weight.mean() * gain * self.directions[picture - self.known]
-        return made.clamp(0, 6)  # the tower ends in a ReLU6
+        clipped: Tensor = made.clamp(0, 6)
+        return clipped  # the tower ends in a ReLU6
 
 
 def class_names() -> list[str]:

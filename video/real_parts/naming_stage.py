@@ -70,4 +70,4 @@ def rescale_projector(projector: nn.Module, embedded: Tensor, names: NameSpace) 
     factor = names.points.norm(dim=1).mean() / length
     second = projector.linear_2
     second.weight.mul_(factor)  # type: ignore[union-attr,operator]
-    second.bias.copy_(names.centre + (second.bias - names.centre) * factor)  # type: ignore[union-attr,operator,arg-type]
+    second.bias.copy_(names.centre + (second.bias - names.centre) * factor)  # type: ignore[union-attr,operator]

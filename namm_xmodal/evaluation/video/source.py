@@ -23,7 +23,9 @@ def group_by_video(questions: Sequence[Numbered]) -> list[list[Numbered]]:
     return list(groups.values())
 
 
-def videos(config: VideoQAConfig, sources: Sequence[Path | Generated | Composed | None]) -> Iterator[VideoClip | VideoError]:
+def videos(
+    config: VideoQAConfig, sources: Sequence[Path | Generated | Composed | None]
+) -> Iterator[VideoClip | VideoError]:
     """The frames of each source, or what is wrong with it, in order."""
     files = [source for source in sources if isinstance(source, Path)]
     settings = config.loader
