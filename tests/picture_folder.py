@@ -1,8 +1,12 @@
-"""A folder of captioned pictures, as Tux Paint's stamps are: coloured shapes on transparent ground, made-up names."""
+"""Tiny parts, and captioned pictures as Tux Paint's stamps are: shapes on transparent ground, made-up names."""
 
 import numpy as np
 from PIL import Image
 
+from namm_xmodal.video.real_parts.parts import Parts
+
+PARTS = Parts(tower="test_efficientnet", tower_weights="", width=256, language="tiny-random", rank=2)
+"""Tiny random parts."""
 SYLLABLES = ("ba", "co", "di", "fu", "ge", "ha")
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from namm_xmodal.errors import ConfigError
 from namm_xmodal.video.composed.captions import MOST_WORDS
 from namm_xmodal.video.composed.clip import KNOWN_VARIANTS
 from namm_xmodal.video.composed.pictures import Picture, find_pictures
-from namm_xmodal.video.composed.render import render
+from namm_xmodal.video.composed.render import SIDE, render
 from namm_xmodal.video.real_parts.assemble import make_tower
 from namm_xmodal.video.real_parts.parts import Parts
 from namm_xmodal.video.real_parts.tower_weights import classifier
@@ -111,6 +112,8 @@ def make_bank(parts: Parts, folder: Path, pictures: Path | None = None) -> Bank:
     """
     from safetensors.torch import load_file, save_file
 
+    if parts.side != SIDE:
+        raise ConfigError(f"parts.side={parts.side}: clips are composed at {SIDE} pixels; expected that")
     known = [picture for picture in find_pictures(pictures) if not picture.new]
     stored = folder / "features.safetensors"
     if not stored.is_file():
