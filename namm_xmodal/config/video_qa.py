@@ -50,7 +50,7 @@ class VideoQAConfig(Strict):
     )
     data: str = Field(
         "",
-        description="Folder of the benchmark in its published layout, or of pictures for `composed`; unused by `generated`.",
+        description="Folder of the benchmark in its published layout; of pictures for `composed`; unused by `generated`.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The benchmark's own fields, such as split or subtitles; `list benchmarks`."

@@ -161,7 +161,7 @@ def test_mistakes_are_one_sentence(run_folder, tmp_path):
 
 
 def test_the_command_scores_composed_clips(run, run_folder, pictures, tmp_path):
-    change = ("options={n: 7, frames: 6}", "policies={random: null, snapkv: null}", "reductions={uniform_drop: null}")
+    change = ("options={n: 7, frames: 6}", "policies={random: null, snapkv: null}")
     more = (
         f"data={pictures}",
         f"model={run_folder / 'model'}",
@@ -173,7 +173,7 @@ def test_the_command_scores_composed_clips(run, run_folder, pictures, tmp_path):
     run("video-qa", "video/stamps", *changes, "--output", tmp_path)
     rows = json.loads((tmp_path / "summary.json").read_text())["rows"]
     assert {row["answered"] for row in rows} == {7}
-    assert rows[0]["kept"] == 1.0 and {round(row["kept"], 1) for row in rows[1:]} == {0.5}
+    assert rows[0]["kept"] == 1.0 and all(abs(row["kept"] - 0.5) < 0.1 for row in rows[1:])
 
 
 @pytest.mark.parametrize("name", ASSEMBLED)

@@ -24,7 +24,7 @@ class PartsRecipe:
     naming_steps: int = 400
     naming_frames: int = 192
     naming_rate: float = 2e-3
-    steps: int = 130
+    steps: int = 100
     clips: int = 4
     rate: float = 1e-3
     projector_rate: float = 3e-4
