@@ -3,10 +3,11 @@
     python benchmarks/video_intervals.py                 # llava-small, 300 questions of 16 frames, a few minutes
 
 A quarter of the visual tokens may remain. For each interval (144 tokens: one update, when the video has been read) and
-each kind of statistics: accuracy on the same questions; the share of tokens of evidence frames that is still held when the answer
-is due (only where evidence is at most half of the frames); and the share of kept tokens that show the first and the last
-five frames. For each interval also how far features on this model lie from the frozen statistics: mean over channels of
-the difference of means in frozen deviations, and the geometric mean of the ratio of deviations. Bootstrap over questions.
+each kind of statistics: accuracy on the same questions; the share of tokens of evidence frames that is still held when
+the answer is due (only where evidence is at most half of the frames); and the share of kept tokens that show the first
+and the last five frames. For each interval also how far features on this model lie from the frozen statistics: mean over
+channels of the difference of means in frozen deviations, and the geometric mean of the ratio of deviations. Bootstrap
+over questions.
 Writes `benchmarks/results/video_intervals.json`.
 """
 

@@ -43,11 +43,12 @@ of {clips_a_step} clips of 4 to 16 frames with a question of each kind. Pictures
 (GPL-2; not contained here), clips are composed of 2 to 5 of them. Half of the pictures in training clips do not
 exist: they are made up for the names of ImageNet classes from the tower's own classifier.
 
-**Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}, that no choice was
-made on. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the name may be
-an ImageNet class. "known": training pictures, at other places and sizes, in new clips. Possible answers stand in the
-question, except for describe; the one with the largest mean log probability per token is taken. Chance: {chance}. In
-brackets 95% bootstrap intervals over clips.
+**Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}; no choice was
+made on these clips. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the
+name may be an ImageNet class, and that making up frames helps was found by naming these pictures with the projector
+alone. "known": training pictures, at other places and sizes, in new clips. Possible answers stand in the question,
+except for describe; the one with the largest mean log probability per token is taken. Chance: {chance}. In brackets
+95% bootstrap intervals over clips.
 
 {table}
 
