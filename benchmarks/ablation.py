@@ -6,9 +6,9 @@
 
 Three groups. `network`: scorer, features and their decay, each found by the same steps of `warm-start` on the same
 samples (statistics estimated anew for each). `strategy`: strategies that go on from the mean of the first of these runs
-for the same generations with the same samples. `size`: size pressure on and off, likewise. Policies are judged by `eval
-language/ablation`: their scores rank tokens (threshold -inf) and the best quarter of each head is kept, so that all have
-the same size.
+for the same generations with the same samples. `size`: size pressure on and off, likewise. Every policy is calibrated to a
+quarter of the cache on the same plain texts (`namm-xmodal calibrate`) and judged by `eval language/ablation`, so that all
+have the same size on average, spent where each of them likes.
 
 Everything goes through the command line, into `runs/ablation/`: what is finished is not run again. Writes
 `benchmarks/results/ablation.json` and prints the table.
@@ -74,29 +74,42 @@ def run(variant: Variant, runs: Path, workers: int) -> Path:
     return folder / "policy"
 
 
+def calibrated(policy: Path) -> Path:
+    """The same policy with the thresholds that keep a quarter of plain text."""
+    folder = policy.parent / "quarter"
+    if not (folder / "config.json").exists():
+        sizes = ["--budget", "0.25", "--length", "448", "--count", "4"]
+        command = [sys.executable, "-m", "namm_xmodal", "calibrate", str(policy), "--output", str(folder), *sizes]
+        subprocess.run(command, check=True)
+    return folder
+
+
 def judge(policies: dict[str, Path], output: Path, workers: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Policy -> task -> mean, interval and n of the primary metric, and the paired difference to the first."""
+    """Policy -> task -> mean, interval, n and cache kept of the primary metric, and the paired difference to the first."""
     sets = [
         word
         for name, folder in policies.items()
-        for word in ("--set", f"policies.{name}={{policy: namm, path: {folder}, threshold: -.inf, budget: [0.25]}}")
+        for word in ("--set", f"policies.{name}={{policy: namm, path: {folder}}}")
     ]
     command = [sys.executable, "-m", "namm_xmodal", "eval", "language/ablation", "--output", str(output)]
     subprocess.run([*command, "--workers", str(workers), *sets], check=True)
     from namm_xmodal.evaluation.statistics import bootstrap_mean, paired_difference
 
     scores: dict[str, dict[str, dict[str, float]]] = {}
+    kept: dict[tuple[str, str], list[float]] = {}
     for line in (output / "results.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
         record = json.loads(line)
         score, sample = record["scores"]["answer_probability"], f"{record['task']}/{record['sample']:03d}"
         for task in (record["task"], "all"):
             scores.setdefault(record["policy"], {}).setdefault(task, {})[sample] = score
+            kept.setdefault((record["policy"], task), []).append(record["kept_fraction"])
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for name, tasks in scores.items():
         for task, by_sample in tasks.items():
             samples = sorted(by_sample)
             mean = bootstrap_mean([by_sample[sample] for sample in samples])
             row = {"n": len(samples), "mean": mean.mean, "low": mean.low, "high": mean.high}
+            row["kept"] = sum(kept[name, task]) / len(samples)
             if name != FIRST:
                 first = scores[FIRST][task]
                 pair = paired_difference([by_sample[each] for each in samples], [first[each] for each in samples])
@@ -114,12 +127,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="local processes")
     arguments = parser.parse_args()
     chosen = [v for v in VARIANTS if v.group in arguments.only or v.name == FIRST]
-    policies = {variant.name: run(variant, arguments.runs, arguments.workers) for variant in chosen}
+    policies = {variant.name: calibrated(run(variant, arguments.runs, arguments.workers)) for variant in chosen}
     summary = judge(policies, arguments.runs / "judged", arguments.workers)
     output = RESULTS / "ablation.json"
     result = {"machine": describe_machine(), "variants": {v.name: [v.group, *v.changes] for v in chosen}}
     output.write_text(json.dumps({**result, "scores": summary}, indent=1) + "\n")
-    table = Table("group", "variant", "answer probability at a quarter", "difference to the first", "n")
+    table = Table("group", "variant", "answer probability at a quarter", "difference to the first", "cache kept", "n")
     for variant in chosen:
         row = summary[variant.name]["all"]
         pair = (
@@ -128,7 +141,7 @@ def main() -> None:
             else ""
         )
         score = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        table.add_row(variant.group, variant.name, score, pair, str(row["n"]))
+        table.add_row(variant.group, variant.name, score, pair, f"{row['kept']:.0%}", str(row["n"]))
     Console().print(table, f"{output}")
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from namm_xmodal.cli.calibrate import calibrate_command
 from namm_xmodal.cli.check import check_app
 from namm_xmodal.cli.evaluate import evaluate_command
 from namm_xmodal.cli.evolve import evolve_command
@@ -30,6 +31,7 @@ app.command("eval")(evaluate_command)
 app.command("evolve")(evolve_command)
 app.command("rollout")(rollout_command)
 app.command("warm-start")(warm_start_command)
+app.command("calibrate")(calibrate_command)
 app.command("plot")(plot_command)
 app.command("video-qa")(video_qa_command)
 app.command("inspect")(inspect_command)

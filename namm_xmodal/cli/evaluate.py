@@ -1,42 +1,22 @@
 """`namm-xmodal eval`: policies against tasks, from one file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from namm_xmodal.cli.options import Assignments, ConfigName, DryRun, Fresh, Output
+
 
 def evaluate_command(
-    config: Annotated[
-        str,
-        typer.Argument(
-            help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).", show_default=False
-        ),
-    ],
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Change one value, as often as needed: `--set tasks.key_retrieval.n=8`. YAML values; null removes.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default: `output` of the file.", show_default=False)
-    ] = None,
+    config: ConfigName,
+    assignments: Assignments = None,
+    output: Output = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Local processes, each with its own model; default: `workers` of the file.", min=1),
     ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
-    ] = False,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Evaluate memory policies on tasks; print a table with intervals, write JSONL, PNG and SVG.
 

@@ -23,7 +23,7 @@ from namm_xmodal.evolution.tracking.tracker import Tracker
 from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec, make_template
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.fitness.template import make_features
-from namm_xmodal.policies.namm import FeatureStatistics, Namm
+from namm_xmodal.policies.namm import FeatureStatistics, Namm, ThresholdSchedule
 from namm_xmodal.policies.namm.features import Features
 
 
@@ -132,6 +132,7 @@ def statistics_digest(statistics: FeatureStatistics) -> str:
 
 
 def _template(config: EvolveConfig, statistics: FeatureStatistics) -> TemplateSpec:
+    schedule = start_schedule(config)
     return TemplateSpec(
         mean=tuple(statistics.mean.double().tolist()),
         std=tuple(statistics.std.double().tolist()),
@@ -142,6 +143,7 @@ def _template(config: EvolveConfig, statistics: FeatureStatistics) -> TemplateSp
         ema_coefficient=config.ema_coefficient,
         threshold=config.threshold,
         max_tokens=config.max_tokens,
+        schedule=tuple(zip(schedule.seen, schedule.offset, strict=True)),
     )
 
 
@@ -187,6 +189,16 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
             f"set ema_coefficient: {coefficient}"
         )
     return np.asarray(policy.parameters[0].double().numpy(), dtype=np.float64)
+
+
+def start_schedule(config: EvolveConfig) -> ThresholdSchedule:
+    """The threshold schedule of the policy to start from; members keep it."""
+    if config.start == "zeros":
+        return ThresholdSchedule()
+    try:
+        return Namm.from_pretrained(config.start).schedule
+    except NammError as error:
+        raise at("start", error) from None
 
 
 def _evaluator(config: EvolveConfig, factory: LanguageObjectiveFactory) -> Evaluator:

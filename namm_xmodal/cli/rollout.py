@@ -1,33 +1,17 @@
 """`namm-xmodal rollout`: Decision Transformers act with memories that policies prune."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from namm_xmodal.cli.options import Assignments, ConfigName, DryRun, Fresh, Output
+
 
 def rollout_command(
-    config: Annotated[
-        str,
-        typer.Argument(help="A YAML file, or the name of a shipped one, such as rl/hopper.", show_default=False),
-    ],
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Change one value, as often as needed: `--set episodes=5`. YAML values; null removes.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default: `output` of the file.", show_default=False)
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
-        ),
-    ] = False,
+    config: ConfigName,
+    assignments: Assignments = None,
+    output: Output = None,
+    fresh: Fresh = False,
     video: Annotated[
         str | None,
         typer.Option(
@@ -37,9 +21,7 @@ def rollout_command(
             show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Roll out agents under memory policies; print returns and scores with intervals, write JSONL, PNG and SVG.
 

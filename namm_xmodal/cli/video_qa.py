@@ -1,42 +1,22 @@
 """`namm-xmodal video-qa`: policies and rivals against a video benchmark, from one file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from namm_xmodal.cli.options import Assignments, ConfigName, DryRun, Fresh, Output
+
 
 def video_qa_command(
-    config: Annotated[
-        str,
-        typer.Argument(
-            help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).", show_default=False
-        ),
-    ],
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Change one value, as often as needed: `--set data=~/LongVideoBench`. YAML values; null removes.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default: `output` of the file.", show_default=False)
-    ] = None,
+    config: ConfigName,
+    assignments: Assignments = None,
+    output: Output = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Count items whose video cannot be used as wrong instead of leaving them out."),
     ] = False,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check configuration and data, print what would run, and stop.")
-    ] = False,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Score video questions under memory policies and token pruners; print a table with intervals, write JSONL and plots.
 

@@ -38,7 +38,7 @@ def warm_start_command(
     """
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
-    from namm_xmodal.cli.evolve_setup import make_setup, statistics_digest
+    from namm_xmodal.cli.evolve_setup import make_setup, start_schedule, statistics_digest
     from namm_xmodal.cli.evolve_statistics import STATISTICS, statistics_for
     from namm_xmodal.config.evolve import evolve_digest, load_evolve_config
     from namm_xmodal.config.save import to_mapping
@@ -56,9 +56,9 @@ def warm_start_command(
     save_config(setup, folder)
     options = to_mapping(setup.config.gradient)
     settings = DescentSettings(**options, seed=setup.config.seed)
-    start = None
+    start = schedule = None
     if setup.config.start != "zeros":
-        start = setup.strategy.mean
+        start, schedule = setup.strategy.mean, start_schedule(setup.config)
     relevant = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,
@@ -80,6 +80,7 @@ def warm_start_command(
             folder,
             digest,
             start=start,
+            schedule=schedule,
             workers=setup.config.evaluator.workers,
             told=told,
         )
@@ -96,15 +97,18 @@ def warm_start_command(
 
 
 def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path) -> None:
-    """Writes the policy; the threshold moves into the scorer's bias, so that zero is where tokens are forgotten."""
+    """Writes the policy; the last threshold moves into the scorer's bias, the others become offsets from it."""
     import torch
 
     from namm_xmodal.fitness import make_template
+    from namm_xmodal.policies.namm import ThresholdSchedule
 
     parameters = torch.from_numpy(descent.parameters.copy()).float()
     template = make_template(setup.template(statistics))
     bias = len(parameters) - template.features.num_parameters - 1  # every scorer ends with the bias of its score
-    parameters[bias] -= descent.threshold
+    last = descent.schedule.offset[-1] if descent.thresholds else 0.0
+    parameters[bias] -= last
+    schedule = ThresholdSchedule.of({seen: offset - last for seen, offset in descent.thresholds.items()})
     metadata = {
         "method": "straight-through gradients through hard evictions",
         "models": list(setup.config.models),
@@ -113,4 +117,4 @@ def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Desce
         "budget": setup.config.gradient.budget,
         "seed": setup.config.seed,
     }
-    replace(template, parameters=parameters[None], metadata=metadata).save_pretrained(folder)
+    replace(template, parameters=parameters[None], schedule=schedule, metadata=metadata).save_pretrained(folder)

@@ -61,6 +61,7 @@ class GradientConfig(Strict):
     first_budget: float = Field(0.6, gt=0, le=1, description="Kept fraction aimed at in the first step.")
     budget: float = Field(0.2, gt=0, le=1, description="Kept fraction aimed at from step `anneal` on.")
     anneal: int = Field(50, ge=1, description="Steps from the first budget to the last, on a straight line.")
+    floor: int = Field(96, ge=0, description="Tokens kept at least, whatever the budget.")
     sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
 
 

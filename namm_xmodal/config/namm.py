@@ -25,6 +25,8 @@ class NammSpec:
         max_tokens: Another name of `budget`, as the Python API calls it.
         statistics: What features are standardised by: `frozen`, those saved with the policy, or `estimated` on the model
             that is evaluated, from plain text. They decide what transfers, so results name them.
+        calibrated: Share of plain text that is kept on the model that is evaluated: thresholds are found for it before
+            the first sample, without labels (`namm-xmodal eval` only; `namm-xmodal calibrate` saves such a policy).
     """
 
     path: str | None = None
@@ -37,6 +39,7 @@ class NammSpec:
     budget: int | float | None = None
     max_tokens: int | float | None = None
     statistics: Literal["frozen", "estimated"] = "frozen"
+    calibrated: float | None = None
 
     def make(self, path: str) -> "Namm":
         """Loads or makes the policy.
@@ -52,6 +55,10 @@ class NammSpec:
             )
         if self.budget is not None and self.max_tokens is not None:
             raise ConfigError(f"{path}.max_tokens: is another name of budget, which is given too; remove one")
+        if self.calibrated is not None and not 0 < self.calibrated < 1:
+            raise ConfigError(f"{path}.calibrated: {self.calibrated}: expected a share between 0 and 1, such as 0.25")
+        if self.calibrated is not None and self.threshold is not None:
+            raise ConfigError(f"{path}.calibrated: finds the thresholds, and threshold is given too; remove one")
         bound = self.max_tokens if self.budget is None else self.budget
         given = {"threshold": self.threshold, "max_tokens": bound}
         knobs: dict[str, Any] = {key: value for key, value in given.items() if value is not None}

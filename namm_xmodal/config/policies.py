@@ -44,13 +44,14 @@ def with_budget(spec: object, budget: int | float, path: str = "policy") -> dict
     return {"policy": name, **values, "budget": budget}
 
 
-def build_policy(spec: object, path: str = "policy") -> Any:
+def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False) -> Any:
     """Builds a policy.
 
     Args:
         spec: A name, or `{policy: name, field: value, ...}`. Wrappers take another policy as `base`. A NAMM takes
             `path` (folder or hub id) or `init` (zeros | random, with `sigma` and `seed`), and its knobs.
         path: Where the mapping stands in the configuration, for messages.
+        calibrates: Whether the caller finds the thresholds that `calibrated` asks for.
 
     Raises:
         UnknownNameError: If there is no such policy.
@@ -61,6 +62,11 @@ def build_policy(spec: object, path: str = "policy") -> Any:
     cls: Any = policy_class(name)
     if cls is NammSpec:
         spec_of_namm = build(NammSpec, values, path, f"policy {name}")
+        if spec_of_namm.calibrated is not None and not calibrates:
+            raise ConfigError(
+                f"{path}.calibrated: only `namm-xmodal eval` calibrates; save the policy with `namm-xmodal calibrate` and "
+                "give its folder as path, or give a budget"
+            )
         try:
             return spec_of_namm.make(path)
         except (BudgetError, CheckpointError) as error:
@@ -76,6 +82,12 @@ def estimates_statistics(spec: object, path: str = "policy") -> bool:
     """Whether a NAMM's feature statistics are to be estimated on the model that it will prune."""
     name, values = split_spec(spec, path)
     return name == "namm" and values.get("statistics") == "estimated"
+
+
+def calibrated_share(spec: object, path: str = "policy") -> float | None:
+    """The share of plain text that a NAMM is to be calibrated to on the model that it will prune."""
+    name, values = split_spec(spec, path)
+    return values.get("calibrated") if name == "namm" else None
 
 
 def policy_fields(name: str) -> dict[str, str]:

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Budgets
-from namm_xmodal.config.loader import load_mapping, resolve_config
-from namm_xmodal.config.overrides import apply_overrides
-from namm_xmodal.config.validation import Strict, validate
+from namm_xmodal.config.results import check_budgets, load_results_config
+from namm_xmodal.config.validation import Strict
 
 
 def _as_list(value: Any) -> Any:
@@ -94,28 +93,9 @@ class RolloutConfig(Strict):
     @field_validator("budgets")
     @classmethod
     def _budgets(cls, budgets: tuple[int | float, ...]) -> tuple[int | float, ...]:
-        for budget in budgets:
-            if isinstance(budget, float) and not 0 < budget <= 1:
-                raise ValueError(f"{budget}: expected a fraction in (0, 1]; write an integer for a number of tokens")
-            if isinstance(budget, int) and budget < 1:
-                raise ValueError(f"{budget}: expected at least 1 token, or a fraction in (0, 1] such as 0.5")
-        if len(set(map(repr, budgets))) < len(budgets):
-            raise ValueError(f"{list(budgets)}: a budget is given twice; remove one")
-        return budgets
+        return check_budgets(budgets)
 
 
 def load_rollout_config(name: str | Path, overrides: Sequence[str] = (), output: str | None = None) -> RolloutConfig:
-    """Reads, merges, overrides and validates.
-
-    Args:
-        name: Path or packaged name of a YAML file.
-        overrides: `a.b=c` assignments.
-        output: Folder of the results; wins over the file's `output`, which defaults to `results/<name of the file>`.
-
-    Raises:
-        ConfigError: With one line that names file, key, value and what is expected.
-    """
-    path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
-    content["output"] = output or content.get("output") or f"results/{path.stem}"
-    return validate(RolloutConfig, content, str(name))
+    """See `load_results_config`."""
+    return load_results_config(RolloutConfig, name, overrides, output)

@@ -9,10 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
-from namm_xmodal.config.loader import load_mapping, resolve_config
-from namm_xmodal.config.overrides import apply_overrides
+from namm_xmodal.config.results import load_results_config
 from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
-from namm_xmodal.config.validation import Strict, validate
+from namm_xmodal.config.validation import Strict
 
 _NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
 
@@ -116,20 +115,8 @@ class VideoQAConfig(Strict):
 
 
 def load_video_qa_config(name: str | Path, overrides: Sequence[str] = (), output: str | None = None) -> VideoQAConfig:
-    """Reads, merges, overrides and validates.
-
-    Args:
-        name: Path or packaged name of a YAML file.
-        overrides: `a.b=c` assignments.
-        output: Folder of the results; wins over the file's `output`, which defaults to `results/<name of the file>`.
-
-    Raises:
-        ConfigError: With one line that names file, key, value and what is expected.
-    """
-    path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
-    content["output"] = output or content.get("output") or f"results/{path.stem}"
-    return validate(VideoQAConfig, content, str(name))
+    """See `load_results_config`."""
+    return load_results_config(VideoQAConfig, name, overrides, output)
 
 
 def video_digest(config: VideoQAConfig) -> str:

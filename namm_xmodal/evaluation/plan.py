@@ -6,7 +6,7 @@ from typing import Any
 
 from namm_xmodal.config import EvalConfig, build_policy, build_task
 from namm_xmodal.config.building import at
-from namm_xmodal.config.policies import estimates_statistics, split_spec, takes_budget, with_budget
+from namm_xmodal.config.policies import calibrated_share, estimates_statistics, split_spec, takes_budget, with_budget
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.evaluation.record import Key
 from namm_xmodal.policies.fingerprint import fingerprint
@@ -23,6 +23,7 @@ class Run:
         protocol: `clock`, `prompt_end`, or `none` for the full cache.
         full: Whether this is the full cache, the reference of all differences.
         estimated: Whether a NAMM's feature statistics are to be estimated on the model that is evaluated.
+        calibrated: Share of plain text that its thresholds are to be found for on that model.
     """
 
     label: str
@@ -31,11 +32,13 @@ class Run:
     protocol: str
     full: bool
     estimated: bool = False
+    calibrated: float | None = None
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the policy: fields, weights, and where its feature statistics come from."""
-        return fingerprint(self.policy) + ("+estimated" if self.estimated else "")
+        """Of the policy: fields, weights, and where its feature statistics and thresholds come from."""
+        calibrated = "" if self.calibrated is None else f"+calibrated:{self.calibrated}"
+        return fingerprint(self.policy) + ("+estimated" if self.estimated else "") + calibrated
 
     def key(self, task: str, sample: int) -> Key:
         """The key of this run's record on one sample."""
@@ -120,12 +123,13 @@ def _runs(config: EvalConfig, label: str, spec: dict[str, Any]) -> list[Run]:
         budgets = [own]
     runs = []
     for budget in budgets:
-        policy = build_policy(spec if budget is None else with_budget(spec, budget, path), path)
+        policy = build_policy(spec if budget is None else with_budget(spec, budget, path), path, calibrates=True)
         for protocol in config.protocols:
             clock = config.update_every if protocol == "clock" else None
             try:
                 policy.check_clock(clock, config.protect_first, config.protect_recent)
             except NammError as error:
                 raise at(path, error) from None
-            runs.append(Run(label, policy, budget, protocol, False, estimates_statistics(spec, path)))
+            asked = estimates_statistics(spec, path), calibrated_share(spec, path)
+            runs.append(Run(label, policy, budget, protocol, False, *asked))
     return runs

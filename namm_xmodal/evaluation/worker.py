@@ -36,7 +36,7 @@ class LanguageWorker:
         self._samples: dict[str, list[Any]] = {}
         self._digest = evaluation_digest(config)
         self._versions = software_versions()
-        self._estimated: dict[str, Any] = {}
+        self._ready: dict[str, Any] = {}
         self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
 
     def run(self, unit: Unit) -> Iterator[Record]:
@@ -100,16 +100,28 @@ class LanguageWorker:
         )
 
     def _policy(self, run: Run) -> Any:
-        """What prunes in a run; statistics are estimated once per policy."""
-        if run.full or not run.estimated:
-            return None if run.full else run.policy
-        if run.fingerprint not in self._estimated:
-            from namm_xmodal.evaluation.estimated import with_estimated_statistics
+        """What prunes in a run; statistics are estimated, and thresholds found, once per policy."""
+        if run.full:
+            return None
+        if run.fingerprint not in self._ready:
+            policy, config = run.policy, self.config
+            if run.estimated:
+                from namm_xmodal.evaluation.estimated import with_estimated_statistics
 
-            self._estimated[run.fingerprint] = with_estimated_statistics(
-                run.policy, self.language, self.config.update_every
-            )
-        return self._estimated[run.fingerprint]
+                policy = with_estimated_statistics(policy, self.language, config.update_every)
+            if run.calibrated is not None:
+                from namm_xmodal.evaluation.estimated import calibrated
+
+                policy = calibrated(
+                    policy,
+                    self.language,
+                    run.calibrated,
+                    update_every=config.update_every,
+                    protect_first=config.protect_first,
+                    protect_recent=config.protect_recent,
+                )
+            self._ready[run.fingerprint] = policy
+        return self._ready[run.fingerprint]
 
     def _sample(self, label: str, index: int) -> Any:
         if label not in self._samples:

@@ -13,6 +13,7 @@ from namm_xmodal.policies.namm import (
     Namm,
     ProjectionFeatures,
     SpectrogramFeatures,
+    ThresholdSchedule,
 )
 from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.types import Budget
@@ -43,6 +44,7 @@ class TemplateSpec:
         ema_coefficient: Decay of the features per query.
         threshold: Tokens that score at least this are kept.
         max_tokens: Hard cap of kept tokens, None for none.
+        schedule: Tokens seen -> what is added to the threshold there, as pairs.
     """
 
     mean: tuple[float, ...]
@@ -54,6 +56,7 @@ class TemplateSpec:
     ema_coefficient: float = 0.99
     threshold: float = 0.0
     max_tokens: Budget | None = None
+    schedule: tuple[tuple[int, float], ...] = ()
 
 
 def make_template(spec: TemplateSpec) -> Namm:
@@ -71,4 +74,5 @@ def make_template(spec: TemplateSpec) -> Namm:
         scorer=BamScorer() if spec.scorer == "bam" else MlpScorer(),
         threshold=spec.threshold,
         max_tokens=spec.max_tokens,
+        schedule=ThresholdSchedule.of(dict(spec.schedule)),
     )

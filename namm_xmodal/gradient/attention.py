@@ -121,7 +121,7 @@ def _update(
     observation = Observation(keys.detach(), values.detach(), positions, live, seen, state, shape, scaling)
     scores = trace.policy.score_with(observation, trace.parameters[None, None])
     protected = (positions < trace.protect_first) | (positions >= seen - trace.protect_recent)
-    step = straight_through(scores, live, protected, trace.threshold)
+    step = straight_through(scores, live, protected, trace.schedule.at(seen))
     trace.scores.setdefault(seen, []).append(scores.detach()[live & ~protected])
     trace.kept.setdefault(seen, []).append(float(step.kept.double().mean()))
     trace.tokens += live.numel()

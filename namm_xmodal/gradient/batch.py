@@ -12,6 +12,7 @@ from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
 from namm_xmodal.gradient.sample import SampleGradient, Vector, differentiable, sample_gradient
+from namm_xmodal.policies.namm import ThresholdSchedule
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,15 @@ class Point:
 
     Attributes:
         parameters: (N,) vector.
-        threshold: Tokens that score at least this are kept.
+        schedule: Tokens that score at least `schedule.at(tokens seen)` are kept.
         budget: Fraction of tokens that should be.
+        floor: Tokens that should be, at least.
     """
 
     parameters: Vector
-    threshold: float
+    schedule: ThresholdSchedule
     budget: float
+    floor: int
 
 
 class Gradients(Protocol):
@@ -73,8 +76,9 @@ def _gradient(objective: LanguageObjective, point: Point, shard: Shard) -> Sampl
             point.parameters,
             objective.template,
             objective.settings.pruning,
-            threshold=point.threshold,
+            schedule=point.schedule,
             budget=point.budget,
+            floor=point.floor,
         )
 
 

@@ -1,4 +1,4 @@
-"""Adam at a given cache size: each step leaves the size as it is to first order, the threshold takes the rest."""
+"""Adam at a given cache size: each step leaves the size as it is to first order, the thresholds take the rest."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import numpy as np
 
 from namm_xmodal.errors import ConfigError, EvolutionError
 from namm_xmodal.gradient.sample import SampleGradient, Vector
+from namm_xmodal.policies.namm import ThresholdSchedule
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class DescentSettings:
         first_budget: Kept fraction at the start.
         budget: Kept fraction from step `anneal` on.
         anneal: Steps from the first budget to the last one, on a straight line.
+        floor: Tokens that are kept at least.
         sigma: Deviation of the random start.
         seed: Seed of the start and of the order of samples.
     """
@@ -29,6 +31,7 @@ class DescentSettings:
     first_budget: float = 0.6
     budget: float = 0.2
     anneal: int = 50
+    floor: int = 96
     sigma: float = 0.1
     seed: int = 0
 
@@ -47,6 +50,8 @@ class DescentSettings:
         for name in ("rate", "sigma"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected a positive number")
+        if self.floor < 0:
+            raise ConfigError(f"floor={self.floor}: expected a number of tokens, 0 or more")
 
     def budget_at(self, step: int) -> float:
         """Kept fraction aimed at in a step, counted from 0."""
@@ -59,30 +64,41 @@ class DescentSettings:
 
 
 class Descent:
-    """The state of a run: parameters, Adam's two averages (arXiv 1412.6980) and the threshold.
+    """The state of a run: parameters, Adam's two averages (arXiv 1412.6980) and the thresholds.
 
     Attributes:
         parameters: (N,) float64.
-        threshold: Tokens that score at least this are kept.
+        thresholds: Tokens seen -> scores from there on are kept.
         step: Steps done.
     """
 
     _BETA1, _BETA2, _EPSILON = 0.9, 0.98, 1e-8
-    _FOLLOW = 0.7  # share of the newest threshold; the rest is memory against single samples
+    _FOLLOW = 0.5  # share of the newest threshold; the rest is memory: at one threshold, texts differ twofold in size
 
-    def __init__(self, count: int, settings: DescentSettings, start: Vector | None = None) -> None:
-        """Starts at random, or from `start` with threshold 0."""
+    def __init__(
+        self,
+        count: int,
+        settings: DescentSettings,
+        start: Vector | None = None,
+        schedule: ThresholdSchedule | None = None,
+    ) -> None:
+        """Starts at random, or from `start` with the thresholds of `schedule`."""
         rng = np.random.default_rng([settings.seed, 0])
         self.settings = settings
-        self.random = start is None
         self.parameters = rng.normal(0.0, settings.sigma, count) if start is None else start.astype(np.float64)
-        self.threshold, self.step = 0.0, 0
+        schedule = schedule or ThresholdSchedule()
+        self.thresholds, self.step = dict(zip(schedule.seen, schedule.offset, strict=True)), 0
         self._first, self._second = np.zeros(count), np.zeros(count)
 
     @property
     def budget(self) -> float:
         """Kept fraction that the next step aims at."""
         return self.settings.budget_at(self.step)
+
+    @property
+    def schedule(self) -> ThresholdSchedule:
+        """The thresholds of the next step."""
+        return ThresholdSchedule.of(self.thresholds)
 
     def take(self, results: Sequence[SampleGradient]) -> float:
         """One step from the gradients of one batch; returns the length of the mean gradient.
@@ -106,21 +122,29 @@ class Descent:
         first = self._first / (1 - self._BETA1**self.step)
         second = self._second / (1 - self._BETA2**self.step)
         self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
-        wanted = [r.threshold for r in results if r.threshold is not None]
-        if wanted:
-            follow = 1.0 if self.step == 1 and self.random else self._FOLLOW
-            self.threshold += follow * (float(np.mean(wanted)) - self.threshold)
+        for seen in sorted({seen for result in results for seen in result.thresholds}):
+            wanted = float(np.mean([r.thresholds[seen] for r in results if seen in r.thresholds]))
+            before = self.thresholds.get(seen, wanted)
+            self.thresholds[seen] = before + self._FOLLOW * (wanted - before)
         return length
 
     def state(self) -> dict[str, Vector]:
         """Everything that a run needs to go on, as arrays."""
-        numbers = np.array([self.threshold, self.step], dtype=np.float64)
-        return {"parameters": self.parameters, "first": self._first, "second": self._second, "numbers": numbers}
+        levels = np.array(sorted(self.thresholds.items()), dtype=np.float64).reshape(-1, 2)
+        step = np.array(self.step)
+        return {
+            "parameters": self.parameters,
+            "first": self._first,
+            "second": self._second,
+            "levels": levels,
+            "step": step,
+        }
 
     def restore(self, state: dict[str, Vector]) -> None:
         """Takes up a state."""
         self.parameters, self._first, self._second = state["parameters"], state["first"], state["second"]
-        self.threshold, self.step = float(state["numbers"][0]), int(state["numbers"][1])
+        self.thresholds = {int(seen): float(threshold) for seen, threshold in state["levels"]}
+        self.step = int(state["step"])
 
 
 def _across(vector: Vector, direction: Vector) -> Vector:

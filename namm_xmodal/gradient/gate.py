@@ -13,12 +13,17 @@ class Gate:
     Attributes:
         open: (B, H, S) float, 1 for kept and 0 for evicted tokens; its gradient is that of sigmoid(score - threshold).
         kept: (B, H, S) bool.
-        soft_size: Scalar: sum of the sigmoids over tokens that may be evicted; its gradient is how the size would change.
+        soft_size: Scalar: a steep sigmoid summed over what may be evicted; its gradient is how the size would change.
     """
 
     open: Tensor
     kept: Tensor
     soft_size: Tensor
+
+
+STEEPNESS = 16.0
+"""Of the sigmoid that stands for the size. Only tokens within about 0.1 of the threshold can change it (scores of a trained
+NAMM spread by 0.3): with the gate's own slope of 1, steps "across" the size moved it from 20% to 40% within five."""
 
 
 def straight_through(scores: Tensor, live: Tensor, protected: Tensor, threshold: float) -> Gate:
@@ -36,7 +41,8 @@ def straight_through(scores: Tensor, live: Tensor, protected: Tensor, threshold:
     """
     free = live & ~protected
     soft = torch.sigmoid(scores - threshold)
+    near = torch.sigmoid(STEEPNESS * (scores - threshold))
     hard = (scores.detach() >= threshold).to(scores.dtype)
     passed = hard + (soft - soft.detach())
     kept = live & ((hard > 0) | protected)
-    return Gate(torch.where(free, passed, torch.ones_like(passed)), kept, torch.where(free, soft, 0.0).sum())
+    return Gate(torch.where(free, passed, torch.ones_like(passed)), kept, torch.where(free, near, 0.0).sum())

@@ -16,6 +16,7 @@ from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFac
 from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
+from namm_xmodal.policies.namm import ThresholdSchedule
 
 JOURNAL = "gradient.jsonl"
 STATE = "gradient.npz"
@@ -30,7 +31,7 @@ class StepRecord:
         budget: Kept fraction aimed at.
         kept: Mean kept fraction over the samples.
         loss: Mean loss of the samples of each task, nats per token.
-        threshold: After the step.
+        threshold: Mean over the schedule, after the step.
         length: Of the mean gradient.
     """
 
@@ -49,6 +50,7 @@ def descend(
     digest: str,
     *,
     start: Vector | None = None,
+    schedule: ThresholdSchedule | None = None,
     workers: int = 1,
     told: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
@@ -60,6 +62,7 @@ def descend(
         folder: Where journal and state are.
         digest: Fingerprint of all that decides the result; a folder of another one is refused.
         start: First parameters; random if None.
+        schedule: First thresholds.
         workers: Processes.
         told: Called after each step is on disk.
 
@@ -67,7 +70,7 @@ def descend(
         EvolutionError: If the folder holds another run, or the disk is full.
     """
     objective = LanguageObjective(factory.settings, factory.template)
-    descent = Descent(objective.num_parameters, settings, start)
+    descent = Descent(objective.num_parameters, settings, start, schedule)
     folder.mkdir(parents=True, exist_ok=True)
     _take_up(descent, folder, digest)
     if descent.step >= settings.steps:
@@ -76,7 +79,7 @@ def descend(
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
-            results = take(Point(descent.parameters, descent.threshold, budget), shards)
+            results = take(Point(descent.parameters, descent.schedule, budget, settings.floor), shards)
             length = descent.take(results)
             record = _record(descent, budget, length, shards, results)
             _save(descent, folder, digest)
@@ -107,7 +110,8 @@ def _record(
         losses.setdefault(shard.task, []).append(result.loss)
     loss = {task: round(float(np.mean(values)), 4) for task, values in losses.items()}
     kept = round(float(np.mean([result.kept for result in results])), 4)
-    return StepRecord(descent.step, round(budget, 4), kept, loss, round(descent.threshold, 4), round(length, 4))
+    threshold = round(float(np.mean(list(descent.thresholds.values()) or [0.0])), 4)
+    return StepRecord(descent.step, round(budget, 4), kept, loss, threshold, round(length, 4))
 
 
 def _take_up(descent: Descent, folder: Path, digest: str) -> None:

@@ -13,7 +13,7 @@ from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.gradient.attention import STRAIGHT_THROUGH
 from namm_xmodal.gradient.trace import Trace, tracing
-from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.namm import Namm, ThresholdSchedule
 
 Vector = NDArray[np.float64]
 
@@ -25,15 +25,15 @@ class SampleGradient:
     Attributes:
         loss: Negative log-likelihood of the answer, nats per token.
         kept: Kept fraction after the last update, averaged over layers and heads.
-        threshold: The threshold at which the wanted fraction of tokens would have been kept, updates pooled; None if even
-            everything is less than wanted.
+        thresholds: Tokens seen -> the threshold at which the wanted number of tokens would have been kept in that
+            update, layers and heads pooled; without the updates where even everything is less than wanted.
         gradient: (N,) of the loss.
         size_gradient: (N,) of the soft size.
     """
 
     loss: float
     kept: float
-    threshold: float | None
+    thresholds: dict[int, float]
     gradient: Vector
     size_gradient: Vector
 
@@ -45,8 +45,9 @@ def sample_gradient(
     policy: Namm,
     pruning: PruningSettings,
     *,
-    threshold: float,
+    schedule: ThresholdSchedule,
     budget: float,
+    floor: int = 0,
 ) -> SampleGradient:
     """One forward and one backward pass over one sample.
 
@@ -56,13 +57,15 @@ def sample_gradient(
         parameters: (N,) vector.
         policy: Whose features, scorer and statistics to use.
         pruning: Clock and protection.
-        threshold: Tokens that score at least this are kept.
-        budget: The fraction of tokens that should be kept, for `SampleGradient.threshold`.
+        schedule: Tokens that score at least `schedule.at(tokens seen)` are kept.
+        budget: The fraction of tokens that should be kept, for `SampleGradient.thresholds`.
+        floor: Tokens that should be kept at least: a quarter of the first 128 tokens is less than a recent sentence and
+            the fact before it, and later caches are not smaller for it.
     """
     vector = torch.tensor(parameters, dtype=torch.float32, device=model.device, requires_grad=True)
     ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
     answer = torch.tensor(sample.answer, device=model.device)
-    trace = Trace(policy, vector, threshold, pruning.update_every, pruning.protect_first, pruning.protect_recent)
+    trace = Trace(policy, vector, schedule, pruning.update_every, pruning.protect_first, pruning.protect_recent)
     with tracing(trace), torch.enable_grad():
         embedded = model.get_input_embeddings()(ids)
         logits = model(inputs_embeds=embedded, use_cache=False, logits_to_keep=len(answer)).logits[0]
@@ -78,23 +81,22 @@ def sample_gradient(
     return SampleGradient(
         float(loss.detach()),
         float(np.mean(trace.kept[last])),
-        _threshold_for(trace, budget),
+        {seen: at for seen in trace.scores if (at := _threshold_for(trace, seen, budget, floor)) is not None},
         gradient.double().cpu().numpy(),
         size.double().cpu().numpy(),
     )
 
 
-def _threshold_for(trace: Trace, budget: float) -> float | None:
-    """Quantile of all scores that leaves `budget` of all tokens seen, updates, layers and heads pooled.
-
-    Pooled, since size is what counts and not its share of an early, small cache: a quarter of the first 128 tokens is less
-    than a recent sentence and the fact before it.
-    """
-    protected = (trace.protect_first + trace.protect_recent) * len(trace.sizes)
-    scores = torch.cat([part for parts in trace.scores.values() for part in parts])
-    heads = trace.heads
-    keep = round(max(0.0, budget * trace.tokens - protected * heads))
-    return float(scores.kthvalue(scores.numel() - keep).values) if keep < scores.numel() else None
+def _threshold_for(trace: Trace, seen: int, budget: float, floor: int) -> float | None:
+    """Quantile of the scores of one update that leaves the wanted tokens, layers and heads pooled."""
+    parts = trace.scores[seen]
+    heads = len(parts) * trace.heads
+    protected = min(seen, trace.protect_first + trace.protect_recent)
+    keep = round((max(budget * seen, min(floor, seen)) - protected) * heads)
+    scores = torch.cat(parts)
+    if keep >= scores.numel():
+        return None
+    return float(scores.kthvalue(scores.numel() - max(0, keep)).values)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.namm import Namm, ThresholdSchedule
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Trace:
     Attributes:
         policy: The NAMM whose parts (features, scorer, statistics) are used; its own parameters are not.
         parameters: (N,) the vector to differentiate.
-        threshold: Tokens that score at least this are kept.
+        schedule: Tokens that score at least `schedule.at(tokens seen)` are kept.
         update_every: Tokens between updates.
         protect_first: Oldest tokens that always stay.
         protect_recent: Newest tokens that always stay.
@@ -30,7 +30,7 @@ class Trace:
 
     policy: Namm
     parameters: Tensor
-    threshold: float
+    schedule: ThresholdSchedule
     update_every: int
     protect_first: int
     protect_recent: int

@@ -86,3 +86,29 @@ def test_help_of_every_command_has_an_example(run):
 
 def test_version(run):
     assert run("--version").stdout.startswith("namm-xmodal 0.")
+
+
+def test_calibrate_saves_a_policy_that_keeps_what_was_asked_for(run, tmp_path):
+    result = run(
+        "calibrate", "namm-smollm2", "--model", "tiny-random", "--statistics", "estimated", "--budget", "0.4",
+        "--floor", "0", "--length", "256", "--count", "2", "--update-every", "64", "--output", tmp_path / "policy",
+    )  # fmt: skip
+    assert "scheduled up to 256 tokens" in " ".join(result.stdout.split())
+    how = json.loads((tmp_path / "policy" / "config.json").read_text())["metadata"]["calibrated"]
+    assert how["kept"].keys() == {"64", "128", "192", "256"}
+    assert all(abs(share - 0.4) < 0.05 for share in how["kept"].values())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--statistics", "guessed"], "--statistics=guessed: expected frozen or estimated"),
+        (["--length", "64", "--update-every", "64"], "--length=64: expected more than --update-every=64"),
+        (["--budget", "2"], "budget=2.0: expected a share"),
+        (["--texts", "nowhere"], "nowhere"),
+    ],
+)
+def test_calibrate_refuses_what_cannot_work(refused, tmp_path, options, said):
+    line = refused("calibrate", "namm-smollm2", "--model", "tiny-random", "--output", tmp_path / "policy", *options)
+    assert said in line
+    assert not (tmp_path / "policy").exists()

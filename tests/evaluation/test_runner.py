@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from namm_xmodal.config import load_eval_config
-from namm_xmodal.errors import DataError, ResultsError
+from namm_xmodal.config import build_policy, load_eval_config
+from namm_xmodal.errors import ConfigError, DataError, ResultsError
+from namm_xmodal.evaluation import estimated
 from namm_xmodal.evaluation import worker as worker_module
 from namm_xmodal.evaluation.plan import make_plan
 from namm_xmodal.evaluation.runner import evaluate
@@ -158,3 +159,32 @@ def test_fresh_sets_earlier_results_aside(reference, tmp_path):
 def test_impossible_samples_are_one_line(tmp_path):
     with pytest.raises(DataError, match=r"tasks.key_retrieval: (length: 20000|sample 0 needs .* was built for 16384)"):
         evaluate(load(tmp_path, "tasks.key_retrieval.length=[20000]"))
+
+
+def test_thresholds_are_calibrated_on_the_model_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimated, "LONG", 512)
+    monkeypatch.setattr(estimated, "LONG_TEXTS", 2)
+    spec = "policies.{}={{policy: namm, init: random, statistics: estimated, calibrated: {}}}"
+    few = ["tasks.next_token=null", "tasks.key_retrieval.n=1"]
+    shares = [spec.format("half", 0.5), spec.format("most", 0.8)]
+    records = {record.policy: record for record in evaluate(load(tmp_path, *few, *shares))}
+    assert records["half"].fingerprint.endswith("+estimated+calibrated:0.5")
+    assert 0.3 < records["half"].kept_fraction < 0.65
+    assert 0.7 < records["most"].kept_fraction < 0.95
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("calibrated: 1.5", r"calibrated: 1\.5: expected a share between 0 and 1"),
+        ("calibrated: 0.5, threshold: 0.1", "threshold is given too"),
+    ],
+)
+def test_calibrations_that_make_no_sense_are_refused(given, said, tmp_path):
+    with pytest.raises(ConfigError, match=said):
+        make_plan(load(tmp_path, f"policies.bad={{policy: namm, init: random, {given}}}"))
+
+
+def test_only_evaluations_calibrate():
+    with pytest.raises(ConfigError, match=r"only `namm-xmodal eval` calibrates"):
+        build_policy({"policy": "namm", "path": "namm-smollm2", "calibrated": 0.5})

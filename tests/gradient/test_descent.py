@@ -12,6 +12,7 @@ from namm_xmodal.gradient import Descent, DescentSettings, SampleGradient
 from namm_xmodal.gradient.run import descend, read_steps
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.next_token import NextToken
+from namm_xmodal.policies.namm import ThresholdSchedule
 
 FACTORY = LanguageObjectiveFactory(
     ObjectiveSettings(
@@ -26,8 +27,8 @@ FACTORY = LanguageObjectiveFactory(
 SETTINGS = DescentSettings(steps=4, anneal=2, budget=0.3)
 
 
-def result(rng, scale=1.0, threshold=0.2):
-    return SampleGradient(1.0, 0.5, threshold, scale * rng.normal(size=20), rng.normal(size=20))
+def result(rng, scale=1.0, thresholds=None):
+    return SampleGradient(1.0, 0.5, thresholds or {128: 0.2}, scale * rng.normal(size=20), rng.normal(size=20))
 
 
 def test_a_step_leaves_the_size_as_it_is_to_first_order():
@@ -41,13 +42,23 @@ def test_a_step_leaves_the_size_as_it_is_to_first_order():
         assert abs(moved @ np.mean([r.size_gradient for r in batch], axis=0)) < 1e-12
 
 
-def test_the_threshold_follows_what_the_budget_wants():
+def test_each_threshold_follows_what_the_budget_wants():
     rng = np.random.default_rng(0)
-    descent = Descent(20, DescentSettings())
-    descent.take([result(rng, threshold=0.4), result(rng, threshold=None)])
-    assert descent.threshold == pytest.approx(0.4)  # nothing to remember yet
-    descent.take([result(rng, threshold=1.4)])
-    assert descent.threshold == pytest.approx(0.4 + 0.7)
+    descent = Descent(20, DescentSettings(), np.zeros(20), ThresholdSchedule((128,), (1.0,)))
+    descent.take([result(rng, thresholds={128: 0.4, 256: 0.8}), result(rng, thresholds={128: 0.6})])
+    assert descent.thresholds == pytest.approx({128: 1.0 - 0.5 * 0.5, 256: 0.8})  # nothing to remember yet at 256
+    descent.take([result(rng, thresholds={256: 1.8})])
+    assert descent.thresholds == pytest.approx({128: 0.75, 256: 0.8 + 0.5})
+    assert descent.schedule.at(256) == pytest.approx(1.3)
+
+
+def test_a_state_is_taken_up_whole():
+    rng = np.random.default_rng(0)
+    descent, other = Descent(20, DescentSettings()), Descent(20, DescentSettings())
+    descent.take([result(rng, thresholds={128: 0.4, 256: 0.8})])
+    other.restore(descent.state())
+    assert (other.thresholds, other.step) == (descent.thresholds, 1)
+    assert np.array_equal(other.parameters, descent.parameters)
 
 
 def test_one_long_gradient_does_not_drown_the_others():
@@ -57,7 +68,7 @@ def test_one_long_gradient_does_not_drown_the_others():
     for scale in (1.0, 1000.0):
         descent = Descent(20, DescentSettings())
         before = descent.parameters.copy()
-        long = SampleGradient(1.0, 0.5, None, lost.gradient * scale, lost.size_gradient)
+        long = SampleGradient(1.0, 0.5, {}, lost.gradient * scale, lost.size_gradient)
         descent.take([usual, long])
         directions.append(descent.parameters - before)
     assert np.allclose(*directions)
@@ -66,10 +77,12 @@ def test_one_long_gradient_does_not_drown_the_others():
 def test_a_gradient_that_is_not_finite_is_said():
     descent = Descent(20, DescentSettings())
     with pytest.raises(EvolutionError, match="step 0: a gradient is not finite"):
-        descent.take([SampleGradient(1.0, 0.5, 0.0, np.full(20, np.nan), np.ones(20))])
+        descent.take([SampleGradient(1.0, 0.5, {}, np.full(20, np.nan), np.ones(20))])
 
 
-@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0), ("floor", -1)]
+)
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name}={value}: expected"):
         DescentSettings(**{name: value})

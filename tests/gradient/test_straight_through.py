@@ -1,5 +1,7 @@
 """Straight-through attention: the forward pass is the pruned engine's, the backward pass is that of the gates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from namm_xmodal.gradient.attention import STRAIGHT_THROUGH, _weights
 from namm_xmodal.gradient.gate import straight_through
 from namm_xmodal.gradient.sample import differentiable, sample_gradient
 from namm_xmodal.language.tiny_random import build_tiny_random
-from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer
+from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer, ThresholdSchedule
 
 PRUNING = PruningSettings(32, 2, 3)
 STATISTICS = FeatureStatistics(torch.full((17,), 0.01), torch.full((17,), 0.02), "a test")
@@ -39,7 +41,9 @@ def sample():
 @pytest.mark.parametrize("scorer", [None, MlpScorer()], ids=["bam", "mlp"])
 @pytest.mark.parametrize("threshold", [-0.2, 0.1])
 def test_the_loss_is_that_of_the_pruned_engine(model, sample, scorer, threshold):
-    policy = Namm.untrained("random", sigma=0.3, seed=5, statistics=STATISTICS, scorer=scorer, threshold=threshold)
+    policy = Namm.untrained("random", sigma=0.3, seed=5, statistics=STATISTICS, scorer=scorer)
+    schedule = ThresholdSchedule((32, 128), (threshold + 0.05, threshold))
+    policy = replace(policy, schedule=schedule)
     ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]])
     with torch.no_grad(), pruned(model, policy, update_every=32, protect_first=2, protect_recent=3) as memory:
         logits = model(ids, past_key_values=memory.cache(), logits_to_keep=len(sample.answer)).logits[0]
@@ -47,7 +51,7 @@ def test_the_loss_is_that_of_the_pruned_engine(model, sample, scorer, threshold)
     expected = -logits.log_softmax(-1).gather(-1, torch.tensor(sample.answer)[:, None]).mean().item()
     with differentiable(model):
         found = sample_gradient(
-            model, sample, policy.parameters[0].numpy(), policy, PRUNING, threshold=threshold, budget=0.3
+            model, sample, policy.parameters[0].numpy(), policy, PRUNING, schedule=schedule, budget=0.3
         )
     assert found.loss == pytest.approx(expected, rel=1e-9)
     after_last_update = 128 + 30  # the last update came after 128 of the 158 tokens; the rest joined afterwards
@@ -83,9 +87,12 @@ def test_the_wanted_threshold_gives_the_wanted_size(model, sample):
     parameters = policy.parameters[0].numpy()
     settings = PruningSettings(48, 2, 3)
     with differentiable(model):
-        first = sample_gradient(model, short, parameters, policy, settings, threshold=0.0, budget=0.4)
-        second = sample_gradient(model, short, parameters, policy, settings, threshold=first.threshold, budget=0.4)
+        first = sample_gradient(model, short, parameters, policy, settings, schedule=ThresholdSchedule(), budget=0.4)
+        wanted = ThresholdSchedule.of(first.thresholds)
+        second = sample_gradient(model, short, parameters, policy, settings, schedule=wanted, budget=0.4)
+        third = sample_gradient(model, short, parameters, policy, settings, schedule=wanted, budget=0.4, floor=30)
     assert second.kept == pytest.approx(0.4, abs=2 / (48 * 4))
+    assert third.thresholds[48] < second.thresholds[48]  # 30 of 48 tokens are more than 40%
 
 
 def test_the_model_is_given_back_as_it_was(model, sample):

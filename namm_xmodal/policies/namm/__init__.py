@@ -5,6 +5,7 @@ from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.population import NammPopulation
+from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
 
@@ -18,4 +19,5 @@ __all__ = [
     "ProjectionFeatures",
     "SpectrogramFeatures",
     "StatisticsEstimator",
+    "ThresholdSchedule",
 ]

@@ -10,6 +10,7 @@ from torch import Tensor
 from namm_xmodal.errors import CheckpointError, ClockError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.features import AGE_CHANNELS, Features, age_embedding
+from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.scorer import Scorer
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
@@ -40,6 +41,7 @@ class Namm:
         threshold: Tokens that score at least this are kept; 0 as published. Raising it at inference time gives smaller
             caches from the same weights.
         max_tokens: Upper bound of kept tokens per head, as tokens or as a fraction of the tokens seen; None for no bound.
+        schedule: What is added to the threshold after so many tokens; nothing if empty, as published.
         metadata: How the policy was made, saved with it.
     """
 
@@ -50,6 +52,7 @@ class Namm:
     sharing: Sharing = "model"
     threshold: float = 0.0
     max_tokens: Budget | None = None
+    schedule: ThresholdSchedule = field(default_factory=ThresholdSchedule)
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -121,10 +124,14 @@ class Namm:
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """Tokens at or above the threshold, at most `max_tokens` of them per head."""
-        keep = keep_above(scores, slate, self.threshold)
+        keep = keep_above(scores, slate, self.threshold_after(slate.seen))
         if self.max_tokens is None:
             return keep
         return keep & keep_best(scores, slate, budget_tokens(self.max_tokens, slate.seen))
+
+    def threshold_after(self, seen: int) -> float:
+        """The threshold after so many tokens: `threshold` plus what the schedule adds."""
+        return self.threshold + self.schedule.at(seen)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Always: any token may score below the threshold."""
@@ -200,7 +207,7 @@ class Namm:
         Args:
             name_or_path: A folder, the name of a policy shipped with the package, or a hub id.
             revision: Branch, tag or commit on the hub.
-            **knobs: `threshold` or `max_tokens` to use instead of the saved ones.
+            **knobs: `threshold`, `max_tokens` or `schedule` to use instead of the saved ones.
 
         Raises:
             CheckpointError: If there is none, or it is damaged or of another format version.
@@ -208,9 +215,11 @@ class Namm:
         from namm_xmodal.policies.namm.store import load
 
         policy = load(name_or_path, revision=revision)
-        unknown = sorted(set(knobs) - {"threshold", "max_tokens"})
+        unknown = sorted(set(knobs) - {"threshold", "max_tokens", "schedule"})
         if unknown:
-            raise ConfigError(f"{unknown[0]}: expected threshold or max_tokens (the rest is part of the saved policy)")
+            raise ConfigError(
+                f"{unknown[0]}: expected threshold, max_tokens or schedule (the rest is part of the saved policy)"
+            )
         return replace(policy, **knobs) if knobs else policy
 
     @classmethod
@@ -236,6 +245,7 @@ class Namm:
         """One line: parts, size, knobs and where the statistics come from."""
         sets = "" if self.parameters.shape[0] == 1 else f" x {self.parameters.shape[0]} ({self.sharing})"
         knobs = f", threshold={self.threshold:g}" + (f", max_tokens={self.max_tokens}" if self.max_tokens else "")
+        knobs += f", scheduled up to {self.schedule.seen[-1]:,} tokens" if self.schedule.seen else ""
         return (
             f"Namm({self.features.name} -> {self.scorer.name}, {self.parameters.shape[-1]:,} parameters{sets}{knobs}, "
             f"statistics: {self.statistics.source})"

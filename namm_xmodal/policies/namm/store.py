@@ -9,11 +9,12 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from namm_xmodal.errors import CheckpointError
+from namm_xmodal.errors import CheckpointError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
+from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
 
@@ -43,6 +44,7 @@ def save(policy: Namm, folder: str | Path) -> None:
         "sharing": policy.sharing,
         "threshold": policy.threshold,
         "max_tokens": policy.max_tokens,
+        "schedule": {"seen": list(policy.schedule.seen), "offset": list(policy.schedule.offset)},
         "statistics": {"source": policy.statistics.source, "count": policy.statistics.count},
         "metadata": policy.metadata,
     }
@@ -91,6 +93,7 @@ def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
         sharing=config.get("sharing", "model"),
         threshold=config.get("threshold", 0.0),
         max_tokens=config.get("max_tokens"),
+        schedule=_schedule(config.get("schedule", {}), folder),
         metadata=config.get("metadata", {}),
     )
 
@@ -160,3 +163,10 @@ def _make(kind: str, table: dict[str, Any], entry: dict[str, Any], folder: Path)
         return table[name](**settings)
     except TypeError as error:
         raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({error})") from None
+
+
+def _schedule(given: Any, folder: Path) -> ThresholdSchedule:
+    try:
+        return ThresholdSchedule(tuple(given.get("seen", ())), tuple(given.get("offset", ())))
+    except (AttributeError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{folder / _CONFIG}: schedule cannot be read ({error}); save the policy again") from None

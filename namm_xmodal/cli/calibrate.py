@@ -1,0 +1,97 @@
+"""`namm-xmodal calibrate`: a NAMM made to keep a given share of the cache of a model, short texts and long ones alike."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def calibrate_command(
+    policy: Annotated[str, typer.Argument(help="A saved NAMM: folder, shipped name or hub id.", show_default=False)],
+    output: Annotated[Path, typer.Option(help="Folder for the calibrated policy.", show_default=False)],
+    budget: Annotated[float, typer.Option(help="Share of the tokens seen that is kept after every update.")] = 0.25,
+    floor: Annotated[int, typer.Option(help="Tokens kept at least.", min=0)] = 96,
+    model: Annotated[str, typer.Option(help="A name of `list models`, a folder or a hub id.")] = "smollm2-135m",
+    statistics: Annotated[
+        str, typer.Option(help="Feature statistics: frozen, as saved, or estimated on this model.")
+    ] = "frozen",
+    texts: Annotated[str, typer.Option(help="Texts to read: a name of `list texts`.")] = "python-topics",
+    length: Annotated[int, typer.Option(help="Tokens of each text; the schedule ends there.", min=32)] = 1536,
+    count: Annotated[int, typer.Option(help="Texts.", min=1)] = 6,
+    rounds: Annotated[int, typer.Option(help="Most readings of all texts; it stops when sizes fit.", min=1)] = 6,
+    update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 128,
+    protect_first: Annotated[int, typer.Option(help="Oldest tokens that are never evicted.", min=0)] = 4,
+    protect_recent: Annotated[int, typer.Option(help="Newest tokens that are never evicted.", min=0)] = 8,
+    seed: Annotated[int, typer.Option(help="Of the choice of texts.")] = 0,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+) -> None:
+    """Find the thresholds at which a NAMM keeps a given share of plain text, and save it with them.
+
+    No labels and no reward: only sizes are looked at. The ranking of tokens stays the policy's own.
+
+    Example: `namm-xmodal calibrate namm-smollm2 --budget 0.5 --output policies/half`, or for another model
+    `namm-xmodal calibrate namm-smollm2 --model gemma3-270m --statistics estimated --budget 0.33 --output policies/gemma`
+    """
+    from dataclasses import replace
+
+    from rich.table import Table
+
+    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.errors import ConfigError
+    from namm_xmodal.evaluation.estimated import SPARE, plain_batches, with_estimated_statistics
+    from namm_xmodal.language.models import load_language_model
+    from namm_xmodal.memory.calibration import Calibration, calibrate
+    from namm_xmodal.policies.namm import Namm
+
+    choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
+    if statistics not in choices:
+        raise ConfigError(f"--statistics={statistics}: expected frozen or estimated")
+    if length <= update_every:
+        raise ConfigError(f"--length={length}: expected more than --update-every={update_every}")
+    start = Namm.from_pretrained(policy)
+    with progress("calibrating") as advance:
+        language = load_language_model(model, dtype=dtype)
+        if statistics == "estimated":
+            start = with_estimated_statistics(start, language, update_every)
+        batches = plain_batches(language, texts, length + SPARE, count, f"calibration {seed}")
+
+        def told(number: int, found: Calibration) -> None:
+            last = max(found.kept)
+            advance(
+                number, rounds, f"keeps {found.kept[last]:.1%} of {last:,} tokens, aim {max(budget, floor / last):.1%}"
+            )
+
+        found = calibrate(
+            language.model,
+            batches,
+            start,
+            budget=budget,
+            floor=floor,
+            update_every=update_every,
+            protect_first=protect_first,
+            protect_recent=protect_recent,
+            rounds=rounds,
+            told=told,
+        )
+    how = {
+        "budget": budget,
+        "floor": floor,
+        "model": language.name,
+        "texts": f"{count} of {length} tokens of {texts}, seed {seed}",
+        "update_every": update_every,
+        "kept": {str(seen): round(share, 4) for seen, share in found.kept.items()},
+    }
+    made = replace(start, threshold=0.0, schedule=found.schedule, metadata={**start.metadata, "calibrated": how})
+    made.save_pretrained(output)
+    table = Table("tokens seen", "threshold", "kept", "aim")
+    for seen, share in found.kept.items():
+        table.add_row(
+            f"{seen:,}", f"{found.schedule.at(seen):+.3f}", f"{share:.1%}", f"{max(budget, floor / seen):.1%}"
+        )
+    console.print(table)
+    worst = max(abs(share - max(budget, min(1.0, floor / seen))) for seen, share in found.kept.items())
+    if worst > 0.02:
+        notice(
+            f"sizes are up to {worst:.1%} of the cache off after {found.rounds} rounds; more --rounds bring them nearer"
+        )
+    console.print(f"{made} is in {output}", soft_wrap=True)
