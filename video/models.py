@@ -11,10 +11,15 @@ from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, Unsuppo
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 
-SHIPPED = {"llava-small": "seed0"}
+SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
 """Short names and their folders in `video/small/shipped`."""
+ASSEMBLED = {"llava-smollm2": "llava-smollm2"}
+"""Short names and their folders in `video/real_parts/shipped`: what was trained; the parts come from registry packages."""
 _DESCRIPTIONS = {
     "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
+    "llava-small-seed1": "the same, trained with seed 1; shipped; Apache-2.0",
+    "llava-smollm2": "EfficientNet-Lite0, a trained projector and SmolLM2-135M with low-rank additions; 140 million "
+    "parameters, of which 2 million are shipped and the others fetched once; Apache-2.0",
 }
 
 
@@ -55,7 +60,8 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
     """Loads a model and its processor.
 
     Args:
-        name: `llava-small` (shipped), a folder, or a hub id such as `llava-hf/LLaVA-NeXT-Video-7B-hf`.
+        name: `llava-small`, `llava-small-seed1` (shipped), `llava-smollm2` (put together from registry packages), a folder
+            in the published layout or made by `prepare video`, or a hub id such as `llava-hf/LLaVA-NeXT-Video-7B-hf`.
         dtype: `auto`, `float32`, `bfloat16` or `float16`; see `choose_dtype`. The small model runs in float32 with `auto`.
         device: Anything `torch.device` takes.
 
@@ -66,22 +72,51 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
         ConfigError: If `dtype` or `device` is not one that exists here.
     """
     precision = choose_dtype("float32" if dtype == "auto" and name in SHIPPED else dtype, device)
+    assembled = _parts_folder(name)
+    if assembled is not None:
+        model, processor, source = _assemble(assembled, str(precision).removeprefix("torch."))
+        return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
     if name in SHIPPED:
         place, source = str(Path(__file__).parent / "small" / "shipped" / SHIPPED[name]), f"package, {SHIPPED[name]}"
     else:
-        if "/" not in name and not Path(name).is_dir() and get_close_matches(name, list(SHIPPED), n=1, cutoff=0.6):
-            raise UnknownNameError("video model", name, list(SHIPPED))
+        if (
+            "/" not in name
+            and not Path(name).is_dir()
+            and get_close_matches(name, list(_DESCRIPTIONS), n=1, cutoff=0.6)
+        ):
+            raise UnknownNameError("video model", name, list(_DESCRIPTIONS))
         place, source = name, f"folder {name}" if Path(name).is_dir() else f"hub {name}"
     model, processor = _from_pretrained(place, precision, name)
     revision = getattr(model.config, "_commit_hash", None)
     if source.startswith("hub") and revision:
         source += f"@{revision}"
+    return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
+
+
+def _to_device(model: Any, device: str) -> Any:
     try:
-        model = model.to(device).eval()
+        return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"device: {device!r}: {reason}; expected a device of this machine, such as cpu") from error
-    return VideoModel(model, processor, name, source, str(precision).removeprefix("torch."))
+
+
+def _parts_folder(name: str) -> Path | None:
+    """The folder of a model that is put together from parts; None if the name is another's."""
+    if name in ASSEMBLED:
+        return Path(__file__).parent / "real_parts" / "shipped" / ASSEMBLED[name]
+    return Path(name) if (Path(name) / "parts.json").is_file() else None
+
+
+def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
+    try:
+        import timm  # noqa: F401
+    except ImportError:
+        raise DataError(f"{folder.name}: its vision tower needs timm; run: pip install 'namm-xmodal[video]'") from None
+    from namm_xmodal.video.real_parts.assemble import assemble
+    from namm_xmodal.video.real_parts.parts import WEIGHTS, read_parts
+
+    return assemble(read_parts(folder), dtype, folder / WEIGHTS)
 
 
 def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any]:
@@ -96,10 +131,14 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
                 )
             processor = AutoProcessor.from_pretrained(place)
             model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(SHIPPED)}, a folder with config, "
-            "weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
+            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
+            "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
         ) from error
+    if config.vision_config.model_type == "timm_wrapper":
+        from namm_xmodal.video.timm_tower import adapt_timm_tower
+
+        adapt_timm_tower(model, name)
     return model, processor

@@ -44,8 +44,13 @@ class VideoQAConfig(Strict):
     device: str = Field("cpu", description="Where the model runs: cpu, cuda, cuda:1, mps.")
     threads: int = Field(1, ge=1, description="Threads of the model's process.")
     seed: int = Field(0, ge=0, description="Seed of generated videos and of everything drawn while evaluating.")
-    benchmark: str = Field("generated", description="generated, longvideobench, mlvu, videomme, egoschema or nextqa.")
-    data: str = Field("", description="Folder of the benchmark in its published layout; unused by `generated`.")
+    benchmark: str = Field(
+        "generated", description="generated, composed, longvideobench, mlvu, videomme, egoschema or nextqa."
+    )
+    data: str = Field(
+        "",
+        description="Folder of the benchmark in its published layout; of pictures for `composed`; unused by `generated`.",
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The benchmark's own fields, such as split or subtitles; `list benchmarks`."
     )

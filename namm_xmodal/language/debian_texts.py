@@ -123,14 +123,19 @@ def prepare_texts(names: Iterable[str] | None = None) -> list[Path]:
     for name in wanted:
         if name not in DEBIAN_SOURCES:
             raise UnknownNameError("Debian text", name, list(DEBIAN_SOURCES))
-    return [_prepare(DEBIAN_SOURCES[name]) for name in wanted]
+    return [unpack_package(DEBIAN_SOURCES[name]) for name in wanted]
 
 
 def _unpacked(package: str) -> Path:
     return cache_folder() / "texts" / package
 
 
-def _prepare(source: DebianSource) -> Path:
+def unpack_package(source: DebianSource) -> Path:
+    """Fetches and unpacks one package into the cache folder, unless it is there.
+
+    Raises:
+        DataError: If this machine has no apt, or the package cannot be fetched.
+    """
     target = _unpacked(source.package)
     if target.is_dir():
         return target

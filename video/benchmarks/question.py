@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from namm_xmodal.video.benchmarks.subtitles import Subtitle
 
@@ -19,13 +19,24 @@ class Generated:
 
 
 @dataclass(frozen=True)
+class Composed:
+    """Names a composed clip instead of a file; fields as in `composed.clip.compose`."""
+
+    seed: int
+    number: int
+    frames: int
+    pool: Literal["new", "known"]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
 class VideoQuestion:
     """What is asked, of what, and what is right.
 
     Attributes:
         id: As the benchmark calls it.
-        video: The file (it may be absent: that is found out when it is loaded), a generated clip, or None if the benchmark
-            names no video.
+        video: The file (it may be absent: that is found out when it is loaded), a generated or composed clip, or
+            None if the benchmark names no video.
         question: The question alone.
         options: Possible answers.
         answer: Index of the right option; None where the benchmark keeps it secret.
@@ -37,7 +48,7 @@ class VideoQuestion:
     """
 
     id: str
-    video: Path | Generated | None
+    video: Path | Generated | Composed | None
     question: str
     options: tuple[str, ...]
     answer: int | None

@@ -1,6 +1,7 @@
 """All benchmarks by name."""
 
 from namm_xmodal.video.benchmarks.benchmark import Benchmark
+from namm_xmodal.video.benchmarks.composed import ComposedVideos
 from namm_xmodal.video.benchmarks.egoschema import EgoSchema
 from namm_xmodal.video.benchmarks.generated import GeneratedVideos
 from namm_xmodal.video.benchmarks.longvideobench import LongVideoBench
@@ -10,6 +11,7 @@ from namm_xmodal.video.benchmarks.videomme import VideoMME
 
 BENCHMARKS: dict[str, type[Benchmark]] = {
     "generated": GeneratedVideos,
+    "composed": ComposedVideos,
     "longvideobench": LongVideoBench,
     "mlvu": MLVU,
     "videomme": VideoMME,

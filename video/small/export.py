@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from transformers import LlavaNextVideoForConditionalGeneration
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.quiet import quiet_transformers
+from namm_xmodal.video.interval import share_interval
 from namm_xmodal.video.small.build import make_processor, make_tokenizer
-from namm_xmodal.video.small.quick_score import accuracies, overall
+from namm_xmodal.video.small.quick_score import UNSEEN, outcomes, overall, total
 from namm_xmodal.video.small.recipe import Recipe
 
 _CARD = """---
@@ -33,7 +35,9 @@ Training: {dense} steps on labels of pooled cells, through the projector; {qa} s
 to 12 frames, in the last part up to 32; {restart} of them from a raised learning rate down again. {minutes:.0f} minutes of
 CPU time on one core. The seed decides weights and data.
 
-Accuracy by likelihood of the options, full cache, videos never trained on ({clips} of each length):
+Accuracy by likelihood of the options, full cache, on {clips} videos of each length that were never trained on (list
+{unseen}, numbers 0 to {last}; accuracy on the first 40 of 8 frames was written down during training and decided nothing
+but when the recipe was good enough). In brackets 95% bootstrap intervals over videos.
 
 {table}
 """
@@ -70,15 +74,13 @@ def export(
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
     tokenizer = make_tokenizer()
-    counts = {frames: accuracies(model, tokenizer, clips, frames) for frames in lengths}
+    found = {frames: outcomes(model, tokenizer, clips, frames) for frames in lengths}
     measured: dict[str, Any] = {
         "seed": seed,
+        "videos": {"list": UNSEEN, "numbers": [0, clips - 1]},
         "clips_of_each_length": clips,
         "cpu_seconds_of_training": round(seconds),
-        "by_frames": {
-            str(frames): {"overall": round(overall(found), 4), "right_and_asked_by_kind": found}
-            for frames, found in counts.items()
-        },
+        "by_frames": {str(frames): measured_outcomes(of) for frames, of in found.items()},
     }
     card = _CARD.format(
         seed=seed,
@@ -87,7 +89,9 @@ def export(
         restart=recipe.restart_steps,
         minutes=seconds / 60,
         clips=clips,
-        table=_table(counts),
+        unseen=UNSEEN,
+        last=clips - 1,
+        table=outcome_table(measured["by_frames"], "frames"),
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +107,7 @@ def export(
                 file.replace(folder / file.name)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
-    return {frames: overall(found) for frames, found in counts.items()}
+    return {frames: overall(total(of)) for frames, of in found.items()}
 
 
 def make_half(model: LlavaNextVideoForConditionalGeneration) -> LlavaNextVideoForConditionalGeneration:
@@ -114,14 +118,40 @@ def make_half(model: LlavaNextVideoForConditionalGeneration) -> LlavaNextVideoFo
     return copy
 
 
-def _table(counts: dict[int, dict[str, tuple[int, int]]]) -> str:
-    kinds = sorted({kind for found in counts.values() for kind in found})
-    lines = [f"| frames | all | {' | '.join(kinds)} |", f"|---|---|{'---|' * len(kinds)}"]
-    for frames, found in counts.items():
+def measured_outcomes(found: Sequence[Mapping[str, bool]]) -> dict[str, Any]:
+    """Of videos of one sort: shares, counts and intervals."""
+    counts = total(found)
+    every = share_interval([sum(each.values()) for each in found], [len(each) for each in found])
+    by_kind = {
+        kind: share_interval([int(each.get(kind, False)) for each in found], [int(kind in each) for each in found])
+        for kind in counts
+    }
+    return {
+        "overall": round(overall(counts), 4),
+        "questions": sum(asked for _, asked in counts.values()),
+        "interval_95": every,
+        "right_and_asked_by_kind": counts,
+        "interval_95_by_kind": by_kind,
+    }
+
+
+def outcome_table(measured: Mapping[str, Any], what: str, kinds: Sequence[str] = ()) -> str:
+    """Rows of `measured_outcomes` as Markdown.
+
+    Args:
+        measured: By row.
+        what: Head of the first column.
+        kinds: Columns in order; all in alphabetical order without them.
+    """
+    kinds = kinds or sorted({kind for found in measured.values() for kind in found["right_and_asked_by_kind"]})
+    lines = [f"| {what} | all | {' | '.join(kinds)} |", f"|---|---|{'---|' * len(kinds)}"]
+    for row, found in measured.items():
         cells = []
         for kind in kinds:
-            right, asked = found.get(kind, (0, 0))
-            cells.append(f"{right / asked:.2f} (n = {asked})" if asked else "-")
-        total = sum(asked for _, asked in found.values())
-        lines.append(f"| {frames} | {overall(found):.3f} (n = {total}) | {' | '.join(cells)} |")
+            right, asked = found["right_and_asked_by_kind"].get(kind, (0, 0))
+            between = found["interval_95_by_kind"].get(kind)
+            cells.append(f"{right / asked:.2f} [{between[0]:.2f}, {between[1]:.2f}] (n = {asked})" if asked else "-")
+        low, high = found["interval_95"]
+        every = f"{found['overall']:.3f} [{low:.3f}, {high:.3f}] (n = {found['questions']})"
+        lines.append(f"| {row} | {every} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """Accuracy on unseen generated videos, from the likelihood of each option, while and after training."""
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import torch
 from transformers import LlavaNextVideoForConditionalGeneration, PreTrainedTokenizerFast
@@ -13,13 +13,27 @@ UNSEEN = 1_000_003
 """Seed of the list of clips that training never draws from."""
 
 
-@torch.no_grad()
+Counts = dict[str, tuple[int, int]]
+"""Right answers and questions, by kind."""
+
+
 def accuracies(
     model: LlavaNextVideoForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, clips: int, frames: int
-) -> dict[str, tuple[int, int]]:
-    """(right answers, questions) by kind, every question asked alone about its video; options are single words."""
+) -> Counts:
+    """(right answers, questions) by kind."""
+    return total(outcomes(model, tokenizer, clips, frames))
+
+
+@torch.no_grad()
+def outcomes(
+    model: LlavaNextVideoForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, clips: int, frames: int
+) -> list[dict[str, bool]]:
+    """For each video, kind by kind, whether the answer was right.
+
+    Every question is asked alone about its video; options are single words.
+    """
     model.eval()
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    found: list[dict[str, bool]] = []
     for number in range(clips):
         clip = make_clip(UNSEEN, number, frames)
         video = "<video>" * (TOKENS_PER_FRAME * frames)
@@ -37,14 +51,20 @@ def accuracies(
             use_cache=False,
             logits_to_keep=1,
         ).logits[:, -1]
+        right: dict[str, bool] = {}
         for question, scores in zip(clip.questions, logits, strict=True):
             options = tokenizer.convert_tokens_to_ids(list(question.options))
-            chosen = question.options[int(scores[options].argmax())]
-            counts[question.kind][0] += chosen == question.answer
-            counts[question.kind][1] += 1
-    return {kind: (right, asked) for kind, (right, asked) in sorted(counts.items())}
+            right[question.kind] = question.options[int(scores[options].argmax())] == question.answer
+        found.append(right)
+    return found
 
 
-def overall(counts: dict[str, tuple[int, int]]) -> float:
+def total(found: Sequence[Mapping[str, bool]]) -> Counts:
+    """Counts over videos."""
+    kinds = sorted({kind for each in found for kind in each})
+    return {kind: (sum(each.get(kind, False) for each in found), sum(kind in each for each in found)) for kind in kinds}
+
+
+def overall(counts: Counts) -> float:
     """Share of all questions answered rightly."""
     return sum(right for right, _ in counts.values()) / max(1, sum(asked for _, asked in counts.values()))

@@ -63,15 +63,15 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = 0.0
         if done < recipe.dense_steps:
-            rate = recipe.dense_rate * _schedule(done, recipe.dense_steps)
+            rate = recipe.dense_rate * schedule(done, recipe.dense_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = rate
             note = _dense_step(model, heads, optimiser, seed, done, recipe)
         else:
             step = done - recipe.dense_steps
             again = step - recipe.qa_steps
-            share = _schedule(step, recipe.qa_steps)
+            share = schedule(step, recipe.qa_steps)
             if again >= 0:
-                share = recipe.restart_share * _schedule(again, recipe.restart_steps)
+                share = recipe.restart_share * schedule(again, recipe.restart_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
             rng = np.random.default_rng([seed, 1, step])
@@ -86,7 +86,7 @@ def train(
             counts = accuracies(model, tokenizer, score_clips, 8)
             note |= {"accuracy": round(overall(counts), 4), "by_kind": counts}
         if done % 20 == 0 or done == total or "accuracy" in note:
-            _append(folder / "journal.jsonl", {"done": done, "seconds": round(seconds, 1), **note})
+            append_line(folder / "journal.jsonl", {"done": done, "seconds": round(seconds, 1), **note})
         if done % SAVE_EVERY == 0 or done == total:
             save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
         advance(done, total, f"loss {note['loss']:.2f}")
@@ -99,7 +99,7 @@ def seconds_so_far(folder: Path) -> float:
     return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
 
 
-def _schedule(step: int, steps: int) -> float:
+def schedule(step: int, steps: int) -> float:
     """Linear warm-up over 5 %, then half a cosine to 2 %."""
     warm = max(1, steps // 20)
     if step < warm:
@@ -184,7 +184,8 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     optimiser.step()
 
 
-def _append(path: Path, line: dict[str, Any]) -> None:
+def append_line(path: Path, line: dict[str, Any]) -> None:
+    """Appends to a journal; the line is on disk when this returns."""
     with path.open("a") as file:
         file.write(json.dumps(line) + "\n")
         file.flush()

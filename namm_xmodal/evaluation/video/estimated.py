@@ -1,6 +1,7 @@
 """A NAMM with feature statistics of the video model: estimated from prompts of the benchmark, no label, no reward."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from namm_xmodal.config.video_qa import VideoQAConfig
@@ -8,6 +9,7 @@ from namm_xmodal.errors import VideoError
 from namm_xmodal.evaluation.video.source import group_by_video, videos
 from namm_xmodal.memory.statistics import estimate_statistics
 from namm_xmodal.policies.namm import Namm
+from namm_xmodal.video.benchmarks.composed import ComposedVideos
 from namm_xmodal.video.benchmarks.generated import GeneratedVideos
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import all_tokens
@@ -16,7 +18,7 @@ from namm_xmodal.video.vision import encode_video
 
 VIDEOS = 16
 OTHER_SEED = 500_000
-"""Generated videos for statistics come from another list than the questions."""
+"""Generated and composed videos for statistics come from another list than the questions."""
 
 
 def with_estimated_statistics(policy: Namm, loaded: VideoModel, benchmark: Any, config: VideoQAConfig) -> Namm:
@@ -25,7 +27,7 @@ def with_estimated_statistics(policy: Namm, loaded: VideoModel, benchmark: Any, 
     Args:
         policy: The policy.
         loaded: The model that it will prune.
-        benchmark: Its questions are read without their answers; generated ones come from other clips.
+        benchmark: Its questions are read without their answers; generated and composed ones come from other clips.
         config: Frames and clock.
     """
     source = f"estimated on {loaded.name}, {VIDEOS} videos of {config.benchmark}, update every {config.update_every}"
@@ -41,8 +43,8 @@ def with_estimated_statistics(policy: Namm, loaded: VideoModel, benchmark: Any, 
 
 
 def _prompts(loaded: VideoModel, benchmark: Any, config: VideoQAConfig) -> Iterator[dict[str, Any]]:
-    if isinstance(benchmark, GeneratedVideos):
-        benchmark = GeneratedVideos(12 * VIDEOS, benchmark.frames, benchmark.kinds, benchmark.seed + OTHER_SEED)
+    if isinstance(benchmark, GeneratedVideos | ComposedVideos):
+        benchmark = replace(benchmark, n=12 * VIDEOS, seed=benchmark.seed + OTHER_SEED)
     groups = group_by_video(list(enumerate(benchmark.questions())))
     given = 0
     for group, clip in zip(groups, videos(config, [group[0][1].video for group in groups]), strict=True):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from namm_xmodal.config.video_qa import VideoQAConfig
 from namm_xmodal.errors import MissingVideoError, VideoError
-from namm_xmodal.video.benchmarks.question import Generated, VideoQuestion
+from namm_xmodal.video.benchmarks.question import Composed, Generated, VideoQuestion
 from namm_xmodal.video.clip import FrameRequest, VideoClip
+from namm_xmodal.video.composed.clip import compose
 from namm_xmodal.video.frame_cache import FrameCache
 from namm_xmodal.video.prefetch import prefetch
 from namm_xmodal.video.procedural.clip import make_clip
@@ -22,7 +23,9 @@ def group_by_video(questions: Sequence[Numbered]) -> list[list[Numbered]]:
     return list(groups.values())
 
 
-def videos(config: VideoQAConfig, sources: Sequence[Path | Generated | None]) -> Iterator[VideoClip | VideoError]:
+def videos(
+    config: VideoQAConfig, sources: Sequence[Path | Generated | Composed | None]
+) -> Iterator[VideoClip | VideoError]:
     """The frames of each source, or what is wrong with it, in order."""
     files = [source for source in sources if isinstance(source, Path)]
     settings = config.loader
@@ -43,15 +46,18 @@ def videos(config: VideoQAConfig, sources: Sequence[Path | Generated | None]) ->
     for source in sources:
         if source is None:
             yield MissingVideoError("the benchmark names no video for this question")
-        elif isinstance(source, Generated):
+        elif isinstance(source, Generated | Composed):
             yield _generated(config, source)
         else:
             yield next(loaded)
 
 
-def _generated(config: VideoQAConfig, source: Generated) -> VideoClip:
-    """All frames of a generated clip: it is as long as the benchmark says."""
-    frames = make_clip(source.seed, source.number, source.frames).video
+def _generated(config: VideoQAConfig, source: Generated | Composed) -> VideoClip:
+    """All frames of a generated or composed clip: it is as long as the benchmark says."""
+    if isinstance(source, Composed):
+        frames = compose(source.seed, source.number, source.frames, source.pool, source.folder).video()
+    else:
+        frames = make_clip(source.seed, source.number, source.frames).video
     return VideoClip(
         frames, tuple(float(at) for at in range(len(frames))), float(len(frames)), len(frames), "all frames"
     )

@@ -1,0 +1,1 @@
+"""Clips composed of real captioned pictures, with questions whose answers follow from the composition."""
