@@ -18,7 +18,6 @@ def calibrate_command(
     texts: Annotated[str, typer.Option(help="Texts to read: a name of `list texts`.")] = "python-topics",
     length: Annotated[int, typer.Option(help="Tokens of each text; the schedule ends there.", min=32)] = 1536,
     count: Annotated[int, typer.Option(help="Texts.", min=1)] = 6,
-    rounds: Annotated[int, typer.Option(help="Most readings of all texts; it stops when sizes fit.", min=1)] = 6,
     update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 128,
     protect_first: Annotated[int, typer.Option(help="Oldest tokens that are never evicted.", min=0)] = 4,
     protect_recent: Annotated[int, typer.Option(help="Newest tokens that are never evicted.", min=0)] = 8,
@@ -36,11 +35,11 @@ def calibrate_command(
 
     from rich.table import Table
 
-    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.console import console, progress
     from namm_xmodal.errors import ConfigError
-    from namm_xmodal.evaluation.estimated import SPARE, plain_batches, with_estimated_statistics
+    from namm_xmodal.evaluation.estimated import SPARE, plain_texts, with_estimated_statistics
     from namm_xmodal.language.models import load_language_model
-    from namm_xmodal.memory.calibration import Calibration, calibrate
+    from namm_xmodal.memory.calibration import calibrate
     from namm_xmodal.policies.namm import Namm
 
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
@@ -53,24 +52,20 @@ def calibrate_command(
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
             start = with_estimated_statistics(start, language, update_every)
-        batches = plain_batches(language, texts, length + SPARE, count, f"calibration {seed}")
+        read = plain_texts(language, texts, length + SPARE, count, f"calibration {seed}")
 
-        def told(number: int, found: Calibration) -> None:
-            last = max(found.kept)
-            advance(
-                number, rounds, f"keeps {found.kept[last]:.1%} of {last:,} tokens, aim {max(budget, floor / last):.1%}"
-            )
+        def told(seen: int, last: int) -> None:
+            advance(seen, last, "tokens")
 
         found = calibrate(
             language.model,
-            batches,
+            read,
             start,
             budget=budget,
             floor=floor,
             update_every=update_every,
             protect_first=protect_first,
             protect_recent=protect_recent,
-            rounds=rounds,
             told=told,
         )
     how = {
@@ -89,9 +84,4 @@ def calibrate_command(
             f"{seen:,}", f"{found.schedule.at(seen):+.3f}", f"{share:.1%}", f"{max(budget, floor / seen):.1%}"
         )
     console.print(table)
-    worst = max(abs(share - max(budget, min(1.0, floor / seen))) for seen, share in found.kept.items())
-    if worst > 0.02:
-        notice(
-            f"sizes are up to {worst:.1%} of the cache off after {found.rounds} rounds; more --rounds bring them nearer"
-        )
     console.print(f"{made} is in {output}", soft_wrap=True)

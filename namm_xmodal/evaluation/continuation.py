@@ -1,6 +1,5 @@
 """Reads a prompt once and continues it several times: likelihoods and greedy text from copies of one pruned cache."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.language.metrics import first_line
 from namm_xmodal.memory import Memory, MemoryReport
@@ -101,15 +101,6 @@ class LineEnd(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         """One bool per row, as transformers asks for it."""
         return torch.tensor([self.reached(input_ids)], device=input_ids.device)
-
-
-def fork(cache: PrunedCache) -> PrunedCache:
-    """A copy that can be continued on its own; policy and rotary tables are shared, keys and state are not."""
-    shared: dict[int, Any] = {id(cache.settings): cache.settings}
-    for layer in cache.layers:
-        shared |= {id(each): each for each in (layer.settings, layer.rotary) if each is not None}
-        layer.incoming = None  # the last forward's own keys, already in the cache
-    return copy.deepcopy(cache, shared)
 
 
 def _ends(tokenizer: Any) -> set[int]:

@@ -26,7 +26,8 @@ def with_estimated_statistics(policy: Namm, language: LanguageModel, update_ever
         language: The model that it will prune.
         update_every: The clock that it will have.
     """
-    batches = plain_batches(language, SOURCE, TOKENS, TEXTS, f"feature statistics, {SOURCE}")
+    texts = plain_texts(language, SOURCE, TOKENS, TEXTS, f"feature statistics, {SOURCE}")
+    batches = ({"input_ids": ids} for ids in texts)
     source = f"estimated on {language.name}, {TEXTS} texts of {TOKENS} tokens of {SOURCE}, update every {update_every}"
     return policy.with_statistics(
         estimate_statistics(language.model, batches, policy.features, update_every=update_every, source=source)
@@ -39,7 +40,7 @@ def calibrated(
     """The same network with the thresholds that keep `share` of plain text, and at least `FLOOR` tokens.
 
     Args:
-        policy: The policy; its own threshold and schedule are where the search starts.
+        policy: The policy.
         language: The model that it will prune.
         share: Kept fraction after every update.
         update_every: The clock that it will have.
@@ -47,10 +48,10 @@ def calibrated(
         protect_recent: Newest tokens that always stay.
     """
     longest = LONG if language.max_context is None else min(LONG, language.max_context - SPARE)
-    batches = plain_batches(language, SOURCE, longest + SPARE, LONG_TEXTS, f"calibration, {SOURCE}")
+    texts = plain_texts(language, SOURCE, longest + SPARE, LONG_TEXTS, f"calibration, {SOURCE}")
     found = calibrate(
         language.model,
-        batches,
+        texts,
         policy,
         budget=share,
         floor=FLOOR,
@@ -61,10 +62,8 @@ def calibrated(
     return replace(policy, threshold=0.0, schedule=found.schedule)
 
 
-def plain_batches(
-    language: LanguageModel, texts: str, tokens: int, count: int, seed: str
-) -> list[dict[str, torch.Tensor]]:
-    """Plain texts as batches of one row.
+def plain_texts(language: LanguageModel, texts: str, tokens: int, count: int, seed: str) -> list[torch.Tensor]:
+    """Plain texts as token ids, (1, T) each.
 
     Args:
         language: Whose tokens to count.
@@ -76,10 +75,6 @@ def plain_batches(
     rng, documents, device = random.Random(seed), find_texts(texts), language.model.device
     places = [draw_place(documents, tokens, rng) for _ in range(count)]
     return [
-        {
-            "input_ids": torch.tensor(
-                [language.tokenizer(place.read(tokens, language.tokenizer)).input_ids], device=device
-            )
-        }
+        torch.tensor([language.tokenizer(place.read(tokens, language.tokenizer)).input_ids], device=device)
         for place in places
     ]

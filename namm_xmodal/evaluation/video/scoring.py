@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.pruned_cache import PrunedCache
-from namm_xmodal.evaluation.continuation import fork
 from namm_xmodal.memory import Memory, MemoryReport
 from namm_xmodal.video.tokens import EmbeddedPrompt
 
