@@ -57,7 +57,9 @@ class Recipe:
         return int(rng.integers(4, 13))
 
 
-QUICK = Recipe(dense_steps=150, qa_steps=250, restart_steps=50)
+QUICK = Recipe(dense_steps=150, qa_steps=250, restart_steps=50, restart_rounds=1)
 """Some minutes: a model well above chance on some kinds of question, to try the command."""
-TINY = Recipe(dense_steps=2, dense_clips=2, qa_steps=3, restart_steps=1, frames_per_step=16, restart_frames=16)
+TINY = Recipe(
+    dense_steps=2, dense_clips=2, qa_steps=3, restart_steps=1, restart_rounds=1, frames_per_step=16, restart_frames=16
+)
 """For tests of the machinery."""

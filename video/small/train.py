@@ -60,7 +60,12 @@ def train(
         total = int(place.get("total", total))  # type: ignore[call-overload]
     began = process_time()
     advance(done, total, "")
-    while done < total:
+    last = recipe.steps + (recipe.restart_rounds - 1) * recipe.restart_steps
+    while True:
+        if done == total:
+            if total == last or not _confuses_signs(model, tokenizer, score_clips):
+                break
+            total += recipe.restart_steps
         for group in optimiser.param_groups:
             group["lr"] = 0.0
         if done < recipe.dense_steps:
@@ -88,9 +93,6 @@ def train(
             note |= {"accuracy": round(overall(counts), 4), "by_kind": counts}
         if done % 20 == 0 or done == total or "accuracy" in note:
             append_line(folder / "journal.jsonl", {"done": done, "seconds": round(seconds, 1), **note})
-        last = recipe.steps + (recipe.restart_rounds - 1) * recipe.restart_steps
-        if done == total < last and _confuses_signs(model, tokenizer, score_clips):
-            total += recipe.restart_steps
         if done % SAVE_EVERY == 0 or done == total:
             save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds, "total": total})
         advance(done, total, f"loss {note['loss']:.2f}")
@@ -105,8 +107,16 @@ def _confuses_signs(model: LlavaNextVideoForConditionalGeneration, tokenizer: An
 
 def seconds_so_far(folder: Path) -> float:
     """CPU time that a run's journal tells of."""
-    lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
+    return max((float(line["seconds"]) for line in _journal(folder)), default=0.0)
+
+
+def steps_so_far(folder: Path) -> int:
+    """Steps that a run's journal tells of."""
+    return max((int(line["done"]) for line in _journal(folder)), default=0)
+
+
+def _journal(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def schedule(step: int, steps: int) -> float:
