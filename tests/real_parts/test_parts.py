@@ -147,8 +147,8 @@ def test_a_cut_off_training_ends_with_the_same_weights(run_folder, pictures, tmp
 
 
 def test_mistakes_are_one_sentence(run_folder, tmp_path):
-    with pytest.raises(UnknownNameError, match="llava-smollm2"):
-        load_video_model("llava-smolm2")
+    with pytest.raises(UnknownNameError, match="llava-small"):
+        load_video_model("llava-smal")
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "parts.json").write_text("{}]")
