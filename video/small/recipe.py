@@ -22,7 +22,7 @@ class Recipe:
             confused are told apart then.
         restart_rounds: Most times that this is done. Seed 0 needs one; another round follows while signs are confused on
             videos of a list of their own, with kinds that are answered badly weighing more still.
-        restart_share: Their peak learning rate, of the first peak.
+        restart_share: Their peak learning rate, of the first peak; twice that from the third round on.
         restart_frames: Frames of a batch then.
         rate: Peak learning rate of the language model.
         vision_rate: Peak learning rate of vision tower and projector while questions are learnt.

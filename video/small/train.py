@@ -77,7 +77,8 @@ def train(
             again = step - recipe.qa_steps
             share = schedule(step, recipe.qa_steps)
             if again >= 0:
-                share = recipe.restart_share * schedule(again % recipe.restart_steps, recipe.restart_steps)
+                turn, within = divmod(again, recipe.restart_steps)
+                share = recipe.restart_share * (1 if turn < 2 else 2) * schedule(within, recipe.restart_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
             rng = np.random.default_rng([seed, 1, step])
