@@ -39,7 +39,8 @@ is `USER: <video>\\n{{question}} ASSISTANT:`.
 
 **Trained** by `namm-xmodal prepare video --model llava-smollm2`, {minutes:.0f} minutes of CPU time: {naming} steps of
 naming, in which the projector alone learns to put features where the language model has the name; then {steps} steps
-of {clips_a_step} clips of 4 to 16 frames with a question of each kind. Pictures are {known} of Tux Paint's stamps
+of {clips_a_step} clips of 4 to 16 frames with a question of each kind; then {order} steps of {order_clips} clips of 4 to 8 frames with questions of
+order. Pictures are {known} of Tux Paint's stamps
 (GPL-2; not contained here), clips are composed of 2 to 5 of them. Half of the pictures in training clips do not
 exist: they are made up for the names of ImageNet classes from the tower's own classifier.
 
@@ -120,6 +121,8 @@ def export_parts(
             naming=recipe.naming_steps,
             steps=recipe.steps,
             clips_a_step=recipe.clips,
+            order=recipe.order_steps,
+            order_clips=recipe.order_clips,
             known=sum(not picture.new for picture in every),
             new=sum(picture.new for picture in every),
             clips=clips,
