@@ -39,17 +39,17 @@ is `USER: <video>\\n{{question}} ASSISTANT:`.
 
 **Trained** by `namm-xmodal prepare video --model llava-smollm2`, {minutes:.0f} minutes of CPU time: {naming} steps of
 naming, in which the projector alone learns to put features where the language model has the name; then {steps} steps
-of {clips_a_step} clips of 4 to 16 frames with a question of each kind; then {order} steps of {order_clips} clips of 4 to 8 frames with questions of
-order. Pictures are {known} of Tux Paint's stamps
-(GPL-2; not contained here), clips are composed of 2 to 5 of them. Half of the pictures in training clips do not
-exist: they are made up for the names of ImageNet classes from the tower's own classifier.
+of {clips_a_step} clips of 4 to 16 frames with a question of each kind; then {order} steps of {order_clips} clips of 4
+to 8 frames with questions of order. Pictures are {known} of Tux Paint's stamps (GPL-2; not contained here), clips are
+composed of 2 to 5 of them. Half of the pictures in training clips do not exist: they are made up for the names of
+ImageNet classes from the tower's own classifier.
 
-**Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}; no choice was
-made on these clips. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the
-name may be an ImageNet class, and that making up frames helps was found by naming these pictures with the projector
-alone. "known": training pictures, at other places and sizes, in new clips. Possible answers stand in the question,
-except for describe; the one with the largest mean log probability per token is taken. Chance: {chance}. In brackets
-95% bootstrap intervals over clips.
+**Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}; no choice was made on
+these clips. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the name may
+be an ImageNet class, and that making up frames helps was found by naming these pictures with the projector alone.
+"known": training pictures, at other places and sizes, in new clips. Possible answers stand in the question, except
+for describe; the one with the largest mean log probability per token is taken. Chance: {chance}. In brackets 95%
+bootstrap intervals over clips.
 
 {table}
 
