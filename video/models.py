@@ -11,12 +11,15 @@ from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, Unsuppo
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 
-SHIPPED = {"llava-small": "seed0"}
+SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
 """Short names and their folders in `video/small/shipped`."""
-ASSEMBLED: dict[str, str] = {}
+ASSEMBLED = {"llava-smollm2": "llava-smollm2"}
 """Short names and their folders in `video/real_parts/shipped`: what was trained; the parts come from registry packages."""
 _DESCRIPTIONS = {
     "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
+    "llava-small-seed1": "the same, trained with seed 1; shipped; Apache-2.0",
+    "llava-smollm2": "EfficientNet-Lite0, a trained projector and SmolLM2-135M with low-rank additions; 140 million "
+    "parameters, of which 2 million are shipped and the others fetched once; Apache-2.0",
 }
 
 

@@ -8,7 +8,7 @@ def train_small(seed: int, output: Path, *, quick: bool, tiny: bool) -> Path:
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.video.small.export import export
     from namm_xmodal.video.small.recipe import QUICK, TINY, Recipe
-    from namm_xmodal.video.small.train import seconds_so_far, steps_so_far, train
+    from namm_xmodal.video.small.train import seconds_so_far, train
 
     recipe = TINY if tiny else QUICK if quick else Recipe()
     with progress("training") as advance:
@@ -16,8 +16,7 @@ def train_small(seed: int, output: Path, *, quick: bool, tiny: bool) -> Path:
     clips = 2 if tiny else 200
     with console.status("measuring on unseen videos"):
         seconds = seconds_so_far(output)
-        steps = steps_so_far(output)
-        found = export(model, output / "model", seed=seed, recipe=recipe, seconds=seconds, steps=steps, clips=clips)
+        found = export(model, output / "model", seed=seed, recipe=recipe, seconds=seconds, clips=clips)
     for frames, share in found.items():
         console.print(f"{frames} frames: {share:.1%} of all questions right ({clips} unseen videos)")
     return output / "model"

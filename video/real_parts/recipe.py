@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PartsRecipe:
-    """Sizes of all stages.
+    """Sizes of both stages.
 
     Attributes:
         naming_steps: Steps of the projector alone.
@@ -18,9 +18,6 @@ class PartsRecipe:
         rate: Peak learning rate of the additions to the language model.
         projector_rate: Peak learning rate of the projector then.
         naming_share: Weight of the naming loss then, so that names without pictures are not unlearnt.
-        order_steps: Steps after these, of short clips of two or three pictures and questions of order alone: with all
-            kinds at once, naming drowns it.
-        order_clips: Clips of such a step.
         made_up: Share of a clip's pictures that are classes without pictures.
     """
 
@@ -32,21 +29,17 @@ class PartsRecipe:
     rate: float = 1e-3
     projector_rate: float = 3e-4
     naming_share: float = 0.3
-    order_steps: int = 110
-    order_clips: int = 10
     made_up: float = 0.5
 
     @property
     def total(self) -> int:
-        """Steps of all stages."""
-        return self.naming_steps + self.steps + self.order_steps
+        """Steps of both stages."""
+        return self.naming_steps + self.steps
 
-    def frames_at(self, rng: np.random.Generator, order: bool) -> int:
-        """Length of a step's clips: 4 to 12, one time in five up to 16; 4 to 8 where only order is asked for."""
-        if order:
-            return int(rng.integers(4, 9))
+    def frames_at(self, rng: np.random.Generator) -> int:
+        """Length of a step's clips: 4 to 12, one time in five up to 16."""
         return int(rng.integers(13, 17)) if rng.random() < 0.2 else int(rng.integers(4, 13))
 
 
-TINY = PartsRecipe(naming_steps=2, naming_frames=8, steps=2, clips=2, order_steps=1, order_clips=2)
+TINY = PartsRecipe(naming_steps=2, naming_frames=8, steps=2, clips=2)
 """For tests of the machinery."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from namm_xmodal.video.composed.clip import MOST, ComposedClip, compose_from
+from namm_xmodal.video.composed.clip import ComposedClip, compose_from
 from namm_xmodal.video.composed.pictures import Picture
 from namm_xmodal.video.composed.questions import KINDS, questions_about
 from namm_xmodal.video.real_parts.assemble import assemble
@@ -23,7 +23,6 @@ from namm_xmodal.video.small.snapshot import load_snapshot, save_snapshot
 from namm_xmodal.video.small.train import append_line, schedule
 
 SAVE_EVERY, TELL_EVERY = 20, 10
-ORDER = ("first", "last", "after")
 Advance = Callable[[int, int, str], None]
 
 
@@ -69,8 +68,7 @@ def train_parts(
         if step < 0:
             rates = (recipe.naming_rate * schedule(done, recipe.naming_steps), 0.0)
         else:
-            order = step >= recipe.steps
-            share = schedule(step - recipe.steps, recipe.order_steps) if order else schedule(step, recipe.steps)
+            share = schedule(step, recipe.steps)
             rates = (recipe.projector_rate * share, recipe.rate * share)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate
@@ -78,7 +76,7 @@ def train_parts(
         note: dict[str, Any] = {"naming": told}
         loss = naming
         if step >= 0:
-            answers, by_kind = _question_loss(model, processor.tokenizer, bank, recipe, rng, step >= recipe.steps)
+            answers, by_kind = _question_loss(model, processor.tokenizer, bank, recipe, rng)
             loss = answers + recipe.naming_share * naming
             note |= {"answers": round(float(answers.detach()), 4), "by_kind": by_kind}
         optimiser.zero_grad(set_to_none=True)
@@ -124,22 +122,18 @@ def _naming_loss(
 
 
 def _question_loss(
-    model: Any, tokenizer: Any, bank: Bank, recipe: PartsRecipe, rng: np.random.Generator, order: bool
+    model: Any, tokenizer: Any, bank: Bank, recipe: PartsRecipe, rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Mean over kinds of the mean loss of their answers, and the latter by kind."""
-    frames = recipe.frames_at(rng, order)
-    count = recipe.order_clips if order else recipe.clips
-    clips = [_clip(bank, recipe, rng, frames, 3 if order else MOST) for _ in range(count)]
+    frames = recipe.frames_at(rng)
+    clips = [_clip(bank, recipe, rng, frames) for _ in range(recipe.clips)]
     place = {picture.key: at for at, picture in enumerate(bank.pictures)}
     cells = [
         bank.frame(place[clip.pictures[at].key], variant, rng)
         for clip in clips
         for at, variant in zip(clip.shown, clip.variants, strict=True)
     ]
-    kept = ORDER if order else KINDS
-    asked = [
-        [(question, question.answer) for question in questions_about(clip) if question.kind in kept] for clip in clips
-    ]
+    asked = [[(question, question.answer) for question in questions_about(clip)] for clip in clips]
     features = model.model.multi_modal_projector(torch.stack(cells)).flatten(0, 1)
     slots = [frames * cells[0].shape[0]] * len(clips)
     losses, of = answer_losses(model, pack(tokenizer, asked, slots), features)
@@ -150,7 +144,7 @@ def _question_loss(
     }
 
 
-def _clip(bank: Bank, recipe: PartsRecipe, rng: np.random.Generator, frames: int, most: int) -> ComposedClip:
+def _clip(bank: Bank, recipe: PartsRecipe, rng: np.random.Generator, frames: int) -> ComposedClip:
     """A clip of a few pictures that are drawn with the share of classes without picture that the recipe wants."""
     drawn: list[Picture] = []
     for _ in range(24):
@@ -158,4 +152,4 @@ def _clip(bank: Bank, recipe: PartsRecipe, rng: np.random.Generator, frames: int
         low, high = (bank.known, len(bank.pictures)) if made_up else (0, bank.known)
         drawn.append(bank.pictures[int(rng.integers(low, high))])
     unique = list({picture.key: picture for picture in drawn}.values())
-    return compose_from(unique, (int(rng.integers(2**31)), 0), frames, most, training=True)
+    return compose_from(unique, (int(rng.integers(2**31)), 0), frames, training=True)

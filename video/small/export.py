@@ -50,7 +50,6 @@ def export(
     seed: int,
     recipe: Recipe,
     seconds: float,
-    steps: int | None = None,
     clips: int = 200,
     lengths: tuple[int, ...] = (8, 16, 32),
 ) -> dict[int, float]:
@@ -62,7 +61,6 @@ def export(
         seed: Of the training.
         recipe: Of the training.
         seconds: CPU time of the training.
-        steps: Of the training; the recipe's with one round of restarting without it.
         clips: Unseen videos of each length.
         lengths: Frames of these videos.
 
@@ -87,8 +85,8 @@ def export(
     card = _CARD.format(
         seed=seed,
         dense=recipe.dense_steps,
-        qa=(steps or recipe.steps) - recipe.dense_steps,
-        restart=(steps or recipe.steps) - recipe.dense_steps - recipe.qa_steps,
+        qa=recipe.qa_steps + recipe.restart_steps,
+        restart=recipe.restart_steps,
         minutes=seconds / 60,
         clips=clips,
         unseen=UNSEEN,

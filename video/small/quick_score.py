@@ -10,9 +10,7 @@ from namm_xmodal.video.small.pixels import as_pixels
 from namm_xmodal.video.small.qa_batch import TOKENS_PER_FRAME
 
 UNSEEN = 1_000_003
-"""Seed of the list of clips that cards are measured on; training never draws from it."""
-DECIDING = 1_000_004
-"""Seed of the list of clips that decide whether training goes on."""
+"""Seed of the list of clips that training never draws from."""
 
 
 Counts = dict[str, tuple[int, int]]
@@ -20,23 +18,15 @@ Counts = dict[str, tuple[int, int]]
 
 
 def accuracies(
-    model: LlavaNextVideoForConditionalGeneration,
-    tokenizer: PreTrainedTokenizerFast,
-    clips: int,
-    frames: int,
-    listed: int = UNSEEN,
+    model: LlavaNextVideoForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, clips: int, frames: int
 ) -> Counts:
     """(right answers, questions) by kind."""
-    return total(outcomes(model, tokenizer, clips, frames, listed))
+    return total(outcomes(model, tokenizer, clips, frames))
 
 
 @torch.no_grad()
 def outcomes(
-    model: LlavaNextVideoForConditionalGeneration,
-    tokenizer: PreTrainedTokenizerFast,
-    clips: int,
-    frames: int,
-    listed: int = UNSEEN,
+    model: LlavaNextVideoForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, clips: int, frames: int
 ) -> list[dict[str, bool]]:
     """For each video, kind by kind, whether the answer was right.
 
@@ -45,7 +35,7 @@ def outcomes(
     model.eval()
     found: list[dict[str, bool]] = []
     for number in range(clips):
-        clip = make_clip(listed, number, frames)
+        clip = make_clip(UNSEEN, number, frames)
         video = "<video>" * (TOKENS_PER_FRAME * frames)
         texts = [f"USER: {video}\n{question.text} ASSISTANT:" for question in clip.questions]
         batch = tokenizer(texts, return_tensors="pt", padding=True)

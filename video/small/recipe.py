@@ -20,9 +20,7 @@ class Recipe:
             much as their share of the answers): without it a run may end with two signs that it never tells apart.
         restart_steps: Question steps after these, from a raised learning rate down again: signs that stayed
             confused are told apart then.
-        restart_rounds: Most times that this is done. Seed 0 needs one; another round follows while signs are confused on
-            videos of a list of their own, with kinds that are answered badly weighing more still.
-        restart_share: Their peak learning rate, of the first peak; twice that from the third round on.
+        restart_share: Their peak learning rate, of the first peak.
         restart_frames: Frames of a batch then.
         rate: Peak learning rate of the language model.
         vision_rate: Peak learning rate of vision tower and projector while questions are learnt.
@@ -36,7 +34,6 @@ class Recipe:
     dense_share: float = 0.3
     weigh_after: int = 1500
     restart_steps: int = 400
-    restart_rounds: int = 6
     restart_share: float = 0.5
     restart_frames: int = 64
     rate: float = 1.5e-3
@@ -44,7 +41,7 @@ class Recipe:
 
     @property
     def steps(self) -> int:
-        """Of all stages, with one round of restarting."""
+        """Of all stages."""
         return self.dense_steps + self.qa_steps + self.restart_steps
 
     def frames_at(self, step: int, rng: np.random.Generator) -> int:
@@ -57,9 +54,7 @@ class Recipe:
         return int(rng.integers(4, 13))
 
 
-QUICK = Recipe(dense_steps=150, qa_steps=250, restart_steps=50, restart_rounds=1)
+QUICK = Recipe(dense_steps=150, qa_steps=250, restart_steps=50)
 """Some minutes: a model well above chance on some kinds of question, to try the command."""
-TINY = Recipe(
-    dense_steps=2, dense_clips=2, qa_steps=3, restart_steps=1, restart_rounds=1, frames_per_step=16, restart_frames=16
-)
+TINY = Recipe(dense_steps=2, dense_clips=2, qa_steps=3, restart_steps=1, frames_per_step=16, restart_frames=16)
 """For tests of the machinery."""

@@ -17,7 +17,7 @@ from namm_xmodal.video.small.build import make_model, make_tokenizer
 from namm_xmodal.video.small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
 from namm_xmodal.video.small.pixels import as_pixels
 from namm_xmodal.video.small.qa_batch import IGNORED, QABatch, qa_batch
-from namm_xmodal.video.small.quick_score import DECIDING, accuracies, overall
+from namm_xmodal.video.small.quick_score import accuracies, overall
 from namm_xmodal.video.small.recipe import Recipe
 from namm_xmodal.video.small.snapshot import load_snapshot, save_snapshot
 
@@ -53,19 +53,13 @@ def train(
         betas=(0.9, 0.98),
         weight_decay=0.01,
     )
-    snapshot, done, spent, total = folder / "snapshot.safetensors", 0, 0.0, recipe.steps
+    snapshot, done, spent = folder / "snapshot.safetensors", 0, 0.0
     if snapshot.exists():
         place = load_snapshot(snapshot, modules, optimiser)
         done, spent = int(place["done"]), float(place["seconds"])  # type: ignore[call-overload,arg-type]
-        total = int(place.get("total", total))  # type: ignore[call-overload]
-    began = process_time()
+    total, began = recipe.steps, process_time()
     advance(done, total, "")
-    last = recipe.steps + (recipe.restart_rounds - 1) * recipe.restart_steps
-    while True:
-        if done == total:
-            if total == last or not _confuses_signs(model, tokenizer, score_clips):
-                break
-            total += recipe.restart_steps
+    while done < total:
         for group in optimiser.param_groups:
             group["lr"] = 0.0
         if done < recipe.dense_steps:
@@ -77,15 +71,14 @@ def train(
             again = step - recipe.qa_steps
             share = schedule(step, recipe.qa_steps)
             if again >= 0:
-                turn, within = divmod(again, recipe.restart_steps)
-                share = recipe.restart_share * (1 if turn < 2 else 2) * schedule(within, recipe.restart_steps)
+                share = recipe.restart_share * schedule(again, recipe.restart_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
             rng = np.random.default_rng([seed, 1, step])
             frames = recipe.frames_at(step, rng)
             clips = max(2, (recipe.frames_per_step if again < 0 else recipe.restart_frames) // frames)
             batch = qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames)
-            most = 1.0 if step < recipe.weigh_after else 2.0 if 0 <= again < recipe.restart_steps else 4.0
+            most = 1.0 if step < recipe.weigh_after else 4.0 if again < 0 else 2.0
             note = _qa_step(model, heads, optimiser, batch, recipe, most)
         done += 1
         seconds = spent + process_time() - began
@@ -95,29 +88,15 @@ def train(
         if done % 20 == 0 or done == total or "accuracy" in note:
             append_line(folder / "journal.jsonl", {"done": done, "seconds": round(seconds, 1), **note})
         if done % SAVE_EVERY == 0 or done == total:
-            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds, "total": total})
+            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
         advance(done, total, f"loss {note['loss']:.2f}")
     return model.eval()
 
 
-def _confuses_signs(model: LlavaNextVideoForConditionalGeneration, tokenizer: Any, clips: int) -> bool:
-    """Whether the needle frame's sign is told wrongly in more than 3 of 100 videos of 8 frames."""
-    right, asked = accuracies(model, tokenizer, clips, 8, DECIDING)["needle"]
-    return right < 0.97 * asked
-
-
 def seconds_so_far(folder: Path) -> float:
     """CPU time that a run's journal tells of."""
-    return max((float(line["seconds"]) for line in _journal(folder)), default=0.0)
-
-
-def steps_so_far(folder: Path) -> int:
-    """Steps that a run's journal tells of."""
-    return max((int(line["done"]) for line in _journal(folder)), default=0)
-
-
-def _journal(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
 
 
 def schedule(step: int, steps: int) -> float:
