@@ -43,18 +43,19 @@ of {clips_a_step} clips of 4 to 16 frames with a question of each kind. Pictures
 (GPL-2; not contained here), clips are composed of 2 to 5 of them. Half of the pictures in training clips do not
 exist: they are made up for the names of ImageNet classes from the tower's own classifier.
 
-**Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}; no choice was
-made on these clips. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the
-name may be an ImageNet class, and that making up frames helps was found by naming these pictures with the projector
-alone. "known": training pictures, at other places and sizes, in new clips. Possible answers stand in the question,
-except for describe; the one with the largest mean log probability per token is taken. Chance: {chance}. In brackets
-95% bootstrap intervals over clips.
+**Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}; no choice was made on
+these clips. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the name may
+be an ImageNet class, and that making up frames helps was found by naming these pictures with the projector alone.
+"known": training pictures, at other places and sizes, in new clips. Possible answers stand in the question, except
+for describe; the one with the largest mean log probability per token is taken. Chance: {chance}. In brackets 95%
+bootstrap intervals over clips.
 
 {table}
 
-**What it cannot do.** It knows single things on plain ground, one at a time. It was never shown a photographed scene,
-movement, text, faces or several things in a frame, it was trained for minutes, and it will name something whatever it
-is shown. It compares memory policies on real features and real words; it is no assistant.
+**What it cannot do.** It was trained for minutes: read the table before using it. It knows single things on plain
+ground, was never shown a photographed scene, movement, text, faces or several things in a frame, and will name
+something whatever it is shown. It serves to compare memory policies on real features and real words; it is no
+assistant.
 """
 
 
@@ -109,27 +110,34 @@ def export_parts(
             "dtype": loaded.dtype,
             "by_pictures": {pool: measured_outcomes(of) for pool, of in found.items()},
         }
-        every = find_pictures(pictures)
-        card = _CARD.format(
-            seed=seed,
-            rank=parts.rank,
-            side=parts.side,
-            patches=parts.side // parts.patch,
-            cells=parts.cells,
-            minutes=seconds / 60,
-            naming=recipe.naming_steps,
-            steps=recipe.steps,
-            clips_a_step=recipe.clips,
-            known=sum(not picture.new for picture in every),
-            new=sum(picture.new for picture in every),
-            clips=clips,
-            frames=frames,
-            listed=MEASURED,
-            chance=CHANCE,
-            table=outcome_table(measured["by_pictures"], "pictures", KINDS),
-        )
+        card = card_text(parts, measured, recipe, seconds, pictures)
         (folder / "measured.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
     return {pool: overall(total(of)) for pool, of in found.items()}
+
+
+def card_text(
+    parts: Parts, measured: Mapping[str, Any], recipe: PartsRecipe, seconds: float, pictures: Path | None = None
+) -> str:
+    """The card, from what was measured."""
+    every = find_pictures(pictures)
+    return _CARD.format(
+        seed=measured["seed"],
+        rank=parts.rank,
+        side=parts.side,
+        patches=parts.side // parts.patch,
+        cells=parts.cells,
+        minutes=seconds / 60,
+        naming=recipe.naming_steps,
+        steps=recipe.steps,
+        clips_a_step=recipe.clips,
+        known=sum(not picture.new for picture in every),
+        new=sum(picture.new for picture in every),
+        clips=measured["clips"]["numbers"][1] + 1,
+        frames=measured["clips"]["frames"],
+        listed=MEASURED,
+        chance=CHANCE,
+        table=outcome_table(measured["by_pictures"], "pictures", KINDS),
+    )
