@@ -70,7 +70,7 @@ def _styles(summary: Summary) -> dict[str, dict[str, Any]]:
     """Colour and marker of each policy, the same in all panels."""
     labels = list(dict.fromkeys(cell.policy for cell in summary.shown() if cell.protocol != FULL))
     return {
-        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(MARKERS)) % len(MARKERS)]}
         for i, label in enumerate(labels)
     }
 
