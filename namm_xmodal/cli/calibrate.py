@@ -39,7 +39,7 @@ def calibrate_command(
     from namm_xmodal.errors import ConfigError
     from namm_xmodal.evaluation.estimated import SPARE, plain_texts, with_estimated_statistics
     from namm_xmodal.language.models import load_language_model
-    from namm_xmodal.memory.calibration import calibrate
+    from namm_xmodal.memory.calibration import calibrate, wanted_share
     from namm_xmodal.policies.namm import Namm
 
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
@@ -81,7 +81,7 @@ def calibrate_command(
     table = Table("tokens seen", "threshold", "kept", "aim")
     for seen, share in found.kept.items():
         table.add_row(
-            f"{seen:,}", f"{found.schedule.at(seen):+.3f}", f"{share:.1%}", f"{max(budget, floor / seen):.1%}"
+            f"{seen:,}", f"{found.schedule.at(seen):+.3f}", f"{share:.1%}", f"{wanted_share(budget, floor, seen):.1%}"
         )
     console.print(table)
     console.print(f"{made} is in {output}", soft_wrap=True)

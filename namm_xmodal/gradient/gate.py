@@ -22,8 +22,8 @@ class Gate:
 
 
 STEEPNESS = 16.0
-"""Of the sigmoid that stands for the size. Only tokens within about 0.1 of the threshold can change it (scores of a trained
-NAMM spread by 0.3): with the gate's own slope of 1, steps "across" the size moved it from 20% to 40% within five."""
+"""Of the sigmoid that stands for the size. Only tokens near the threshold can change it: with the
+gate's own slope of 1, steps "across" the size moved it from 20% to 40% within five."""
 
 
 def straight_through(scores: Tensor, live: Tensor, protected: Tensor, threshold: float) -> Gate:

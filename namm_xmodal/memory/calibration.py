@@ -149,12 +149,17 @@ def calibrate(
             reached = [i for i, text in enumerate(texts) if text.shape[1] >= seen]
             recorder.policy = replace(policy, threshold=-math.inf, schedule=ThresholdSchedule())
             size = _read(memory, recorder, texts, [fork(caches[i]) for i in reached], reached, seen)
-            thresholds[seen] = _threshold(size, max(budget, min(1.0, floor / seen)))
+            thresholds[seen] = _threshold(size, wanted_share(budget, floor, seen))
             recorder.policy = replace(policy, threshold=thresholds[seen], schedule=ThresholdSchedule())
             size = _read(memory, recorder, texts, [caches[i] for i in reached], reached, seen)
             kept[seen] = size.kept / size.full
             told(seen, last)
     return Calibration(ThresholdSchedule.of(thresholds), kept)
+
+
+def wanted_share(budget: float, floor: int, seen: int) -> float:
+    """Share of `seen` tokens that a budget with a floor stands for, at most 1."""
+    return max(budget, min(1.0, floor / seen))
 
 
 def _read(
