@@ -11,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.video.clip import FrameRequest, VideoClip
 
 
@@ -51,11 +52,9 @@ class FrameCache:
         if place is None:
             return
         told = {name: getattr(clip, name) for name in ("times", "duration", "total", "sampler", "notes")}
-        part = place.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError, SafetensorError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({"frames": np.ascontiguousarray(clip.frames)}, part, metadata={"clip": json.dumps(told)})
-            os.replace(part, place)
+            with replacing(place) as part:
+                save_file({"frames": np.ascontiguousarray(clip.frames)}, part, metadata={"clip": json.dumps(told)})
             self._shrink()
 
     def _place(self, request: FrameRequest) -> Path | None:
@@ -73,7 +72,7 @@ class FrameCache:
         return self.folder / f"{digest}.safetensors"
 
     def _shrink(self) -> None:
-        files = sorted(self.folder.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        files = sorted(self.folder.glob("[!.]*.safetensors"), key=lambda file: file.stat().st_mtime)
         total = sum(file.stat().st_size for file in files)
         for file in files[:-1]:
             if total <= self.gigabytes * 2**30:

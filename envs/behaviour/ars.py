@@ -5,7 +5,6 @@ between iterations is one file.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.behaviour.policy import BehaviourPolicy, Normalisation, read_npz, write_npz
 from namm_xmodal.envs.behaviour.record import mean_return
 from namm_xmodal.errors import DataError
@@ -164,16 +164,15 @@ class _State:
             "steps": self.steps,
             "ladder": self.ladder,
         }
-        part = folder / "state.part.npz"
-        np.savez(
-            part,
-            header=json.dumps(header),
-            weights=self.weights,
-            count=self.running.count,
-            mean=self.running.mean,
-            squares=self.running.squares,
-        )
-        os.replace(part, folder / "state.npz")
+        with replacing(folder / "state.npz") as part:
+            np.savez(
+                part,
+                header=json.dumps(header),
+                weights=self.weights,
+                count=self.running.count,
+                mean=self.running.mean,
+                squares=self.running.squares,
+            )
 
     @classmethod
     def load(cls, folder: Path, recipe: ArsRecipe, seed: int) -> "_State | None":

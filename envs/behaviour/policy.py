@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import DataError
 
 Numbers = NDArray[np.float64]
@@ -160,7 +161,5 @@ def write_npz(policy: BehaviourPolicy, path: Path) -> None:
             "obs_eps": policy.normalisation.eps,
             "obs_clip": policy.normalisation.clip,
         }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    np.savez(part, **parts)
-    part.replace(path)
+    with replacing(path) as part:
+        np.savez(part, **parts)

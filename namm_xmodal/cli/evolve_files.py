@@ -1,6 +1,5 @@
 """What a run of `namm-xmodal evolve` keeps in its folder beside the journal: configuration, policy, held-out file."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,12 @@ import yaml
 from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.config.evolve_tasks import held_out_evaluation
 from namm_xmodal.config.save import to_mapping, to_yaml
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.arrays import Array, digest
 from namm_xmodal.evolution.events import Event, GenerationFinished, Started
 from namm_xmodal.evolution.generation import Generation
-from namm_xmodal.evolution.journal import disk_trouble
 from namm_xmodal.evolution.record import ANSWER
 from namm_xmodal.evolution.run import RunResult
 from namm_xmodal.evolution.saving import load_vector, save_vector
@@ -118,7 +118,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         EvolutionError: If the disk is full or the file cannot be written; the old file is kept.
     """
-    guarded(path, lambda: _replace(path, text))
+    guarded(path, lambda: replace_text(path, text))
 
 
 def guarded(path: Path, write: Callable[[], object]) -> None:
@@ -127,10 +127,3 @@ def guarded(path: Path, write: Callable[[], object]) -> None:
         write()
     except OSError as error:
         raise EvolutionError(f"{path}: cannot be written: {disk_trouble(error)}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)

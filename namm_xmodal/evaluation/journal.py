@@ -1,14 +1,13 @@
 """An append-only results file: every line is on disk before the next sample starts, so nothing is ever lost twice."""
 
-import errno
 import json
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from namm_xmodal.disk.append_only import AppendOnlyFile
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 
@@ -48,13 +47,8 @@ class Journal:
         """
         self.path, self._read = path, read
         self.records: list[Any] = []
+        self._file = AppendOnlyFile(path, error=ResultsError, elsewhere="choose another --output")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b", buffering=0)
-        except OSError as error:
-            raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-        try:
-            _lock(self._file, path)
             self._open(header, notice)
         except BaseException:
             self._file.close()
@@ -80,12 +74,11 @@ class Journal:
         self.close()
 
     def _open(self, header: dict[str, Any], notice: Notice) -> None:
-        self._file.seek(0)
         lines = self._file.read().split(b"\n")
         torn = lines.pop()
         if torn:
             notice(f"{self.path}: dropped a last line that was cut off after {len(torn)} bytes; its sample runs again")
-            self._file.truncate(sum(len(line) + 1 for line in lines))
+            self._file.cut(sum(len(line) + 1 for line in lines))
         if not lines:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             self._write(json.dumps({"format": FORMAT, "created": created, **header}, separators=(",", ":")))
@@ -107,20 +100,12 @@ class Journal:
             )
 
     def _write(self, line: str) -> None:
-        """Writes a whole line or nothing: what was half-written is cut off again."""
-        end = os.fstat(self._file.fileno()).st_size
-        rest = memoryview(line.encode() + b"\n")
         try:
-            while rest:  # an unbuffered write may take less than it was given
-                rest = rest[self._file.write(rest) or 0 :]
-            os.fsync(self._file.fileno())
+            self._file.append(line)
         except OSError as error:
-            with suppress(OSError):  # if even this fails, the next opening drops the torn line
-                self._file.truncate(end)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            what, remedy = ("the disk is full", "free some space") if full else (str(error.strerror), "mend this")
             raise ResultsError(
-                f"{self.path}: {what}; {len(self.records)} results before it are kept; {remedy} and run again to go on"
+                f"{self.path}: {len(self.records)} results before this one are kept; "
+                f"{disk_trouble(error, 'run again to go on')}"
             ) from None
 
 
@@ -145,16 +130,3 @@ def set_aside(path: Path) -> Path | None:
             path.rename(kept)
             return kept
     raise ResultsError(f"{path}: cannot be set aside; remove old copies beside it")
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: two runs in one folder go unnoticed there
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ResultsError(f"{path}: in use by another run; wait for it or choose another --output") from None
-    except OSError:  # a file system without locks
-        return

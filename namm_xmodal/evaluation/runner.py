@@ -6,6 +6,7 @@ from pathlib import Path
 
 from namm_xmodal.config import EvalConfig, evaluation_digest, to_yaml
 from namm_xmodal.config.save import to_mapping
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, set_aside
 from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
@@ -104,6 +105,6 @@ def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Reco
 
 def _save_resolved(path: Path, config: EvalConfig) -> None:
     try:
-        path.write_text(to_yaml(config), encoding="utf-8")
+        replace_text(path, to_yaml(config))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None

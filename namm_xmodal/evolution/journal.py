@@ -1,13 +1,12 @@
 """The journal is the checkpoint: an append-only file of JSON lines, each on disk before the run goes on."""
 
-import errno
 import json
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from namm_xmodal.disk.append_only import AppendOnlyFile
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.generation import Generation
 from namm_xmodal.evolution.record import FORMAT, JOURNAL, parse
@@ -50,13 +49,8 @@ class Journal:
         self._notice = notice
         if resume and not self.path.exists():
             raise EvolutionError(f"{self.path}: nothing to resume; start the run without --resume")
+        self._file = AppendOnlyFile(self.path, error=EvolutionError, elsewhere="choose another folder")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b", buffering=0)
-        except OSError as error:
-            raise EvolutionError(f"{self.path}: cannot be written ({error.strerror}); choose another folder") from None
-        try:
-            _lock(self._file, self.path)
             self._open(header, resume)
         except BaseException:
             self._file.close()
@@ -82,14 +76,13 @@ class Journal:
         self.close()
 
     def _open(self, header: dict[str, Any], resume: bool) -> None:
-        self._file.seek(0)
         self.record = parse(self._file.read(), self.path)
         if self.record.header and not resume:
             raise EvolutionError(f"{self.path}: a run is here already; use --resume to go on, or choose another folder")
         if self.record.header:
             self._check_header(header)
         if self.record.torn:
-            self._file.truncate(self.record.whole)
+            self._file.cut(self.record.whole)
             self._notice(
                 f"{self.path}: dropped a last line that was cut off after {self.record.torn} bytes; its work runs again"
             )
@@ -112,41 +105,12 @@ class Journal:
             self._notice(f"{self.path}: was written by {found.get('versions')}, resumed by {wanted.get('versions')}")
 
     def _write(self, values: dict[str, Any]) -> None:
-        """Writes a whole line or nothing: what was half-written is cut off again, Ctrl-C included."""
-        line = json.dumps(values, separators=(",", ":"), allow_nan=False)
-        end = os.fstat(self._file.fileno()).st_size
-        rest = memoryview(line.encode() + b"\n")
         try:
-            while rest:  # an unbuffered write may take less than it was given
-                rest = rest[self._file.write(rest) or 0 :]
-            os.fsync(self._file.fileno())
-        except BaseException as error:
-            with suppress(OSError):  # if even this fails, the next opening drops the torn line
-                self._file.truncate(end)
-            if isinstance(error, OSError):
-                raise EvolutionError(f"{self.path}: {disk_trouble(error)}; all lines before it are kept") from None
-            raise
-
-
-def disk_trouble(error: OSError) -> str:
-    """What went wrong with a file and what to do about it, in one phrase."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "the disk is full, free some space and resume" if full else f"{error.strerror}, mend this and resume"
+            self._file.append(json.dumps(values, separators=(",", ":"), allow_nan=False))
+        except OSError as error:
+            raise EvolutionError(f"{self.path}: {disk_trouble(error)}; all lines before it are kept") from None
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return text[:12] if isinstance(value, str) else text
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: two runs in one folder go unnoticed there
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise EvolutionError(f"{path}: in use by another run; wait for it or choose another folder") from None
-    except OSError:  # a file system without locks
-        return

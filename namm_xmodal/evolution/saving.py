@@ -1,13 +1,13 @@
 """The answer on disk: always a whole file, the old one or the new one."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
 from namm_xmodal.evolution.arrays import Array
-from namm_xmodal.evolution.journal import disk_trouble
 
 
 def save_vector(path: Path, vector: Array) -> None:
@@ -16,15 +16,10 @@ def save_vector(path: Path, vector: Array) -> None:
     Raises:
         EvolutionError: If the disk is full or the file cannot be written; the old file is kept.
     """
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        with fresh.open("wb") as file:
-            np.save(file, np.asarray(vector, dtype=np.float64), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
+        with replacing(path) as fresh:
+            np.save(fresh, np.asarray(vector, dtype=np.float64), allow_pickle=False)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise EvolutionError(f"{path}: {disk_trouble(error)}; the vector before it is kept") from None
 
 

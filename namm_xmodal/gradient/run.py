@@ -1,7 +1,6 @@
 """A run of descent: one line of journal and one saved state per step, so that a killed run goes on where it stopped."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
-from namm_xmodal.evolution.journal import disk_trouble
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
 from namm_xmodal.gradient.batch import Point, gradients
@@ -141,34 +142,20 @@ def _take_up(descent: Descent, folder: Path, digest: str) -> None:
             continue  # torn by the end of the process; its step is not in the state, or is written again below
         if values.get("step", 0) <= descent.step:
             lines.append(line)
-    _replace(journal, ("\n".join(lines) + "\n").encode())
+    replace_text(journal, "\n".join(lines) + "\n")
 
 
 def _save(descent: Descent, folder: Path, digest: str) -> None:
     path = folder / STATE
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        with fresh.open("wb") as file:
-            np.savez(file, digest=np.array(digest), **descent.state())  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
+        with replacing(path) as fresh:
+            np.savez(fresh, digest=np.array(digest), **descent.state())  # type: ignore[arg-type]
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise EvolutionError(f"{path}: {disk_trouble(error)}; the step before it is kept") from None
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:
     try:
-        with path.open("ab") as file:
-            file.write((json.dumps(line) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(path, json.dumps(line))
     except OSError as error:
         raise EvolutionError(f"{path}: {disk_trouble(error)}; all earlier steps are kept") from None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(content)
-    os.replace(fresh, path)

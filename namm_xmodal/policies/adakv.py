@@ -7,15 +7,14 @@ from torch import Tensor
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.pins import check_number
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.policies.selection import budget_tokens, keep_best
 from namm_xmodal.policies.snapkv import SnapKV
-from namm_xmodal.policies.state import State
-from namm_xmodal.types import LayerShape
+from namm_xmodal.policies.wrapper import PassesOn
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaKV(Budgeted):
+class AdaKV(PassesOn, Budgeted):
     """Lets the heads of a layer share their budgets: all tokens compete by the scores of `base` (arXiv 2407.11550).
 
     With a budget of b tokens and H heads, every head keeps what `base` pins and the best alpha of the rest of b; the
@@ -48,23 +47,6 @@ class AdaKV(Budgeted):
         """Newest tokens that `base` pins."""
         return int(getattr(self.base, "window", 0))
 
-    @property
-    def reads(self) -> Reads:
-        """What `base` reads."""
-        return self.base.reads
-
-    def start(self, state: State, shape: LayerShape) -> None:
-        """The buffers of `base`."""
-        self.base.start(state, shape)
-
-    def observe(self, state: State, tile: Tile) -> None:
-        """Hands the tile to `base`."""
-        self.base.observe(state, tile)
-
-    def score(self, observation: Observation) -> Tensor:
-        """The scores of `base`: (B, H, S)."""
-        return self.base.score(observation)
-
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """The best tokens of all heads together: (B, H, S) bool."""
         if not self.may_evict(slate.seen, slate.shape):
@@ -77,14 +59,6 @@ class AdaKV(Budgeted):
         joint = Slate(_joined(slate.live), _joined(safe), slate.seen, slate.shape)
         chosen = keep_best(_joined(scores), joint, heads * budget)  # (B, 1, S * H)
         return chosen.view(-1, slots, heads).transpose(1, 2)
-
-    def may_evict(self, seen: int, shape: LayerShape) -> bool:
-        """Whether `base` would evict."""
-        return self.base.may_evict(seen, shape)
-
-    def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        """What `base` asks for."""
-        self.base.check_clock(update_every, protect_first, protect_recent)
 
 
 def _joined(tensor: Tensor) -> Tensor:

@@ -8,15 +8,15 @@ from torch import Tensor
 from namm_xmodal.errors import BudgetError, ConfigError
 from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.pins import check_number
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Observation, Slate
 from namm_xmodal.policies.selection import budget_tokens
 from namm_xmodal.policies.snapkv import SnapKV
-from namm_xmodal.policies.state import State
+from namm_xmodal.policies.wrapper import PassesOn
 from namm_xmodal.types import LayerShape
 
 
 @dataclass(frozen=True, kw_only=True)
-class PyramidKV(Budgeted):
+class PyramidKV(PassesOn, Budgeted):
     """Gives lower layers more of the budget than upper ones, `budget` on average (arXiv 2406.02069).
 
     Beside the window that `base` pins, w, the last layer has (budget - w) / beta tokens, the first what makes the mean
@@ -40,19 +40,6 @@ class PyramidKV(Budgeted):
         if not isinstance(self.base, Budgeted) or isinstance(self.base, PyramidKV):
             raise ConfigError(f"base={type(self.base).__name__}: expected a budgeted policy without a layer schedule")
         object.__setattr__(self, "base", replace(self.base, budget=self.budget))
-
-    @property
-    def reads(self) -> Reads:
-        """What `base` reads."""
-        return self.base.reads
-
-    def start(self, state: State, shape: LayerShape) -> None:
-        """The buffers of `base`."""
-        self.base.start(state, shape)
-
-    def observe(self, state: State, tile: Tile) -> None:
-        """Hands the tile to `base`."""
-        self.base.observe(state, tile)
 
     def score(self, observation: Observation) -> Tensor:
         """The scores of `base` at the layer's budget: (B, H, S)."""

@@ -9,13 +9,8 @@ from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
 
-@dataclass(frozen=True)
-class Wrapper:
-    """Passes on to `base`; override `score`, `keep` or `may_evict`.
-
-    Attributes:
-        base: The policy that is asked.
-    """
+class PassesOn:
+    """Passes on to `base`; override `score`, `keep` or `may_evict`."""
 
     base: Policy
 
@@ -47,3 +42,14 @@ class Wrapper:
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
         """As the base."""
         self.base.check_clock(update_every, protect_first, protect_recent)
+
+
+@dataclass(frozen=True)
+class Wrapper(PassesOn):
+    """What can be put around any policy.
+
+    Attributes:
+        base: The policy that is asked.
+    """
+
+    base: Policy

@@ -8,11 +8,11 @@ from rich.table import Table
 
 from namm_xmodal.agents.survivors import AGES
 from namm_xmodal.config import RolloutConfig, config_digest
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.report.rollout_plot import plot_rollouts, plot_survivors
 from namm_xmodal.report.rollout_summary import normaliser_of, summarise_rollouts
 from namm_xmodal.report.rollout_table import rollout_table
-from namm_xmodal.report.write import write_whole
 from namm_xmodal.rollouts.record import RolloutRecord
 
 SUMMARY_FORMAT = 1
@@ -66,7 +66,7 @@ def write_rollout_report(records: list[RolloutRecord], config: RolloutConfig) ->
     }
     table = rollout_table(rows, title, named, Console().width)
     try:
-        write_whole(folder / "summary.json", json.dumps(content, indent=1) + "\n")
+        replace_text(folder / "summary.json", json.dumps(content, indent=1) + "\n")
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
             Console(file=file, width=180).print(rollout_table(rows, title, named))
         plot_rollouts(rows, folder / "scores", title, score)

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_digest
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.video_plot import plot_videos
 from namm_xmodal.report.video_summary import VideoRow, summarise_videos
 from namm_xmodal.report.video_table import video_tables
-from namm_xmodal.report.write import write_whole
 
 SUMMARY_FORMAT = 1
 
@@ -35,8 +35,8 @@ def write_video_report(records: list[Record], config: VideoQAConfig, width: int 
     rows = summarise_videos(records, config.bootstrap)
     tables = video_tables(rows, benchmark, width)
     try:
-        write_whole(folder / "summary.json", _summary(rows, records, config, benchmark))
-        write_whole(folder / "predictions.json", json.dumps(_predictions(records), indent=1) + "\n")
+        replace_text(folder / "summary.json", _summary(rows, records, config, benchmark))
+        replace_text(folder / "predictions.json", json.dumps(_predictions(records), indent=1) + "\n")
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
             console = Console(file=file, width=200)
             for table in video_tables(rows, benchmark, 200):

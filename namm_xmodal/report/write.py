@@ -1,13 +1,13 @@
 """Writes everything an evaluation shows into its folder."""
 
 import json
-import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config import EvalConfig, build_task, evaluation_digest
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -42,7 +42,7 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
     tables = score_tables(summary, width or Console().width)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "summary.json", summary_json(summary, config))
+        replace_text(folder / "summary.json", summary_json(summary, config))
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
             console = Console(file=file, width=200)
             for table in score_tables(summary, 200):
@@ -63,10 +63,3 @@ def summary_json(summary: Summary, config: EvalConfig) -> str:
         "cells": [cell.to_json() for cell in summary.cells],
     }
     return json.dumps(content, indent=1) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replaces a file in one step, so that a reader never sees half of it."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from namm_xmodal.agents import CacheAgent
 from namm_xmodal.agents.cache_agent import CacheActor
 from namm_xmodal.config import RolloutConfig
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.agent import Turn
 from namm_xmodal.errors import ConfigError, MissingDependencyError
 from namm_xmodal.rollouts.plan import Run
@@ -149,6 +150,5 @@ def memory_picture(remembered: list[NDArray[np.int64]], steps: int, height: int 
 def _write_png(picture: Picture, path: Path) -> None:
     from matplotlib.image import imsave
 
-    part = path.with_suffix(".part.png")
-    imsave(part, picture)
-    part.replace(path)
+    with replacing(path) as part:
+        imsave(part, picture)

@@ -10,6 +10,7 @@ from pathlib import Path
 from namm_xmodal.agents import CacheAgent, WindowAgent
 from namm_xmodal.config import RolloutConfig, rollout_digest, to_yaml
 from namm_xmodal.config.save import to_mapping
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.errors import ResultsError
@@ -199,6 +200,6 @@ def _episodes(
 
 def _save_resolved(path: Path, config: RolloutConfig) -> None:
     try:
-        path.write_text(to_yaml(config), encoding="utf-8")
+        replace_text(path, to_yaml(config))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None

@@ -12,6 +12,7 @@ import torch
 from namm_xmodal.agents import Body, CacheAgent, WindowAgent
 from namm_xmodal.agents.checkpoint import load_checkpoint, save_checkpoint
 from namm_xmodal.agents.facts import Facts
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.normalise import D4RL, d4rl
@@ -133,8 +134,8 @@ def write_card(
         **({"policies_from": origin} if origin else {}),
         "models": models,
     }
-    _replace(place / "card.json", json.dumps(card, indent=1) + "\n")
-    _replace(place / "README.md", _readme(card, facts))
+    replace_text(place / "card.json", json.dumps(card, indent=1) + "\n")
+    replace_text(place / "README.md", _readme(card, facts))
 
 
 def _readme(card: dict[str, Any], facts: Facts) -> str:
@@ -172,9 +173,3 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
         memory = each["trial"]["memory"]
         lines.append(f"| {name} | {memory} | {returns.mean():.4g} ± {returns.std():.3g} | {score} |")
     return "\n".join(lines) + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

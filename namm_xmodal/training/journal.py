@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.disk.append_only import append_line
 from namm_xmodal.errors import ResultsError
 
 
@@ -47,12 +48,9 @@ class StageJournal:
         Raises:
             ResultsError: If the disk refuses.
         """
-        line = json.dumps({"stage": stage, "result": result}, separators=(",", ":")) + "\n"
+        line = json.dumps({"stage": stage, "result": result}, separators=(",", ":"))
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(self.path, line)
         except OSError as error:
             raise ResultsError(f"{self.path}: cannot be written ({error.strerror}); the stage runs again") from None
         self._done[stage] = result

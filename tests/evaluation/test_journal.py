@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from namm_xmodal.disk import append_only
 from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation import journal as journal_module
 from namm_xmodal.evaluation.journal import Journal, set_aside
 from namm_xmodal.evaluation.record import Record
 
@@ -112,8 +112,8 @@ def test_full_disk_is_one_line_and_keeps_everything_before(tmp_path, room):
     with Journal(path, HEADER) as journal:
         journal.append(make(0))
         good = path.read_bytes()
-        journal._file = FullDisk(journal._file, room)
-        with pytest.raises(ResultsError, match="the disk is full; 1 results before it are kept; free some space"):
+        journal._file._file = FullDisk(journal._file._file, room)
+        with pytest.raises(ResultsError, match="1 results before this one are kept; the disk is full, free"):
             journal.append(make(1))
     assert path.read_bytes() == good
     with Journal(path, HEADER) as journal:
@@ -122,7 +122,7 @@ def test_full_disk_is_one_line_and_keeps_everything_before(tmp_path, room):
 
 def test_every_line_is_on_disk_before_append_returns(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(journal_module.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    monkeypatch.setattr(append_only.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     path = write(tmp_path / "results.jsonl", 2)
     sizes = [len(line) for line in path.read_bytes().splitlines(keepends=True)]
     assert synced == [sizes[0], sum(sizes[:2]), sum(sizes)]

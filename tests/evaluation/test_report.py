@@ -105,7 +105,7 @@ def test_everything_is_written(tmp_path, evaluation):
     svg = ElementTree.fromstring((tmp_path / "out" / "scores.svg").read_text())
     assert svg.tag.endswith("svg")
     assert "snapkv" in (tmp_path / "out" / "table.txt").read_text()
-    assert not list((tmp_path / "out").glob("*.part"))
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_nothing_to_report(tmp_path):

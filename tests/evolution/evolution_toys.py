@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.evolution.evaluators.in_process import InProcess
+from namm_xmodal.evolution.events import Notice
 from namm_xmodal.evolution.objective import Shard, ShardResult
+from namm_xmodal.evolution.run import RunSettings, evolve
+from namm_xmodal.evolution.size_pressure import SizePressure
+from namm_xmodal.evolution.table import build_strategy
 
 N = 12
 
@@ -65,3 +70,29 @@ class Toy:
                     return
                 Path(self.factory.marker).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+PRESSURE = SizePressure("constrained", weight=0.4, start=0.1, floor=0.9, step=0.02)
+
+
+def strategy(name="cma", **options):
+    return build_strategy(name, np.zeros(N), **{"population": 6, "seed": 1, **options})
+
+
+def settings(generations=5, **fields):
+    return RunSettings(generations, **{"config": "abc", "pressure": PRESSURE, **fields})
+
+
+def run(folder, *, generations=5, factory=None, resume=False, plan=None, name="cma", listeners=(), options=None):
+    return evolve(
+        strategy(name, **(options or {})),
+        InProcess(factory or ToyFactory()),
+        plan or settings(generations),
+        folder,
+        resume=resume,
+        listeners=listeners,
+    )
+
+
+def notices(events):
+    return [event.text for event in events if isinstance(event, Notice)]

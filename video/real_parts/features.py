@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.video.composed.captions import MOST_WORDS
 from namm_xmodal.video.composed.clip import KNOWN_VARIANTS
@@ -117,10 +118,9 @@ def make_bank(parts: Parts, folder: Path, pictures: Path | None = None) -> Bank:
     known = [picture for picture in find_pictures(pictures) if not picture.new]
     stored = folder / "features.safetensors"
     if not stored.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = stored.with_suffix(".unfinished")
-        save_file({"cells": picture_cells(parts, known).half()}, unfinished)
-        unfinished.replace(stored)
+        cells = picture_cells(parts, known).half()
+        with replacing(stored) as unfinished:
+            save_file({"cells": cells}, unfinished)
     cells = load_file(stored)["cells"].float()
     mean = cells.flatten(0, 2).mean(0)
     if not parts.tower_weights:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.folders import cache_folder
 from namm_xmodal.language.registry_models import RegistryModel, WeightPart
@@ -72,9 +73,8 @@ def _converted() -> Path:
                 work = root / f"{TOWER.name}.work"
                 state = torch.load(obtain_gguf(TOWER, work), weights_only=True, map_location="cpu")
                 ordered = {f"{at:04d} {name}": value.contiguous() for at, (name, value) in enumerate(state.items())}
-                unfinished = target.with_suffix(".unfinished")
-                save_file(ordered, unfinished)
-                unfinished.replace(target)
+                with replacing(target) as unfinished:
+                    save_file(ordered, unfinished)
                 shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise DataError(

@@ -1,5 +1,6 @@
 """Trains projector and low-rank additions: names first, then questions about composed clips; killed runs go on."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from time import process_time
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from namm_xmodal.disk.append_only import append_line
 from namm_xmodal.video.composed.clip import ComposedClip, compose_from
 from namm_xmodal.video.composed.pictures import Picture
 from namm_xmodal.video.composed.questions import KINDS, questions_about
@@ -20,7 +22,7 @@ from namm_xmodal.video.real_parts.packed import answer_losses, pack
 from namm_xmodal.video.real_parts.parts import Parts
 from namm_xmodal.video.real_parts.recipe import PartsRecipe
 from namm_xmodal.video.small.snapshot import load_snapshot, save_snapshot
-from namm_xmodal.video.small.train import append_line, schedule
+from namm_xmodal.video.small.train import schedule
 
 SAVE_EVERY, TELL_EVERY = 20, 10
 Advance = Callable[[int, int, str], None]
@@ -92,7 +94,7 @@ def train_parts(
             optimiser.state.clear()  # moments of weights at another scale
         seconds = spent + process_time() - began
         if done % TELL_EVERY == 0 or done == recipe.total:
-            append_line(folder / "journal.jsonl", {"done": done, "seconds": round(seconds, 1), **note})
+            append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done == recipe.naming_steps or (step >= 0 and done % SAVE_EVERY == 0) or done == recipe.total:
             save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
         advance(done, recipe.total, f"naming {told:.2f}" if step < 0 else f"loss {note['answers']:.2f}")

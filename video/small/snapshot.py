@@ -1,7 +1,6 @@
 """The state of a training run as one safetensors file: weights, optimiser moments and the step, replaced atomically."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import CheckpointError
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -31,9 +31,8 @@ def save_snapshot(
         for moment in _MOMENTS:
             if moment in optimiser.state.get(parameter, {}):
                 tensors[f"{moment}/{name}"] = optimiser.state[parameter][moment].detach().clone()
-    unfinished = path.with_suffix(".unfinished")
-    save_file(tensors, unfinished, metadata={"place": json.dumps(place)})
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        save_file(tensors, unfinished, metadata={"place": json.dumps(place)})
 
 
 def load_snapshot(path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from time import process_time
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaNextVideoForConditionalGeneration
 
+from namm_xmodal.disk.append_only import append_line
 from namm_xmodal.video.small.build import make_model, make_tokenizer
 from namm_xmodal.video.small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
 from namm_xmodal.video.small.pixels import as_pixels
@@ -86,7 +86,7 @@ def train(
             counts = accuracies(model, tokenizer, score_clips, 8)
             note |= {"accuracy": round(overall(counts), 4), "by_kind": counts}
         if done % 20 == 0 or done == total or "accuracy" in note:
-            append_line(folder / "journal.jsonl", {"done": done, "seconds": round(seconds, 1), **note})
+            append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done % SAVE_EVERY == 0 or done == total:
             save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
         advance(done, total, f"loss {note['loss']:.2f}")
@@ -182,11 +182,3 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     for group in optimiser.param_groups:
         nn.utils.clip_grad_norm_([p for p in group["params"] if p.grad is not None], 1.0)
     optimiser.step()
-
-
-def append_line(path: Path, line: dict[str, Any]) -> None:
-    """Appends to a journal; the line is on disk when this returns."""
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())

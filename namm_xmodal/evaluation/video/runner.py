@@ -5,6 +5,7 @@ from pathlib import Path
 
 from namm_xmodal.config.save import to_mapping, to_yaml
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_digest
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, set_aside
 from namm_xmodal.evaluation.record import Record
@@ -86,6 +87,6 @@ def _check_policies(journal: Journal, runs: tuple[VideoRun, ...]) -> None:
 
 def _save(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None

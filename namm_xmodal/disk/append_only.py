@@ -1,0 +1,98 @@
+"""A file of lines that only grows: each is on disk before the work goes on, and is there whole or not at all."""
+
+import os
+from contextlib import suppress
+from io import RawIOBase
+from pathlib import Path
+from typing import IO, cast
+
+from namm_xmodal.errors import NammError
+
+
+class AppendOnlyFile:
+    """Lines on disk, locked against a second process that would write among them.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, *, error: type[NammError], elsewhere: str) -> None:
+        """Opens the file; makes it, and its folder, if it does not exist.
+
+        Args:
+            path: The file.
+            error: What is raised on trouble.
+            elsewhere: What else the user can do, as "choose another --output".
+
+        Raises:
+            NammError: Of the type `error`, if the file is in use by another run or cannot be written.
+        """
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = cast(RawIOBase, path.open("a+b", buffering=0))
+        except OSError as trouble:
+            raise error(f"{path}: cannot be written ({trouble.strerror}); {elsewhere}") from None
+        try:
+            _lock(self._file)
+        except BlockingIOError:
+            self._file.close()
+            raise error(f"{path}: in use by another run; wait for it or {elsewhere}") from None
+
+    def read(self) -> bytes:
+        """All that it holds; what follows the last newline is a line that was cut off."""
+        self._file.seek(0)
+        return self._file.readall()
+
+    def cut(self, size: int) -> None:
+        """Drops all after the first `size` bytes."""
+        self._file.truncate(size)
+
+    def append(self, line: str) -> None:
+        """Writes a line and waits until it is on disk.
+
+        Raises:
+            OSError: If the disk refuses; the file is as it was.
+        """
+        _write_whole(self._file, line)
+
+    def close(self) -> None:
+        """Closes the file and lets others use it."""
+        self._file.close()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Opens a file, adds one line and waits until it is on disk.
+
+    Raises:
+        OSError: If the disk refuses; the file is as it was.
+    """
+    with path.open("ab", buffering=0) as file:
+        _write_whole(cast(RawIOBase, file), line)
+
+
+def _write_whole(file: RawIOBase, line: str) -> None:
+    """What was half-written is cut off again, on Ctrl-C as well."""
+    end = os.fstat(file.fileno()).st_size
+    rest = memoryview(line.encode() + b"\n")
+    try:
+        while rest:  # an unbuffered write may take less than it was given
+            rest = rest[file.write(rest) or 0 :]
+        os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):  # if even this fails, the next opening drops the torn line
+            file.truncate(end)
+        raise
+
+
+def _lock(file: RawIOBase | IO[bytes]) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: two runs in one folder go unnoticed there
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        return
