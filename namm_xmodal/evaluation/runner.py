@@ -2,22 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
-from namm_xmodal.config import EvalConfig, evaluation_digest, to_yaml
-from namm_xmodal.config.save import to_mapping
-from namm_xmodal.disk.whole_file import replace_text
-from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation.journal import Journal, set_aside
+from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
 from namm_xmodal.evaluation.pool import run_in_processes
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.versions import software_versions
-
-JOURNAL = "results.jsonl"
-RESOLVED = "config.yaml"
-
-Progress = Callable[[int, int, str], None]
+from namm_xmodal.evaluation.results_folder import Progress, open_results
 
 
 def evaluate(
@@ -39,40 +29,21 @@ def evaluate(
         NammError: On the user's mistakes, before a model is loaded wherever possible.
     """
     plan = make_plan(config)
-    folder = Path(config.output)
-    digest = evaluation_digest(config)
-    if fresh:
-        kept = set_aside(folder / JOURNAL)
-        if kept:
-            notice(f"earlier results are kept as {kept}")
-    header = {"config": digest, "settings": to_mapping(config), "versions": software_versions()}
-    with Journal(folder / JOURNAL, header, notice) as journal:
-        _check_policies(journal, plan)
-        _save_resolved(folder / RESOLVED, config)
+    fingerprints = {run.key("", 0)[2:]: run.fingerprint for run in plan.runs}
+    with open_results(
+        config, evaluation_digest(config), fingerprints, lambda record: record.key[2:], fresh=fresh, notice=notice
+    ) as journal:
         done = frozenset(record.key for record in journal.records)
         units = plan.units(done)
         finished = plan.total - sum(len(unit.runs) for unit in units)
         if finished and units:
-            notice(f"going on after {finished} of {plan.total} results in {folder}")
+            notice(f"going on after {finished} of {plan.total} results in {config.output}")
         progress(finished, plan.total, "")
         for record in _results(config, plan, units):
             journal.append(record)
             finished += 1
             progress(finished, plan.total, f"{record.task} · {record.policy}")
         return in_order(journal.records, plan)
-
-
-def _check_policies(journal: Journal, plan: Plan) -> None:
-    """Refuses to go on under a policy's name with another policy."""
-    fingerprints = {run.key("", 0)[2:]: run.fingerprint for run in plan.runs}
-    for record in journal.records:
-        expected = fingerprints.get(record.key[2:], record.fingerprint)
-        if record.fingerprint != expected:
-            raise ResultsError(
-                f"{journal.path}: holds results of another policy named {record.policy!r} (fingerprint "
-                f"{record.fingerprint}, now {expected}: other fields or other weights); give it another label, or use "
-                "--fresh (the old file is kept aside)"
-            )
 
 
 def in_order(records: list[Record], plan: Plan) -> list[Record]:
@@ -101,10 +72,3 @@ def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Reco
             yield from worker.run(unit)
     finally:
         torch.set_num_threads(threads)
-
-
-def _save_resolved(path: Path, config: EvalConfig) -> None:
-    try:
-        replace_text(path, to_yaml(config))
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None

@@ -5,16 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from namm_xmodal.agents import CacheAgent, WindowAgent
-from namm_xmodal.config import RolloutConfig, rollout_digest, to_yaml
-from namm_xmodal.config.save import to_mapping
-from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.config import RolloutConfig, rollout_digest
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.rollout import rollout
-from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation.journal import Journal, set_aside
+from namm_xmodal.evaluation.journal import Notice
+from namm_xmodal.evaluation.results_folder import Progress, open_results
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
@@ -22,12 +19,6 @@ from namm_xmodal.rollouts.estimate import estimate_on, use_statistics
 from namm_xmodal.rollouts.plan import Run, make_plan
 from namm_xmodal.rollouts.players import Player, load_players
 from namm_xmodal.rollouts.record import RolloutRecord
-
-JOURNAL = "results.jsonl"
-RESOLVED = "config.yaml"
-
-Progress = Callable[[int, int, str], None]
-Notice = Callable[[str], None]
 
 
 def run_rollouts(
@@ -50,15 +41,23 @@ def run_rollouts(
     """
     plan = make_plan(config)
     players = load_players(config, notice)
-    folder = Path(config.output)
-    if fresh and (kept := set_aside(folder / JOURNAL)):
-        notice(f"earlier results are kept as {kept}")
     versions = {**software_versions(), "gymnasium": version("gymnasium"), "mujoco": version("mujoco")}
     digest = rollout_digest(config)
-    header = {"config": digest, "settings": to_mapping(config), "versions": versions}
-    with Journal(folder / JOURNAL, header, notice, RolloutRecord.from_json) as journal:
-        _check_fingerprints(journal, plan, players)
-        _save_resolved(folder / RESOLVED, config)
+    fingerprints = {
+        (run.label, repr(run.budget), player.label): f"{run.fingerprint}@{player.fingerprint}"
+        for run in plan
+        for player in players
+    }
+    with open_results(
+        config,
+        digest,
+        fingerprints,
+        lambda record: record.key[:3],
+        fresh=fresh,
+        notice=notice,
+        read=RolloutRecord.from_json,
+        versions=versions,
+    ) as journal:
         seeds = range(config.seed, config.seed + config.episodes)
         done = {record.key for record in journal.records}
         total = len(plan) * len(players) * len(seeds)
@@ -69,7 +68,7 @@ def run_rollouts(
             for seed in seeds
         )
         if 0 < finished < total:
-            notice(f"going on after {finished} of {total} episodes in {folder}")
+            notice(f"going on after {finished} of {total} episodes in {config.output}")
         estimated: dict[tuple[str, str], list[FeatureStatistics]] = {}
         for run in plan:
             for player in players:
@@ -91,23 +90,6 @@ def run_rollouts(
                     if record.episode["message"]:
                         notice(f"{what}, seed {record.episode['seed']}: {record.episode['message']}")
         return in_order(journal.records, plan, players, set(seeds))
-
-
-def _check_fingerprints(journal: Journal, plan: list[Run], players: list[Player]) -> None:
-    """Refuses to go on under a label with another policy or model."""
-    expected = {
-        (run.label, repr(run.budget), player.label): f"{run.fingerprint}@{player.fingerprint}"
-        for run in plan
-        for player in players
-    }
-    for record in journal.records:
-        now = expected.get(record.key[:3], record.fingerprint)
-        if record.fingerprint != now:
-            raise ResultsError(
-                f"{journal.path}: holds results of another policy named {record.policy!r} or of another model "
-                f"{record.model} (fingerprint {record.fingerprint}, now {now}: other fields or other weights); give the "
-                "policy another label, or use --fresh (the old file is kept aside)"
-            )
 
 
 def in_order(
@@ -196,10 +178,3 @@ def _episodes(
                 **names,
                 versions=versions,
             )
-
-
-def _save_resolved(path: Path, config: RolloutConfig) -> None:
-    try:
-        replace_text(path, to_yaml(config))
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
