@@ -11,7 +11,7 @@ quarter of the cache on the same plain texts (`namm-xmodal calibrate`) and judge
 have the same size on average, spent where each of them likes.
 
 Everything goes through the command line, into `runs/ablation/`: what is finished is not run again. Writes
-`benchmarks/results/ablation.json` and prints the table.
+`benchmarks/results/ablation.json` and `.png`, and prints the table.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machine import describe_machine
+from plot_ablation import plot
 from rich.console import Console
 from rich.table import Table
 
@@ -132,6 +133,7 @@ def main() -> None:
     output = RESULTS / "ablation.json"
     result = {"machine": describe_machine(), "variants": {v.name: [v.group, *v.changes] for v in chosen}}
     output.write_text(json.dumps({**result, "scores": summary}, indent=1) + "\n")
+    plot({**result, "scores": summary}, RESULTS / "ablation.png")
     table = Table("group", "variant", "answer probability at a quarter", "difference to the first", "cache kept", "n")
     for variant in chosen:
         row = summary[variant.name]["all"]

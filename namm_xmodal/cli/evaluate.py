@@ -46,7 +46,8 @@ def evaluate_command(
         for run in plan.runs:
             size = "own size" if run.budget is None else f"budget {run.budget}"
             console.print(
-                f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}",
+                f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}"
+                + ("" if run.calibrated is None else f", calibrated to keep {run.calibrated:.0%}"),
                 soft_wrap=True,
             )
         return
