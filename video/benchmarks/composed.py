@@ -29,7 +29,7 @@ class ComposedVideos(MadeVideos):
     pictures: Pool = "new"
     data: str = ""
 
-    name: ClassVar[str] = "composed"
+    name = "composed"
     every_kind: ClassVar[tuple[str, ...]] = KINDS
 
     def clip(self, number: int, frames: int) -> tuple[Composed, Sequence[ComposedQuestion]]:

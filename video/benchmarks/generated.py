@@ -24,7 +24,7 @@ class GeneratedVideos(MadeVideos):
 
     kinds: tuple[str, ...] = KINDS
 
-    name: ClassVar[str] = "generated"
+    name = "generated"
     every_kind: ClassVar[tuple[str, ...]] = KINDS
 
     def clip(self, number: int, frames: int) -> tuple[Generated, Sequence[ClipQuestion]]:

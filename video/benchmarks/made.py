@@ -33,8 +33,9 @@ class MadeVideos(ABC):
     seed: int = 0
 
     every_kind: ClassVar[tuple[str, ...]] = ()
-    macro: ClassVar[bool] = False
-    without_unparsed: ClassVar[bool] = False
+    name = "made"
+    macro = False
+    without_unparsed = False
 
     def __post_init__(self) -> None:
         """Refuses what cannot be made."""
@@ -53,9 +54,7 @@ class MadeVideos(ABC):
         return [self.frames] if isinstance(self.frames, int) else list(self.frames)
 
     @abstractmethod
-    def clip(
-        self, number: int, frames: int
-    ) -> tuple[Generated | Composed, Sequence[ClipQuestion] | Sequence[ComposedQuestion]]:
+    def clip(self, number: int, frames: int) -> tuple[Generated | Composed, Sequence[ClipQuestion | ComposedQuestion]]:
         """Clip `number` of the list with this length, and its questions."""
 
     def clip_id(self, source: Generated | Composed) -> str:

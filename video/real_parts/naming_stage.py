@@ -42,7 +42,8 @@ class NameSpace:
         """
         points = self.points[self.index[pictures]][:, None]  # (B, 1, D)
         length = self.points.norm(dim=1).mean() / noise.shape[2] ** 0.5
-        return self.centre + points + noise * length
+        found: Tensor = self.centre + points + noise * length
+        return found
 
     def loss(self, embedded: Tensor, pictures: Tensor) -> Tensor:
         """Cross-entropy of naming by cosine.

@@ -32,8 +32,8 @@ class PartsRecipe:
     naming_steps: int = 400
     naming_frames: int = 192
     naming_rate: float = 2e-3
-    steps: int = 520
-    short_steps: int = 150
+    steps: int = 440
+    short_steps: int = 120
     clips: int = 4
     rate: float = 1e-3
     projector_rate: float = 3e-4
