@@ -132,7 +132,7 @@ def _question_loss(
         _spelt_frames(clip, place, bank, names, recipe, rng) if each else _seen_frames(model, clip, place, bank, rng)
         for clip, each in zip(clips, spelt, strict=True)
     ]
-    asked = [[(question, question.answer) for question in questions_about(clip)] for clip in clips]
+    asked = [[(question, (question.answer,)) for question in questions_about(clip)] for clip in clips]
     packed = pack(tokenizer, asked, [len(each) for each in features])
     losses, of = answer_losses(model, packed, torch.cat(features))
     by_kind: dict[str, list[Tensor]] = {}
