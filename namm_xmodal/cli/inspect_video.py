@@ -125,7 +125,7 @@ def _read(
 ) -> "tuple[NDArray[np.uint8], str, tuple[str, ...]]":
     """Frames, question and options."""
     if video.startswith(GENERATED):
-        from namm_xmodal.video.benchmarks.generated import FIRST_SEED
+        from namm_xmodal.video.benchmarks.made import FIRST_SEED
         from namm_xmodal.video.procedural.clip import make_clip
 
         number = video.removeprefix(GENERATED)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from picture_folder import PARTS
@@ -22,8 +23,9 @@ from namm_xmodal.video.real_parts.assemble import assemble
 from namm_xmodal.video.real_parts.features import class_directions, make_bank
 from namm_xmodal.video.real_parts.low_rank import add_low_rank, merge_low_rank
 from namm_xmodal.video.real_parts.measure import option_scores
+from namm_xmodal.video.real_parts.naming_stage import NameSpace
 from namm_xmodal.video.real_parts.parts import read_parts
-from namm_xmodal.video.real_parts.recipe import TINY
+from namm_xmodal.video.real_parts.recipe import TINY, PartsRecipe
 from namm_xmodal.video.real_parts.train import train_parts
 from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.small.pixels import as_pixels
@@ -144,6 +146,27 @@ def test_a_cut_off_training_ends_with_the_same_weights(run_folder, pictures, tmp
         assert torch.equal(value.half(), stored[name]), name
     bank = make_bank(PARTS, tmp_path, pictures)
     assert bank.cells.shape[2:] == (9, 256) and not any(picture.new for picture in bank.pictures)
+
+
+def test_spelt_frames_lie_at_their_names(loaded, run_folder, pictures):
+    bank = make_bank(PARTS, run_folder, pictures)
+    names = NameSpace(loaded.model.get_input_embeddings().weight, loaded.tokenizer, bank)
+    chosen = torch.tensor([0, 7, 7, 3])
+    noise = torch.randn(4, 9, names.points.shape[1], generator=torch.Generator().manual_seed(0))
+    exact, noisy = names.spelt(chosen, 0 * noise), names.spelt(chosen, 0.5 * noise)
+    assert torch.equal(exact[:, 0], exact[:, 8]) and torch.equal(exact[1], exact[2])
+    assert torch.allclose(exact[3, 0], names.centre + names.points[names.index[3]], atol=1e-6)
+    ratio = (noisy - exact).norm(dim=-1).mean() / names.points.norm(dim=1).mean()
+    assert 0.4 < ratio < 0.6
+    assert names.loss(exact, chosen) < names.loss(names.spelt(chosen.flip(0), 0 * noise), chosen)
+
+
+def test_training_begins_with_short_clips_of_few_pictures():
+    recipe, rng = PartsRecipe(), np.random.default_rng(0)
+    early = {recipe.length_at(0, rng) for _ in range(200)}
+    late = {recipe.length_at(recipe.short_steps, rng) for _ in range(600)}
+    assert {frames for frames, _ in early} == set(range(4, 8)) and {most for _, most in early} == {3}
+    assert {frames for frames, _ in late} == set(range(4, 17)) and {most for _, most in late} == {5}
 
 
 def test_mistakes_are_one_sentence(run_folder, tmp_path):

@@ -7,7 +7,7 @@ from picture_folder import make_pictures
 from namm_xmodal.errors import ConfigError, DataError
 from namm_xmodal.video.benchmarks.composed import ComposedVideos
 from namm_xmodal.video.composed.captions import concept, short_name
-from namm_xmodal.video.composed.clip import KNOWN_VARIANTS, MOST_FRAMES, compose
+from namm_xmodal.video.composed.clip import KNOWN_VARIANTS, MOST_FRAMES, compose, compose_from
 from namm_xmodal.video.composed.pictures import find_pictures
 from namm_xmodal.video.composed.questions import COUNTS, KINDS, questions_about
 from namm_xmodal.video.composed.render import SIDE, render
@@ -65,6 +65,12 @@ def test_a_clip_is_the_same_every_time_and_shows_its_pictures_in_order(folder):
         assert (frame == render(clip.pictures[clip.shown[at]], clip.variants[at])).all()
     many = (*clip.pictures, *clip.others)
     assert not any(a.clashes(b) for i, a in enumerate(many) for b in many[:i])
+
+
+def test_a_clip_may_be_kept_to_few_pictures(folder):
+    pictures = find_pictures(folder)
+    counts = {len(compose_from(pictures, (9, number), 8, most=3).pictures) for number in range(40)}
+    assert counts == {2, 3}
 
 
 def test_answers_follow_from_the_composition(folder):

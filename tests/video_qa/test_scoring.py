@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from namm_xmodal import RandomEviction, SnapKV, pruned
+from namm_xmodal import H2O, KeyDiff, Namm, RandomEviction, Recency, SnapKV, pruned
 from namm_xmodal.cache.oracle import ORACLE_NAME, masked_attention, recording, visibility_of
 from namm_xmodal.errors import DataError
 from namm_xmodal.evaluation.video.plan import cache_room
+from namm_xmodal.evaluation.video.prefix import read_prefix
 from namm_xmodal.evaluation.video.scoring import answer
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.procedural.clip import make_clip
@@ -92,3 +93,37 @@ def test_every_cache_holds_equally_many_tokens_when_it_answers(loaded, prompt, e
 def test_a_prompt_that_no_update_reaches_is_refused():
     with pytest.raises(DataError, match="a prompt of 83 tokens is shorter than one update"):
         cache_room(0.5, full=72, visual=72, text=11, every=128, protected=5)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        None,
+        KeyDiff(budget=40),
+        H2O(budget=40),
+        SnapKV(budget=40),
+        Recency(budget=40),
+        RandomEviction(budget=40),
+        Namm.untrained("random", sigma=0.5, seed=1, max_tokens=40),
+    ],
+    ids=lambda policy: type(policy).__name__,
+)
+def test_a_shared_prefix_changes_no_answer(loaded, policy):
+    """Each question about a video has the answer and the cache that it has when it is read alone."""
+    visual = all_tokens(encode_video(loaded, make_clip(0, 3, 8).video))
+    asked = ["what comes first?", "how many shapes are there in this video?"]
+    prompts = [embed_prompt(loaded, Prompt((range(8), text), OPTIONS), visual) for text in asked]
+    with pruned(loaded.model, policy, update_every=16, protect_recent=4) as memory:
+        prefix = read_prefix(memory, prompts[0])
+        assert prompts[0].visual[: prefix.embeddings.shape[1]].sum() == 72
+        for prompt in prompts:
+            alone = answer(memory, prompt)
+            held = [layer.index.clone() for layer in memory.last_cache.layers]
+            assert prefix.begins(prompt)
+            shared = answer(memory, prompt, prefix=prefix)
+            assert shared.log_likelihoods == pytest.approx(alone.log_likelihoods, abs=1e-4)
+            assert shared.kept_visual == alone.kept_visual and shared.report.live == alone.report.live
+            for layer, index in zip(memory.last_cache.layers, held, strict=True):
+                assert torch.equal(layer.index[0].sort(-1).values, index[0].sort(-1).values)
+        another = all_tokens(encode_video(loaded, make_clip(0, 4, 8).video))
+        assert not prefix.begins(embed_prompt(loaded, Prompt((range(8), asked[0]), OPTIONS), another))

@@ -74,12 +74,12 @@ def compose(
 
 
 def compose_from(
-    available: Sequence[Picture], key: tuple[int, ...], frames: int, *, training: bool = False
+    available: Sequence[Picture], key: tuple[int, ...], frames: int, *, training: bool = False, most: int = MOST
 ) -> ComposedClip:
-    """A clip of given pictures; `key` seeds everything about it."""
+    """A clip of given pictures, at most `most` of them; `key` seeds everything about it."""
     rng = np.random.default_rng(key)
     chosen: list[Picture] = []
-    wanted = int(rng.integers(FEWEST, min(MOST, frames) + 1))
+    wanted = int(rng.integers(FEWEST, min(most, frames) + 1))
     for at in rng.permutation(len(available)):
         if not any(available[at].clashes(each) for each in chosen):
             chosen.append(available[at])

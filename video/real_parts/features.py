@@ -33,12 +33,14 @@ class Bank:
         cells: (P, V, g * g, C) pooled features of the known pictures in each variant.
         directions: (N, C) where the features of each class lie from the mean, per unit of its logit.
         mean: (C,) of the known pictures' features.
+        deviation: (C,) of the same.
     """
 
     pictures: tuple[Picture, ...]
     cells: Tensor
     directions: Tensor
     mean: Tensor
+    deviation: Tensor
 
     @property
     def known(self) -> int:
@@ -122,11 +124,11 @@ def make_bank(parts: Parts, folder: Path, pictures: Path | None = None) -> Bank:
         with replacing(stored) as unfinished:
             save_file({"cells": cells}, unfinished)
     cells = load_file(stored)["cells"].float()
-    mean = cells.flatten(0, 2).mean(0)
+    mean, deviation = cells.flatten(0, 2).mean(0), cells.flatten(0, 2).std(0)
     if not parts.tower_weights:
-        return Bank(tuple(known), cells, torch.zeros(0, parts.width), mean)
+        return Bank(tuple(known), cells, torch.zeros(0, parts.width), mean, deviation)
     usable = [at for at, name in enumerate(class_names()) if len(name.split()) <= MOST_WORDS]
     directions = class_directions(cells.mean(2).flatten(0, 1), classifier())[usable]
     named = class_names()
     classes = [Picture(Path(), f"imagenet/{at}", named[at], "", False) for at in usable]
-    return Bank((*known, *classes), cells, directions, mean)
+    return Bank((*known, *classes), cells, directions, mean, deviation)

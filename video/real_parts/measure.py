@@ -26,8 +26,8 @@ def option_scores(model: Any, tokenizer: Any, frames: torch.Tensor, asked: list[
     """
     features = model.model.get_video_features(frames[None].to(model.dtype), return_dict=True).pooler_output
     features = torch.cat(list(features))  # (F * g * g, D)
-    every = [(question, option) for question in asked for option in question.options]
-    losses, of = answer_losses(model, pack(tokenizer, [every], [len(features)]), features)
+    packed = pack(tokenizer, [[(question, question.options) for question in asked]], [len(features)])
+    losses, of = answer_losses(model, packed, features)
     scores: list[list[float]] = []
     at = 0
     for question in asked:

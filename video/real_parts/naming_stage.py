@@ -30,6 +30,21 @@ class NameSpace:
         self.index = torch.tensor([unique.index(name) for name in names])
         self.unit = nn.functional.normalize(self.points, dim=1)
 
+    def spelt(self, pictures: Tensor, noise: Tensor) -> Tensor:
+        """Frames that a perfect projector would put at their names.
+
+        Args:
+            pictures: (B,) places in the bank.
+            noise: (B, g * g, D) standard normal, scaled by the caller in lengths of a name.
+
+        Returns:
+            (B, g * g, D).
+        """
+        points = self.points[self.index[pictures]][:, None]  # (B, 1, D)
+        length = self.points.norm(dim=1).mean() / noise.shape[2] ** 0.5
+        found: Tensor = self.centre + points + noise * length
+        return found
+
     def loss(self, embedded: Tensor, pictures: Tensor) -> Tensor:
         """Cross-entropy of naming by cosine.
 
@@ -51,8 +66,7 @@ def start_projector(projector: nn.Module, bank: Bank, names: NameSpace) -> None:
         names: Gives the centre.
     """
     first, second = projector.linear_1, projector.linear_2
-    deviation = bank.cells.flatten(0, 2).std(0) + 1e-3
-    first.weight.div_(deviation)  # type: ignore[union-attr,operator]
+    first.weight.div_(bank.deviation + 1e-3)  # type: ignore[union-attr,operator]
     first.bias.sub_(first.weight @ bank.mean)  # type: ignore[union-attr,operator]
     second.bias.copy_(names.centre)  # type: ignore[union-attr,operator]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from namm_xmodal.video.composed.questions import ComposedQuestion
 from namm_xmodal.video.tokens import candidate_ids
 
 IGNORED = -100
+VIDEO, PADDING = -1, -2
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Packed:
         positions: (B, L); every question goes on from the video.
         allowed: (B, 1, L, L) who sees whom.
         labels: (B, L) the next token where the model must produce it, else -100.
-        segments: (B, L) number of the question, -1 for the video, -2 for padding.
+        answers: (B, L) number of the answer among all answers of the clip, -1 for what comes before one.
     """
 
     ids: Tensor
@@ -32,61 +33,68 @@ class Packed:
     positions: Tensor
     allowed: Tensor
     labels: Tensor
-    segments: Tensor
+    answers: Tensor
 
 
-def pack(tokenizer: Any, questions: Sequence[Sequence[tuple[ComposedQuestion, str]]], slots: Sequence[int]) -> Packed:
+def pack(
+    tokenizer: Any, questions: Sequence[Sequence[tuple[ComposedQuestion, Sequence[str]]]], slots: Sequence[int]
+) -> Packed:
     """Packs clips.
 
     Args:
         tokenizer: With the video placeholder.
-        questions: Of each clip, with the answer that each is to be given.
+        questions: Of each clip, with the answers that each is to be given, one as if there were no other.
         slots: Visual tokens of each clip.
     """
     rows = [_row(tokenizer, asked, count) for asked, count in zip(questions, slots, strict=True)]
-    length = max(len(row[0]) for row in rows)
-    ids, positions = torch.zeros(len(rows), length, dtype=torch.long), torch.zeros(len(rows), length, dtype=torch.long)
-    labels, segments = torch.full_like(ids, IGNORED), torch.full_like(ids, -2)
-    visual = torch.zeros_like(ids, dtype=torch.bool)
-    for at, (tokens, seen, places, wanted, of) in enumerate(rows):
-        end = len(tokens)
-        ids[at, :end], visual[at, :end] = torch.tensor(tokens), torch.tensor(seen)
-        positions[at, :end], labels[at, :end] = torch.tensor(places), torch.tensor(wanted)
-        segments[at, :end] = torch.tensor(of)
+    length = max(len(row) for row in rows)
+    padding = _Token(0, 0, 0, IGNORED, PADDING, -1)
+    table = torch.tensor([[*row, *([padding] * (length - len(row)))] for row in rows])  # (B, L, 6)
+    ids, visual, positions, labels, of, answers = table.unbind(-1)
     order = torch.arange(length)
-    same = (segments[:, :, None] == segments[:, None, :]) | (segments[:, None, :] == -1)  # (B, L, L)
-    allowed = same & (order[None, :] <= order[:, None])
-    return Packed(ids, visual, positions, allowed[:, None], labels, segments)
+    same = of[:, :, None] == of[:, None, :]  # (B, L, L)
+    mine = (answers[:, None, :] == -1) | (answers[:, :, None] == answers[:, None, :])
+    allowed = ((same & mine) | (of[:, None, :] == VIDEO)) & (order[None, :] <= order[:, None])
+    return Packed(ids, visual.bool(), positions, allowed[:, None], labels, answers)
 
 
-def _row(
-    tokenizer: Any, asked: Sequence[tuple[ComposedQuestion, str]], slots: int
-) -> tuple[list[int], list[bool], list[int], list[int], list[int]]:
-    """Tokens, which are visual, positions, labels and segments of one clip."""
-    ids: list[int] = []
-    visual: list[bool] = []
-    positions: list[int] = []
-    labels: list[int] = []
-    segments: list[int] = []
-    for number, (question, answer) in enumerate(asked):
+class _Token(NamedTuple):
+    """A place of a row; `of` is the number of its question, or `VIDEO` or `PADDING`."""
+
+    id: int
+    visual: int
+    position: int
+    label: int
+    of: int
+    answer: int
+
+
+def _row(tokenizer: Any, asked: Sequence[tuple[ComposedQuestion, Sequence[str]]], slots: int) -> list[_Token]:
+    """One clip: the video, and for each question its text and its answers.
+
+    The last token of the text, which predicts how an answer begins, stands in front of every answer anew.
+    """
+    row: list[_Token] = []
+    said = 0
+    for number, (question, answers) in enumerate(asked):
         text = f"USER: {tokenizer.video_token}\n{question.text} ASSISTANT:"  # as chat_text makes it
         whole = tokenizer(text)["input_ids"]
         place = whole.index(tokenizer.video_token_id)
         if number == 0:
-            head = [*whole[:place], *([0] * slots)]
-            ids += head
-            visual += [False] * place + [True] * slots
-            positions += range(len(head))
-            labels += [IGNORED] * len(head)
-            segments += [-1] * len(head)
-        said = [*candidate_ids(tokenizer, text, Prompt((), (answer,)))[0], tokenizer.eos_token_id]
-        tail = whole[place + 1 :]
-        ids += [*tail, *said]
-        visual += [False] * (len(tail) + len(said))
-        positions += range(place + slots, place + slots + len(tail) + len(said))
-        labels += [*([IGNORED] * (len(tail) - 1)), *said, IGNORED]
-        segments += [number] * (len(tail) + len(said))
-    return ids, visual, positions, labels, segments
+            row += [_Token(token, 0, at, IGNORED, VIDEO, -1) for at, token in enumerate(whole[:place])]
+            row += [_Token(0, 1, place + at, IGNORED, VIDEO, -1) for at in range(slots)]
+        *shared, last = whole[place + 1 :]
+        start = place + slots
+        row += [_Token(token, 0, start + at, IGNORED, number, -1) for at, token in enumerate(shared)]
+        start += len(shared)
+        for ids in candidate_ids(tokenizer, text, Prompt((), tuple(answers))):
+            tokens, labels = (last, *ids, tokenizer.eos_token_id), (*ids, tokenizer.eos_token_id, IGNORED)
+            row += [
+                _Token(token, 0, start + at, label, number, said)
+                for at, (token, label) in enumerate(zip(tokens, labels, strict=True))
+            ]
+            said += 1
+    return row
 
 
 def answer_losses(model: Any, packed: Packed, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,7 +106,7 @@ def answer_losses(model: Any, packed: Packed, features: Tensor) -> tuple[Tensor,
         features: (N, D) projected frames of all clips, in order.
 
     Returns:
-        (M,) cross-entropies and (M, 2) the row and the question of each.
+        (M,) cross-entropies and (M, 2) the row and the answer of each.
     """
     embedded = model.get_input_embeddings()(packed.ids)
     embedded = embedded.masked_scatter(packed.visual[..., None], features.to(embedded.dtype))
@@ -111,4 +119,4 @@ def answer_losses(model: Any, packed: Packed, features: Tensor) -> tuple[Tensor,
     logits = model.lm_head(hidden[wanted]).float()
     losses = torch.nn.functional.cross_entropy(logits, packed.labels[wanted], reduction="none")
     rows = wanted.nonzero()[:, 0]
-    return losses, torch.stack([rows, packed.segments[wanted]], 1)
+    return losses, torch.stack([rows, packed.answers[wanted]], 1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from namm_xmodal.disk.append_only import append_line
 from namm_xmodal.video.composed.clip import ComposedClip, compose_from
 from namm_xmodal.video.composed.pictures import Picture
-from namm_xmodal.video.composed.questions import KINDS, questions_about
+from namm_xmodal.video.composed.questions import questions_about
 from namm_xmodal.video.real_parts.assemble import assemble
 from namm_xmodal.video.real_parts.features import Bank, make_bank
 from namm_xmodal.video.real_parts.low_rank import add_low_rank
@@ -78,7 +78,7 @@ def train_parts(
         note: dict[str, Any] = {"naming": told}
         loss = naming
         if step >= 0:
-            answers, by_kind = _question_loss(model, processor.tokenizer, bank, recipe, rng)
+            answers, by_kind = _question_loss(model, processor.tokenizer, bank, names, recipe, step, rng)
             loss = answers + recipe.naming_share * naming
             note |= {"answers": round(float(answers.detach()), 4), "by_kind": by_kind}
         optimiser.zero_grad(set_to_none=True)
@@ -117,41 +117,71 @@ def _naming_loss(
     projector: nn.Module, bank: Bank, names: NameSpace, recipe: PartsRecipe, rng: np.random.Generator
 ) -> tuple[Tensor, float]:
     frames, chosen = _some_frames(bank, recipe, rng)
-    deviation = bank.cells.flatten(0, 2).std(0)
     noise = torch.from_numpy(rng.standard_normal((len(frames), 1, frames.shape[2]), dtype=np.float32))
-    loss = names.loss(projector(frames + 0.3 * deviation * noise), chosen)
+    loss = names.loss(projector(frames + 0.3 * bank.deviation * noise), chosen)
     return loss, round(float(loss.detach()), 4)
 
 
 def _question_loss(
-    model: Any, tokenizer: Any, bank: Bank, recipe: PartsRecipe, rng: np.random.Generator
+    model: Any, tokenizer: Any, bank: Bank, names: NameSpace, recipe: PartsRecipe, step: int, rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
-    """Mean over kinds of the mean loss of their answers, and the latter by kind."""
-    frames = recipe.frames_at(rng)
-    clips = [_clip(bank, recipe, rng, frames) for _ in range(recipe.clips)]
+    """Mean over kinds of the loss of their answers, and the latter by kind."""
+    frames, most = recipe.length_at(step, rng)
     place = {picture.key: at for at, picture in enumerate(bank.pictures)}
+    spelt = [bool(rng.random() < recipe.spelt) for _ in range(recipe.clips)]
+    clips = [_clip(bank, recipe, rng, frames, most, any_name=each) for each in spelt]
+    features = [
+        _spelt_frames(clip, place, bank, names, recipe, rng) if each else _seen_frames(model, clip, place, bank, rng)
+        for clip, each in zip(clips, spelt, strict=True)
+    ]
+    asked = [[(question, (question.answer,)) for question in questions_about(clip)] for clip in clips]
+    packed = pack(tokenizer, asked, [len(each) for each in features])
+    losses, of = answer_losses(model, packed, torch.cat(features))
+    by_kind: dict[str, list[Tensor]] = {}
+    for row, questions in enumerate(asked):
+        for number, (question, _) in enumerate(questions):
+            tokens = losses[(of[:, 0] == row) & (of[:, 1] == number)]
+            by_kind.setdefault(question.kind, []).append(tokens.mean() if question.kind == "describe" else tokens.sum())
+    means = {kind: torch.stack(found).mean() for kind, found in by_kind.items()}
+    weighed = [mean * (recipe.describe_share if kind == "describe" else 1.0) for kind, mean in means.items()]
+    return torch.stack(weighed).mean(), {kind: round(float(mean.detach()), 3) for kind, mean in means.items()}
+
+
+def _seen_frames(model: Any, clip: ComposedClip, place: dict[str, int], bank: Bank, rng: np.random.Generator) -> Tensor:
+    """(F * g * g, D) projected features of a clip's frames."""
     cells = [
         bank.frame(place[clip.pictures[at].key], variant, rng)
-        for clip in clips
         for at, variant in zip(clip.shown, clip.variants, strict=True)
     ]
-    asked = [[(question, question.answer) for question in questions_about(clip)] for clip in clips]
-    features = model.model.multi_modal_projector(torch.stack(cells)).flatten(0, 1)
-    slots = [frames * cells[0].shape[0]] * len(clips)
-    losses, of = answer_losses(model, pack(tokenizer, asked, slots), features)
-    kinds = torch.tensor([KINDS.index(asked[row][number][0].kind) for row, number in of.tolist()])
-    means = {KINDS[int(kind)]: losses[kinds == kind].mean() for kind in kinds.unique()}
-    return torch.stack(list(means.values())).mean(), {
-        kind: round(float(mean.detach()), 3) for kind, mean in means.items()
-    }
+    projected: Tensor = model.model.multi_modal_projector(torch.stack(cells)).flatten(0, 1)
+    return projected
 
 
-def _clip(bank: Bank, recipe: PartsRecipe, rng: np.random.Generator, frames: int) -> ComposedClip:
-    """A clip of a few pictures that are drawn with the share of classes without picture that the recipe wants."""
+def _spelt_frames(
+    clip: ComposedClip,
+    place: dict[str, int],
+    bank: Bank,
+    names: NameSpace,
+    recipe: PartsRecipe,
+    rng: np.random.Generator,
+) -> Tensor:
+    """(F * g * g, D) names in place of frames."""
+    chosen = torch.tensor([place[clip.pictures[at].key] for at in clip.shown])
+    shape = (len(chosen), bank.cells.shape[2], names.points.shape[1])
+    noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * recipe.spelt_noise
+    return names.spelt(chosen, noise).flatten(0, 1)
+
+
+def _clip(
+    bank: Bank, recipe: PartsRecipe, rng: np.random.Generator, frames: int, most: int, *, any_name: bool
+) -> ComposedClip:
+    """A clip of a few pictures, drawn with the share of classes without picture that the recipe wants, or all alike."""
     drawn: list[Picture] = []
     for _ in range(24):
         made_up = bank.known < len(bank.pictures) and rng.random() < recipe.made_up
         low, high = (bank.known, len(bank.pictures)) if made_up else (0, bank.known)
+        if any_name:
+            low, high = 0, len(bank.pictures)
         drawn.append(bank.pictures[int(rng.integers(low, high))])
     unique = list({picture.key: picture for picture in drawn}.values())
-    return compose_from(unique, (int(rng.integers(2**31)), 0), frames, training=True)
+    return compose_from(unique, (int(rng.integers(2**31)), 0), frames, training=True, most=most)

@@ -9,8 +9,7 @@ from namm_xmodal.errors import VideoError
 from namm_xmodal.evaluation.video.source import group_by_video, videos
 from namm_xmodal.memory.statistics import estimate_statistics
 from namm_xmodal.policies.namm import Namm
-from namm_xmodal.video.benchmarks.composed import ComposedVideos
-from namm_xmodal.video.benchmarks.generated import GeneratedVideos
+from namm_xmodal.video.benchmarks.made import MadeVideos
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.tokens import embed_prompt
@@ -43,7 +42,7 @@ def with_estimated_statistics(policy: Namm, loaded: VideoModel, benchmark: Any, 
 
 
 def _prompts(loaded: VideoModel, benchmark: Any, config: VideoQAConfig) -> Iterator[dict[str, Any]]:
-    if isinstance(benchmark, GeneratedVideos | ComposedVideos):
+    if isinstance(benchmark, MadeVideos):
         benchmark = replace(benchmark, n=12 * VIDEOS, seed=benchmark.seed + OTHER_SEED)
     groups = group_by_video(list(enumerate(benchmark.questions())))
     given = 0

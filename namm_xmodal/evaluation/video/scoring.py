@@ -9,6 +9,7 @@ from torch import Tensor
 
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.evaluation.video.prefix import Prefix
 from namm_xmodal.memory import Memory, MemoryReport
 from namm_xmodal.video.tokens import EmbeddedPrompt
 
@@ -43,7 +44,13 @@ class Answer:
 
 
 @torch.no_grad()
-def answer(memory: Memory, prompt: EmbeddedPrompt, tokenizer: Any = None, generate_tokens: int = 0) -> Answer:
+def answer(
+    memory: Memory,
+    prompt: EmbeddedPrompt,
+    tokenizer: Any = None,
+    generate_tokens: int = 0,
+    prefix: Prefix | None = None,
+) -> Answer:
     """Reads a prompt and scores its options.
 
     Args:
@@ -51,17 +58,25 @@ def answer(memory: Memory, prompt: EmbeddedPrompt, tokenizer: Any = None, genera
         prompt: The prompt.
         tokenizer: For generated text.
         generate_tokens: Most tokens to generate; 0 for none.
+        prefix: First tokens of this prompt that were read before, under the same policy with the same room. Their CPU time
+            counts as if they had been read for this prompt alone.
     """
     began = time.process_time()
-    cache = memory.cache()
-    inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids, "logits_to_keep": 1}
+    start = 0 if prefix is None else prefix.embeddings.shape[1]
+    cache = memory.cache() if prefix is None else prefix.copy(memory)
+    inputs = {
+        "inputs_embeds": prompt.embeddings[:, start:],
+        "position_ids": prompt.position_ids[:, start:],
+        "logits_to_keep": 1,
+    }
     last = memory.adapter.forward(memory.model, inputs, cache)[0, -1].float()  # (V,)
     read = time.process_time()
+    before = 0.0 if prefix is None else prefix.seconds
     report, kept = memory.report(), kept_visual(cache, prompt.visual)
     likelihoods = _likelihoods(memory, cache, prompt, last)
     text = _greedy(memory, cache, prompt, last, tokenizer, generate_tokens) if generate_tokens else ""
     lengths = tuple(len(candidate) for candidate in prompt.candidates)
-    return Answer(likelihoods, lengths, text, report, kept, read - began, time.process_time() - read)
+    return Answer(likelihoods, lengths, text, report, kept, before + read - began, time.process_time() - read)
 
 
 def kept_visual(cache: PrunedCache, visual: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +11,14 @@ import torch
 
 from namm_xmodal.config.video_qa import VideoQAConfig, video_digest
 from namm_xmodal.errors import VideoError
-from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.record import Key, Record
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.evaluation.video.estimated import with_estimated_statistics
 from namm_xmodal.evaluation.video.plan import VideoRun, cache_room
+from namm_xmodal.evaluation.video.prefix import Prefix, read_prefix
 from namm_xmodal.evaluation.video.scoring import Answer, answer
 from namm_xmodal.evaluation.video.source import Numbered
-from namm_xmodal.memory import pruned
+from namm_xmodal.memory import Memory, pruned
 from namm_xmodal.video.benchmarks.question import VideoQuestion
 from namm_xmodal.video.clip import VideoClip
 from namm_xmodal.video.models import load_video_model
@@ -50,18 +52,57 @@ class VideoWorker:
         began = time.process_time()
         video = encode_video(self.loaded, clip.frames)
         vision = time.process_time() - began
-        for (number, question), runs in work:
-            asked = self.benchmark.prompt(question, clip.times)
-            whole = embed_prompt(self.loaded, asked, all_tokens(video))
-            for run in runs:
-                began = time.process_time()
-                prompt = whole
-                if run.reduction is not None:
-                    prompt = embed_prompt(
-                        self.loaded, asked, run.reduction.reduce(self.loaded.model, video, run.budget)
-                    )
-                reducing = time.process_time() - began
-                yield self._record(number, question, run, clip, prompt, (vision, reducing))
+        for run, asked in _by_run(work):
+            began = time.process_time()
+            visual = all_tokens(video)
+            if run.reduction is not None:
+                visual = run.reduction.reduce(self.loaded.model, video, run.budget)
+            seconds = (vision, time.process_time() - began)
+            prompts = [
+                (number, question, embed_prompt(self.loaded, self.benchmark.prompt(question, clip.times), visual))
+                for number, question in asked
+            ]
+            yield from self._answered(run, clip, prompts, seconds)
+
+    def _answered(
+        self,
+        run: VideoRun,
+        clip: VideoClip,
+        prompts: list[tuple[int, VideoQuestion, EmbeddedPrompt]],
+        seconds: tuple[float, float],
+    ) -> Iterator[Record]:
+        """One policy on all questions about a video; those with equal room share what was read up to the last frame."""
+        sized = [(self._room(run, prompt), number, question, prompt) for number, question, prompt in prompts]
+        sized.sort(key=lambda each: (each[0] or 0, each[1]))
+        held: tuple[Any, Prefix | None] = (None, None)
+        for at, (room, number, question, prompt) in enumerate(sized):
+            factor = self._rope_factor(prompt)
+            with scaled_rope(self.loaded.model, factor), self._pruned(run, room) as memory:
+                key = (room, factor)
+                if held[0] != key or held[1] is None or not held[1].begins(prompt):
+                    more = any(each[0] == room for each in sized[at + 1 :])
+                    held = (key, read_prefix(memory, prompt) if more and run.protocol != "prompt_end" else None)
+                limit = self.config.generate_tokens if self.config.generate else 0
+                found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
+                statistics = getattr(getattr(memory.settings.policy, "statistics", None), "source", "")
+            yield self._record(number, question, run, clip, prompt, found, (factor, statistics, *seconds))
+
+    def _rope_factor(self, prompt: EmbeddedPrompt) -> int:
+        text = int((~prompt.visual).sum())
+        return rope_factor(self.loaded.model.config, prompt.full, text + self.config.generate_tokens)
+
+    def _pruned(self, run: VideoRun, room: int | None) -> AbstractContextManager[Memory]:
+        config = self.config
+        return pruned(
+            self.loaded.model,
+            self._policy(run, room),
+            update_every=config.update_every,
+            protocol="prompt_end" if run.protocol == "prompt_end" else "clock",
+            protect_first=config.protect_first,
+            protect_recent=config.protect_recent,
+            selection=config.selection,
+            attention=config.attention,
+        )
 
     def _record(
         self,
@@ -70,28 +111,11 @@ class VideoWorker:
         run: VideoRun,
         clip: VideoClip,
         prompt: EmbeddedPrompt,
-        seconds: tuple[float, float],
+        found: Answer,
+        told: tuple[int, str, float, float],
     ) -> Record:
-        """One policy on one question; `seconds` went into the vision tower and into dropping tokens."""
-        config, (vision, reducing) = self.config, seconds
-        factor = rope_factor(
-            self.loaded.model.config, prompt.full, int((~prompt.visual).sum()) + config.generate_tokens
-        )
-        policy = self._policy(run, prompt)
-        with (
-            scaled_rope(self.loaded.model, factor),
-            pruned(
-                self.loaded.model,
-                policy,
-                update_every=config.update_every,
-                protocol="prompt_end" if run.protocol == "prompt_end" else "clock",
-                protect_first=config.protect_first,
-                protect_recent=config.protect_recent,
-                selection=config.selection,
-                attention=config.attention,
-            ) as memory,
-        ):
-            found = answer(memory, prompt, self.loaded.tokenizer, config.generate_tokens if config.generate else 0)
+        """One answer; `told`: factor of the positions, statistics, seconds of tower and of dropping tokens."""
+        factor, statistics, vision, reducing = told
         scores, verdict = self._judge(question, found)
         tags = {
             **self._tags(question, clip),
@@ -116,34 +140,37 @@ class VideoWorker:
             allocated_bytes=report.allocated_bytes,
             full_bytes=report.full_bytes,
             prompt_tokens=prompt.length,
-            statistics="" if not hasattr(policy, "statistics") else policy.statistics.source,
+            statistics=statistics,
             tags=tags,
             text=found.text,
             cpu_seconds=round(found.prefill_seconds + found.decode_seconds, 4),
             **self._common(number, run),
         )
 
-    def _policy(self, run: VideoRun, prompt: EmbeddedPrompt) -> Any:
+    def _room(self, run: VideoRun, prompt: EmbeddedPrompt) -> int | None:
+        """Tokens that the policy may keep; None where it decides itself or nothing is forgotten."""
+        config = self.config
+        if run.policy is None or run.budget is None:
+            return None
+        visual = int(prompt.visual.sum())
+        return cache_room(
+            run.budget,
+            full=prompt.full,
+            visual=visual,
+            text=prompt.length - visual,
+            every=config.update_every if run.protocol == "clock" else None,
+            protected=config.protect_first + config.protect_recent,
+        )
+
+    def _policy(self, run: VideoRun, room: int | None) -> Any:
         if run.policy is None:
             return None
-        config = self.config
-        tokens = None
-        if run.budget is not None:
-            visual = int(prompt.visual.sum())
-            tokens = cache_room(
-                run.budget,
-                full=prompt.full,
-                visual=visual,
-                text=prompt.length - visual,
-                every=config.update_every if run.protocol == "clock" else None,
-                protected=config.protect_first + config.protect_recent,
-            )
-        policy = run.sized(tokens)
+        policy = run.sized(room)
         if not run.estimated:
             return policy
         if run.fingerprint not in self._estimated:
             self._estimated[run.fingerprint] = with_estimated_statistics(
-                run.policy, self.loaded, self.benchmark, config
+                run.policy, self.loaded, self.benchmark, self.config
             ).statistics
         return policy.with_statistics(self._estimated[run.fingerprint])
 
@@ -208,3 +235,12 @@ class VideoWorker:
             "evidence": None if place is None else ("early", "middle", "late")[min(2, int(3 * place))],
             **{key: value for key, value in question.tags.items() if isinstance(value, str | int | float)},
         }
+
+
+def _by_run(work: list[tuple[Numbered, list[VideoRun]]]) -> list[tuple[VideoRun, list[Numbered]]]:
+    """The same work, by policy and size."""
+    found: dict[Key, tuple[VideoRun, list[Numbered]]] = {}
+    for asked, runs in work:
+        for run in runs:
+            found.setdefault(run.key("", 0), (run, []))[1].append(asked)
+    return list(found.values())
