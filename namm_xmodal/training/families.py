@@ -119,6 +119,7 @@ def write_card(
         "name": recipe.name,
         "environment": facts.environment,
         "target": facts.target,
+        "target_tier": recipe.target_tier,
         "scale": facts.scale,
         "window": recipe.steps,
         "memory": recipe.memory,
@@ -128,6 +129,8 @@ def write_card(
             "updates": schedule.updates,
             "windows_per_update": schedule.batch,
             "learning_rate": schedule.rate,
+            "from_start": recipe.from_start,
+            "first_weight": recipe.first_weight,
             "seeds": seeds,
         },
         "data": data,
@@ -145,7 +148,8 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
         f"Decision Transformers for {card['environment']} {facts.options or ''}".rstrip()
         + f", trained on windows of {card['window']} steps; made by `namm-xmodal prepare rl`. Weights in float16.",
         "",
-        f"Target {facts.target:g}, returns divided by {facts.scale:g}; the states' statistics stand in config.json.",
+        f"Target {facts.target:g}{_reason(card)}, returns divided by {facts.scale:g}; the states' statistics stand in "
+        "config.json.",
         "",
         "| data | episodes | steps | return, mean ± deviation | policies (mean return of 5 noise-free episodes) |",
         "|---|---|---|---|---|",
@@ -173,3 +177,8 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
         memory = each["trial"]["memory"]
         lines.append(f"| {name} | {memory} | {returns.mean():.4g} ± {returns.std():.3g} | {score} |")
     return "\n".join(lines) + "\n"
+
+
+def _reason(card: dict[str, Any]) -> str:
+    tier = card["target_tier"]
+    return f" (90th percentile of the {tier} tier's returns)" if tier in card["data"] else ""

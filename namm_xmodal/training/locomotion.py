@@ -117,8 +117,7 @@ def _rated(environment: str, behaviour: Behaviour, folder: Path, make: Callable[
 def facts_of(recipe: Recipe, tiers: dict[Tier, Trajectories]) -> tuple[Facts, Trajectories]:
     """What a rollout must know, and all tiers together.
 
-    The target is the 90th percentile of the expert tier's returns, rounded to hundreds: fixed by the data, before any
-    Decision Transformer has been rolled out.
+    The target is the 90th percentile of the returns of the recipe's tier, rounded to hundreds.
     """
     data = joined(list(tiers.values()), "all tiers")
     mean, std = data.state_statistics()
@@ -126,7 +125,7 @@ def facts_of(recipe: Recipe, tiers: dict[Tier, Trajectories]) -> tuple[Facts, Tr
     return (
         Facts(
             environment=recipe.environment,
-            target=float(np.round(np.quantile(tiers["expert"].returns(), 0.9), -2)),
+            target=float(np.round(np.quantile(tiers[recipe.target_tier].returns(), 0.9), -2)),
             scale=recipe.scale,
             window=recipe.steps,
             memory=recipe.memory,  # type: ignore[arg-type]
@@ -141,7 +140,15 @@ def facts_of(recipe: Recipe, tiers: dict[Tier, Trajectories]) -> tuple[Facts, Tr
 def windows_of(recipe: Recipe, facts: Facts, data: Trajectories) -> Windows:
     """What `learn` draws from."""
     statistics = np.array(facts.state_mean), np.array(facts.state_std)
-    return Windows(data.episodes, statistics, steps=recipe.steps, scale=recipe.scale, max_ep_len=recipe.max_ep_len)
+    return Windows(
+        data.episodes,
+        statistics,
+        steps=recipe.steps,
+        scale=recipe.scale,
+        max_ep_len=recipe.max_ep_len,
+        first_weight=recipe.first_weight,
+        from_start=recipe.from_start,
+    )
 
 
 def describe_tiers(tiers: dict[Tier, Trajectories], environment: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ TMAZE_RECIPE = Recipe(
     hidden=64,
     layers=2,
     scale=1.0,
+    from_start=1.0,
 )
 
 
@@ -51,7 +52,7 @@ def maze_windows(recipe: Recipe, seed: int) -> Callable[[np.random.Generator, in
             scale=recipe.scale,
             max_ep_len=recipe.max_ep_len,
             last_weight=LAST_WEIGHT,
-            from_start=1.0,
+            from_start=recipe.from_start,
             by_length=False,
         )
         stages.append((share * recipe.schedule.updates, windows))

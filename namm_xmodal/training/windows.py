@@ -12,6 +12,8 @@ from namm_xmodal.envs.trajectories import Trajectory
 
 FROM_START = 0.1
 """Share of windows that begin with the episode: rollouts do, and windows of any step hardly ever show it."""
+FIRST = 10
+"""Steps at the beginning of a window that `first_weight` weighs: little has happened, so the return must say what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Windows:
         steps: int,
         scale: float,
         max_ep_len: int,
+        first_weight: float = 1.0,
         last_weight: float = 1.0,
         from_start: float = FROM_START,
         by_length: bool = True,
@@ -50,12 +53,14 @@ class Windows:
             steps: K.
             scale: Returns are divided by it.
             max_ep_len: Timesteps beyond the model's last one count as the last one.
+            first_weight: Weight of a window's first `FIRST` actions in the loss. Later ones can be copied from the actions
+                before them, and a model that has learnt to copy goes on as it began, whatever is asked of it.
             last_weight: Weight of an episode's last action in the loss, where that one decides everything.
             from_start: Share of windows that begin with the episode.
             by_length: Draw every step, not every episode, with the same chance.
         """
         self.steps, self.max_ep_len = steps, max_ep_len
-        self.last_weight, self.from_start = last_weight, from_start
+        self.first_weight, self.last_weight, self.from_start = first_weight, last_weight, from_start
         mean, std = statistics if statistics is not None else (0.0, 1.0)
         self._states = [((each.observations - mean) / std).astype(np.float32) for each in episodes]
         self._actions = [each.actions for each in episodes]
@@ -80,6 +85,7 @@ class Windows:
             returns[row, :n, 0] = self._returns[episode][part]
             times[row, :n] = np.minimum(np.arange(start, start + n), self.max_ep_len - 1)
             weights[row, :n] = 1.0
+            weights[row, : min(n, FIRST)] = self.first_weight
             if start + n == length:
                 weights[row, n - 1] = self.last_weight
         inputs = {"states": states, "actions": actions, "returns_to_go": returns, "timesteps": times}

@@ -50,6 +50,16 @@ def test_windows_can_all_begin_with_their_episode():
     assert 30 < (batch.inputs["states"][:, 0, 0] < 20).sum() < 70
 
 
+def test_the_beginning_of_a_window_may_weigh_more_than_the_rest(monkeypatch):
+    monkeypatch.setattr("namm_xmodal.training.windows.FIRST", 3)
+    batch = windows(first_weight=4.0).draw(np.random.default_rng(0), 50)
+    real = batch.weights > 0
+    assert real[:, 0].all() and (batch.weights[:, :3][real[:, :3]] >= 1.0).all()
+    last = -batch.inputs["states"][..., 1] == torch.where(batch.inputs["states"][:, :1, 0] > 20, 29.0, 5.0)
+    assert (batch.weights[:, :3][(real & ~last)[:, :3]] == 4.0).all()
+    assert (batch.weights[:, 3:][real[:, 3:]] == 1.0).all()
+
+
 def test_the_rate_warms_up_and_falls():
     schedule = Schedule(updates=100, batch=1, warm_up=10)
     factors = [schedule.factor(update) for update in range(100)]
