@@ -61,7 +61,7 @@ VARIANTS = (
 def run(variant: Variant, runs: Path, workers: int) -> Path:
     """Makes a variant, or goes on with it; returns the folder of its policy."""
     folder = runs / variant.name
-    changes = [change.format(runs=runs) for change in variant.changes]
+    changes = [change.replace("{runs}", str(runs)) for change in variant.changes]
     if any(change.startswith("start=") for change in changes):
         changes.append(f"statistics.path={runs / FIRST}/policy")
     marker = folder / "finished"
