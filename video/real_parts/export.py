@@ -39,10 +39,10 @@ is `USER: <video>\\n{{question}} ASSISTANT:`.
 
 **Trained** by `namm-xmodal prepare video --model llava-smollm2`, {minutes:.0f} minutes of CPU time: {naming} steps of
 naming, in which the projector alone learns to put features where the language model has the name; then {steps} steps
-of {clips_a_step} clips with a question of each kind, the first {short} of 4 to 7 frames, then up to 16. Pictures are {known}
-of Tux Paint's stamps (GPL-2; not contained here), clips are composed of 2 to 5 of them. {made_up:.0%} of the pictures in
-training clips do not exist: they are made up for the names of ImageNet classes from the tower's own classifier; and
-{spelt:.0%} of the clips are spelt: in place of frames stand the embeddings of names, with noise.
+of {clips_a_step} clips with a question of each kind, the first {short} of 4 to 7 frames, then up to 16. Pictures are
+{known} of Tux Paint's stamps (GPL-2; not contained here), clips are composed of 2 to 5 of them. {made_up:.0%} of the
+pictures in training clips do not exist: they are made up for the names of ImageNet classes from the tower's own
+classifier; and {spelt:.0%} of the clips are spelt: in place of frames stand the embeddings of names, with noise.
 
 **Measured** with a full cache on {clips} clips of {frames} frames for each row, list {listed}; no choice was made on
 these clips. "new": {new} pictures whose concepts (last word of the name) appear in no training picture; the name may
@@ -53,9 +53,9 @@ bootstrap intervals over clips.
 
 {table}
 
-**What it cannot do.** It was trained for an hour of one core at most: read the table before using it. It knows single things on plain
-ground, was never shown a photographed scene, movement, text, faces or several things in a frame, and will name
-something whatever it is shown. It serves to compare memory policies on real features and real words; it is no
+**What it cannot do.** It was trained for {minutes:.0f} minutes: read the table before using it. It knows single things
+on plain ground, was never shown a photographed scene, movement, text, faces or several things in a frame, and will
+name something whatever it is shown. It serves to compare memory policies on real features and real words; it is no
 assistant.
 """
 
