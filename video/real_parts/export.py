@@ -53,8 +53,8 @@ bootstrap intervals over clips.
 
 {table}
 
-**What it cannot do.** It was trained for an hour of one core at most: read the table before using it. It knows single
-things on plain ground, was never shown a photographed scene, movement, text, faces or several things in a frame, and will
+**What it cannot do.** It was trained for {minutes:.0f} minutes: read the table before using it. It knows single things
+on plain ground, was never shown a photographed scene, movement, text, faces or several things in a frame, and will
 name something whatever it is shown. It serves to compare memory policies on real features and real words; it is no
 assistant.
 """
