@@ -97,6 +97,8 @@ LOCOMOTION: dict[str, tuple[Recipe, ...]] = {
             memory="cache",
             schedule=Schedule(updates=1000, batch=6, warm_up=50),
             seen=POSITIONS,
+            from_start=0.5,
+            first_weight=5.0,
         ),
     ),
 }
