@@ -39,8 +39,7 @@ is `USER: <video>\\n{{question}} ASSISTANT:`.
 
 **Trained** by `namm-xmodal prepare video --model llava-smollm2`, {minutes:.0f} minutes of CPU time: {naming} steps of
 naming, in which the projector alone learns to put features where the language model has the name; then {steps} steps
-of {clips_a_step} clips with a question of each kind, the first {short} of 4 to 7 frames, then up to 16;
-the last {again} of them from a raised learning rate down again. Pictures are
+of {clips_a_step} clips with a question of each kind, the first {short} of 4 to 7 frames, then up to 16. Pictures are
 {known} of Tux Paint's stamps (GPL-2; not contained here), clips are composed of 2 to 5 of them. {made_up:.0%} of the
 pictures in training clips do not exist: they are made up for the names of ImageNet classes from the tower's own
 classifier; and {spelt:.0%} of the clips are spelt: in place of frames stand the embeddings of names, with noise.
@@ -133,8 +132,7 @@ def card_text(
         cells=parts.cells,
         minutes=seconds / 60,
         naming=recipe.naming_steps,
-        steps=recipe.steps + recipe.again_steps,
-        again=recipe.again_steps,
+        steps=recipe.steps,
         clips_a_step=recipe.clips,
         short=recipe.short_steps,
         made_up=recipe.made_up,

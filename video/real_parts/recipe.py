@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from namm_xmodal.video.composed.clip import MOST
-from namm_xmodal.video.small.train import schedule
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,6 @@ class PartsRecipe:
         naming_frames: Frames of such a step; two thirds show classes without pictures.
         naming_rate: Peak learning rate.
         steps: Steps of question answering.
-        again_steps: Steps after these, from a raised learning rate down again, for what is learnt late.
-        again_share: Their peak learning rate, of the first peak.
         short_steps: The first of `steps` show short clips of two or three pictures.
         clips: Clips of such a step, with a question of every kind each.
         rate: Peak learning rate of the additions to the language model.
@@ -36,8 +33,6 @@ class PartsRecipe:
     naming_frames: int = 192
     naming_rate: float = 2e-3
     steps: int = 440
-    again_steps: int = 0
-    again_share: float = 0.6
     short_steps: int = 120
     clips: int = 4
     rate: float = 1e-3
@@ -50,14 +45,8 @@ class PartsRecipe:
 
     @property
     def total(self) -> int:
-        """Steps of all stages."""
-        return self.naming_steps + self.steps + self.again_steps
-
-    def share_at(self, step: int) -> float:
-        """Learning rate of a step of question answering, of the first peak."""
-        if step < self.steps:
-            return schedule(step, self.steps)
-        return self.again_share * schedule(step - self.steps, self.again_steps)
+        """Steps of both stages."""
+        return self.naming_steps + self.steps
 
     def length_at(self, step: int, rng: np.random.Generator) -> tuple[int, int]:
         """Frames of a step's clips, first 4 to 7, later 4 to 12 and one time in five up to 16, and most pictures in one."""
@@ -66,5 +55,5 @@ class PartsRecipe:
         return (int(rng.integers(13, 17)) if rng.random() < 0.2 else int(rng.integers(4, 13))), MOST
 
 
-TINY = PartsRecipe(naming_steps=2, naming_frames=8, steps=2, again_steps=1, short_steps=1, clips=2)
+TINY = PartsRecipe(naming_steps=2, naming_frames=8, steps=2, short_steps=1, clips=2)
 """For tests of the machinery."""

@@ -68,7 +68,7 @@ def train_parts(
         if step < 0:
             rates = (recipe.naming_rate * schedule(done, recipe.naming_steps), 0.0)
         else:
-            share = recipe.share_at(step)
+            share = schedule(step, recipe.steps)
             rates = (recipe.projector_rate * share, recipe.rate * share)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate
