@@ -16,7 +16,7 @@ class PartsRecipe:
         naming_frames: Frames of such a step; two thirds show classes without pictures.
         naming_rate: Peak learning rate.
         steps: Steps of question answering.
-        short_steps: The first of these show short clips of two or three pictures.
+        short_steps: The first of `steps` show short clips of two or three pictures.
         clips: Clips of such a step, with a question of every kind each.
         rate: Peak learning rate of the additions to the language model.
         projector_rate: Peak learning rate of the projector then.
