@@ -28,6 +28,7 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 FIRST = "bam_spectrogram"
+EVOLVED = "cma"  # what the other evolved ones are compared with too
 FROM_FIRST = "start={runs}/" + FIRST + "/policy"
 
 
@@ -115,6 +116,10 @@ def judge(policies: dict[str, Path], output: Path, workers: int) -> dict[str, di
                 first = scores[FIRST][task]
                 pair = paired_difference([by_sample[each] for each in samples], [first[each] for each in samples])
                 row |= {"difference": pair.mean, "difference_low": pair.low, "difference_high": pair.high}
+            if EVOLVED in scores:
+                evolved = scores[EVOLVED][task]
+                pair = paired_difference([by_sample[each] for each in samples], [evolved[each] for each in samples])
+                row |= {"minus_cma": pair.mean, "minus_cma_low": pair.low, "minus_cma_high": pair.high}
             summary.setdefault(name, {})[task] = row
     return summary
 
@@ -134,17 +139,18 @@ def main() -> None:
     result = {"machine": describe_machine(), "variants": {v.name: [v.group, *v.changes] for v in chosen}}
     output.write_text(json.dumps({**result, "scores": summary}, indent=1) + "\n")
     plot({**result, "scores": summary}, RESULTS / "ablation.png")
-    table = Table("group", "variant", "answer probability at a quarter", "difference to the first", "cache kept", "n")
-    for variant in chosen:
-        row = summary[variant.name]["all"]
-        pair = (
-            f"{row['difference']:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
-            if "difference" in row
-            else ""
-        )
+    table = Table("group", "variant", "answer probability", f"minus {FIRST}", f"minus {EVOLVED}", "cache kept", "n")
+    for name in summary:
+        group = next((variant.group for variant in chosen if variant.name == name), "")
+        row = summary[name]["all"]
         score = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        table.add_row(variant.group, variant.name, score, pair, f"{row['kept']:.0%}", str(row["n"]))
-    Console().print(table, f"{output}")
+        pairs = [_pair(row, "difference"), _pair(row, "minus_cma")]
+        table.add_row(group, name, score, *pairs, f"{row['kept']:.0%}", str(row["n"]))
+    Console(width=140).print(table, f"{output}")
+
+
+def _pair(row: dict[str, float], key: str) -> str:
+    return f"{row[key]:+.3f} [{row[f'{key}_low']:+.3f}, {row[f'{key}_high']:+.3f}]" if key in row else ""
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def plot(result: dict[str, Any], path: Path) -> Path:
     axis.set_yticks(range(len(others)), [f"{name}  ({result['variants'][name][0]})" for name in others], fontsize=8)
     axis.invert_yaxis()
     axis.set_xlabel(f"answer probability minus that of {first} ({base['mean']:.2f} at {base['kept']:.0%}), paired")
-    axis.set_title(f"n = {base['n']} texts, a quarter of the cache", fontsize=10)
+    axis.set_title(f"n = {base['n']} texts, a quarter of the cache after each update", fontsize=10)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
