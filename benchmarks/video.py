@@ -164,7 +164,9 @@ def main() -> None:
     torch.set_num_threads(1)
     stored = RESULTS / "video.json"
     earlier = json.loads(stored.read_text()) if options.only and stored.is_file() else {}
-    result: dict[str, Any] = {**earlier, "machine": describe_machine(), "repeats": options.repeats}
+    parts = [options.only] if options.only else ["loader", "scoring"]
+    repeats = {**earlier.get("repeats", {}), **dict.fromkeys(parts, options.repeats)}
+    result: dict[str, Any] = {**earlier, "machine": describe_machine(), "repeats": repeats}
     console = Console()
     if options.only != "scoring":
         result["loader"] = loader(options.repeats)
