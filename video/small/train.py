@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import LlavaNextVideoForConditionalGeneration
 
 from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.video.procedural.words import KINDS
 from namm_xmodal.video.small.build import make_model, make_tokenizer
 from namm_xmodal.video.small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
 from namm_xmodal.video.small.pixels import as_pixels
@@ -69,8 +70,11 @@ def train(
         else:
             step = done - recipe.dense_steps
             again = step - recipe.qa_steps
+            closing = again - recipe.restart_steps
             share = schedule(step, recipe.qa_steps)
-            if again >= 0:
+            if closing >= 0:
+                share = recipe.restart_share * schedule(closing, recipe.closing_steps)
+            elif again >= 0:
                 share = recipe.restart_share * schedule(again, recipe.restart_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
@@ -79,7 +83,8 @@ def train(
             clips = max(2, (recipe.frames_per_step if again < 0 else recipe.restart_frames) // frames)
             batch = qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames)
             most = 1.0 if step < recipe.weigh_after else 4.0 if again < 0 else 2.0
-            note = _qa_step(model, heads, optimiser, batch, recipe, most)
+            fixed = recipe.closing_weights if closing >= 0 else None
+            note = _qa_step(model, heads, optimiser, batch, recipe, most, fixed)
         done += 1
         seconds = spent + process_time() - began
         if done > recipe.dense_steps and (done % SCORE_EVERY == 0 or done == total):
@@ -144,6 +149,7 @@ def _qa_step(
     batch: QABatch,
     recipe: Recipe,
     most: float,
+    fixed: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     model.train()
     seen = model.model.get_video_features(batch.pixels, return_dict=True)
@@ -153,7 +159,11 @@ def _qa_step(
     losses = nn.functional.cross_entropy(output.logits[:, :-1][asked], wanted[asked], reduction="none")
     loss = losses.mean()
     if most > 1:
-        weights = weights_of_kinds(losses.detach(), batch.kinds[:, 1:][asked], most)
+        kinds = batch.kinds[:, 1:][asked]
+        if fixed is None:
+            weights = weights_of_kinds(losses.detach(), kinds, most)
+        else:
+            weights = torch.tensor([fixed.get(kind, 1.0) for kind in KINDS])[kinds]
         loss = (weights * losses).sum() / weights.sum()
     dense, accuracy = dense_loss(heads(torch.cat(list(seen.pooler_output))), batch.cells)
     _descend(loss + recipe.dense_share * dense, optimiser)
