@@ -78,10 +78,11 @@ def train(
                 share = recipe.restart_share * schedule(again, recipe.restart_steps)
             optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = recipe.vision_rate * share
             optimiser.param_groups[2]["lr"] = recipe.rate * share
-            rng = np.random.default_rng([seed, 1, step])
-            frames = recipe.frames_at(step, rng)
+            drawn = step + (recipe.closing_videos if closing >= 0 else 0)
+            rng = np.random.default_rng([seed, 1, drawn])
+            frames = recipe.frames_at(drawn, rng)
             clips = max(2, (recipe.frames_per_step if again < 0 else recipe.restart_frames) // frames)
-            batch = qa_batch(tokenizer, seed, 10_000_000 + step * 64, clips, frames)
+            batch = qa_batch(tokenizer, seed, 10_000_000 + drawn * 64, clips, frames)
             most = 1.0 if step < recipe.weigh_after else 4.0 if again < 0 else 2.0
             fixed = recipe.closing_weights if closing >= 0 else None
             note = _qa_step(model, heads, optimiser, batch, recipe, most, fixed)
