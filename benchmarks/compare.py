@@ -57,7 +57,10 @@ def main() -> None:
     draws = [{t: rng.integers(0, len(v), len(v)) for t, v in full.items()} for _ in range(RESAMPLES)]
     everything = {t: np.arange(len(v)) for t, v in full.items()}
     table = Table("policy", "score over the full cache's", f"{arguments.policy} minus it", "cache kept")
+    counts = {task: len(values) for task, values in full.items()}
     rivals = [name for name in results if name.endswith(f" {arguments.against}")]
+    fewer = [name for name in rivals if {task: len(values) for task, values in results[name].items()} != counts]
+    rivals = [name for name in rivals if name not in fewer]
     for name in (arguments.policy, *rivals):
         scores = results[name]
         means = np.array([relative(scores, full, draw) for draw in draws])
@@ -69,8 +72,9 @@ def main() -> None:
             pair = "{:+.2f} [{:+.2f}, {:+.2f}]".format(mean, *np.quantile(gap, [0.025, 0.975]))
         kept = np.mean([v[:, 1].mean() for v in scores.values()])
         table.add_row(name, f"{relative(scores, full, everything):.2f} [{low:.2f}, {high:.2f}]", pair, f"{kept:.0%}")
-    counts = ", ".join(f"{task} n = {len(v)}" for task, v in full.items())
-    Console(width=140).print(table, counts)
+    Console(width=140).print(table, ", ".join(f"{task} n = {count}" for task, count in counts.items()))
+    if fewer:
+        print(f"left out, for they have fewer samples: {', '.join(fewer)}")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ Frames are resized to 48 x 48; 6 x 6 patches are pooled to 9 tokens a frame. The
 `USER: <video>\\n{{question}} ASSISTANT:`.
 
 Training: {dense} steps on labels of pooled cells, through the projector; {qa} steps of question answering on videos of 4
-to 12 frames, in the last part up to 32; {restart} of them from a raised learning rate down again. {minutes:.0f} minutes of
-CPU time on one core. The seed decides weights and data.
+to 12 frames, in the last part up to 32; {restart} of them from a raised learning rate down again, and {closing} more in
+which kinds of question have fixed weights ({weights}). {minutes:.0f} minutes of CPU time on one core. The seed decides
+weights and data.
 
 Accuracy by likelihood of the options, full cache, on {clips} videos of each length that were never trained on (list
 {unseen}, numbers 0 to {last}; accuracy on the first 40 of 8 frames was written down during training and decided nothing
@@ -87,6 +88,8 @@ def export(
         dense=recipe.dense_steps,
         qa=recipe.qa_steps + recipe.restart_steps,
         restart=recipe.restart_steps,
+        closing=recipe.closing_steps,
+        weights=", ".join(f"{kind} {weight:g}" for kind, weight in recipe.closing_weights.items()),
         minutes=seconds / 60,
         clips=clips,
         unseen=UNSEEN,
