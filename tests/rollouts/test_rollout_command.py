@@ -98,7 +98,10 @@ def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_t
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("model=hoper", "hoper: no such folder, and not a hub id; shipped: halfcheetah-long, halfcheetah-short, hopper-long"),
+        (
+            "model=hoper",
+            "hoper: no such folder, and not a hub id; shipped: halfcheetah-long, halfcheetah-short, hopper-long",
+        ),
         ("model_seeds=[9]", "no seed 9 in it"),
         ("environment=Hopper-v4", "the data of hopper-long/seed-0 come from Hopper-v5"),
         (
