@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from io import RawIOBase
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from namm_xmodal.errors import NammError
 
@@ -85,7 +85,8 @@ def _write_whole(file: RawIOBase, line: str) -> None:
         raise
 
 
-def _lock(file: RawIOBase | IO[bytes]) -> None:
+def _lock(file: RawIOBase) -> None:
+    """Raises BlockingIOError if another process holds the file."""
     try:
         import fcntl
     except ImportError:  # not a POSIX system: two runs in one folder go unnoticed there

@@ -50,22 +50,13 @@ class LanguageWorker:
             yield self._record(unit, self.plan.runs[index], sample, encoded)
 
     def _record(self, unit: Unit, run: Run, sample: Any, encoded: Any) -> Record:
-        from namm_xmodal.memory import pruned
+        from namm_xmodal.evaluation.pruning import pruned_for
 
         policy = self._policy(run)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         before = time.process_time()
         config = self.config
-        with pruned(
-            self.language.model,
-            policy,
-            update_every=config.update_every,
-            protocol="prompt_end" if run.protocol == "prompt_end" else "clock",
-            protect_first=config.protect_first,
-            protect_recent=config.protect_recent,
-            selection=config.selection,
-            attention=config.attention,
-        ) as memory:
+        with pruned_for(config, self.language.model, policy, run.protocol) as memory:
             outcome = score_sample(
                 memory,
                 self.language.tokenizer,

@@ -38,7 +38,8 @@ weights and data.
 
 Accuracy by likelihood of the options, full cache, on {clips} videos of each length that were never trained on (list
 {unseen}, numbers 0 to {last}; accuracy on the first 40 of 8 frames was written down during training and decided nothing
-but when the recipe was good enough). In brackets 95% bootstrap intervals over videos.
+but when the recipe was good enough, the order of videos in the last steps of seed 1 included). In brackets 95% bootstrap
+intervals over videos.
 
 {table}
 """

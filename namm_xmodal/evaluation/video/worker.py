@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from namm_xmodal.config.video_qa import VideoQAConfig, video_digest
 from namm_xmodal.errors import VideoError
+from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.evaluation.record import Key, Record
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.evaluation.video.estimated import with_estimated_statistics
@@ -18,7 +18,6 @@ from namm_xmodal.evaluation.video.plan import VideoRun, cache_room
 from namm_xmodal.evaluation.video.prefix import Prefix, read_prefix
 from namm_xmodal.evaluation.video.scoring import Answer, answer
 from namm_xmodal.evaluation.video.source import Numbered
-from namm_xmodal.memory import Memory, pruned
 from namm_xmodal.video.benchmarks.question import VideoQuestion
 from namm_xmodal.video.clip import VideoClip
 from namm_xmodal.video.models import load_video_model
@@ -77,32 +76,23 @@ class VideoWorker:
         held: tuple[Any, Prefix | None] = (None, None)
         for at, (room, number, question, prompt) in enumerate(sized):
             factor = self._rope_factor(prompt)
-            with scaled_rope(self.loaded.model, factor), self._pruned(run, room) as memory:
+            policy = self._policy(run, room)
+            with (
+                scaled_rope(self.loaded.model, factor),
+                pruned_for(self.config, self.loaded.model, policy, run.protocol) as memory,
+            ):
                 key = (room, factor)
                 if held[0] != key or held[1] is None or not held[1].begins(prompt):
                     more = any(each[0] == room for each in sized[at + 1 :])
                     held = (key, read_prefix(memory, prompt) if more and run.protocol != "prompt_end" else None)
                 limit = self.config.generate_tokens if self.config.generate else 0
                 found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
-                statistics = getattr(getattr(memory.settings.policy, "statistics", None), "source", "")
+                statistics = getattr(getattr(policy, "statistics", None), "source", "")
             yield self._record(number, question, run, clip, prompt, found, (factor, statistics, *seconds))
 
     def _rope_factor(self, prompt: EmbeddedPrompt) -> int:
         text = int((~prompt.visual).sum())
         return rope_factor(self.loaded.model.config, prompt.full, text + self.config.generate_tokens)
-
-    def _pruned(self, run: VideoRun, room: int | None) -> AbstractContextManager[Memory]:
-        config = self.config
-        return pruned(
-            self.loaded.model,
-            self._policy(run, room),
-            update_every=config.update_every,
-            protocol="prompt_end" if run.protocol == "prompt_end" else "clock",
-            protect_first=config.protect_first,
-            protect_recent=config.protect_recent,
-            selection=config.selection,
-            attention=config.attention,
-        )
 
     def _record(
         self,
