@@ -37,9 +37,10 @@ def calibrate_command(
 
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.errors import ConfigError
-    from namm_xmodal.evaluation.estimated import SPARE, plain_texts, with_estimated_statistics
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.memory.calibration import calibrate, wanted_share
+    from namm_xmodal.memory.statistics import estimate_statistics
+    from namm_xmodal.modalities.language.fit import SPARE, PlainTexts, plain_texts
     from namm_xmodal.policies.namm import Namm
 
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
@@ -51,7 +52,12 @@ def calibrate_command(
     with progress("calibrating") as advance:
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
-            start = with_estimated_statistics(start, language, update_every)
+            plain = PlainTexts(language, update_every)
+            options = {"update_every": update_every, "source": f"estimated on {plain.source}"}
+            found_statistics = estimate_statistics(
+                language.model, plain.for_statistics(), start.features, **options
+            )
+            start = start.with_statistics(found_statistics)
         read = plain_texts(language, texts, length + SPARE, count, f"calibration {seed}")
 
         def told(seen: int, last: int) -> None:

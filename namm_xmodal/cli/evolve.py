@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.cli.evolve_verdict import Verdict
-    from namm_xmodal.evaluation.statistics import Interval
+    from namm_xmodal.evaluation.estimate import Estimate
 
 
 def evolve_command(
@@ -115,7 +115,7 @@ def verdict_lines(verdict: "Verdict") -> list[str]:
     return lines
 
 
-def _interval(interval: "Interval") -> str:
+def _interval(interval: "Estimate") -> str:
     if interval.low is None or interval.high is None:
-        return f"{interval.mean:+.3f} (one sample: no interval)"
-    return rf"{interval.mean:+.3f} \[{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"
+        return f"{interval.value:+.3f} (one sample: no interval)"
+    return rf"{interval.value:+.3f} \[{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"

@@ -104,7 +104,7 @@ def save_config(setup: Setup, folder: Path) -> None:
     write_whole(folder / CONFIG, to_yaml(setup.config))
     evaluation = held_out_evaluation(setup.config, str(folder / POLICY))
     if evaluation is not None:
-        content = yaml.safe_dump(to_mapping(evaluation), sort_keys=False, allow_unicode=True, width=120)
+        content = yaml.safe_dump(evaluation, sort_keys=False, allow_unicode=True, width=120)
         head = (
             f"# Judges {folder / POLICY} on tasks that it was not trained on.\n#\n#   namm-xmodal eval "
             f"{folder / HELD_OUT}\n"

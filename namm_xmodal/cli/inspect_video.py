@@ -47,7 +47,7 @@ def inspect_video_file(
     }
     pictures, asked, choices = _read(video, question, options, frames, sampler)
 
-    from namm_xmodal.evaluation.video.inspection import inspect_video
+    from namm_xmodal.modalities.video.inspection import inspect_video
     from namm_xmodal.report.video_picture import contact_sheet, film
     from namm_xmodal.video.models import load_video_model
 

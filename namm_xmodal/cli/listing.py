@@ -119,21 +119,21 @@ def configs(
     as_json: AsJson = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every key of an evaluation file instead.")] = False,
     evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an evolution file.")] = False,
-    video: Annotated[bool, typer.Option("--video", help="With --keys: of a `video-qa` file.")] = False,
 ) -> None:
     """Shipped configurations; `--keys` explains every key that a file may hold."""
-    from namm_xmodal.config import EvalConfig, describe, packaged_configs
+    from namm_xmodal.config import RunConfig, describe, packaged_configs
 
     if keys:
         from namm_xmodal.config.evolve import EvolveConfig
-        from namm_xmodal.config.video_qa import VideoQAConfig
+        from namm_xmodal.modalities.table import MODALITIES
 
-        kind = EvolveConfig if evolve else VideoQAConfig if video else EvalConfig
+        sections = [row for name, each in MODALITIES.items() for row in describe(each.section, f"{name}.")]
+        rows = describe(EvolveConfig) if evolve else [*describe(RunConfig), *sections]
         _show(
             "key",
             [
                 {"name": row.path, "about": row.help, "fields": {"type": row.type, "default": row.default}}
-                for row in describe(kind)
+                for row in rows
             ],
             as_json,
         )

@@ -1,14 +1,12 @@
 """The configuration of `namm-xmodal evolve` for language models."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from namm_xmodal.config.evaluation import BudgetValue
+from namm_xmodal.config.section import BudgetValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
     GradientConfig,
@@ -19,7 +17,7 @@ from namm_xmodal.config.evolve_sections import (
 )
 from namm_xmodal.config.loader import Mapping, load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
-from namm_xmodal.config.save import to_mapping
+from namm_xmodal.config.save import digest, to_mapping
 from namm_xmodal.config.validation import Strict, validate
 
 
@@ -153,5 +151,4 @@ def evolve_digest(config: EvolveConfig, statistics: str) -> str:
     """
     relevant = {key: value for key, value in to_mapping(config).items() if key not in NOT_IN_DIGEST}
     relevant["statistics"] = {**relevant["statistics"], "numbers": statistics}
-    canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return digest(relevant)

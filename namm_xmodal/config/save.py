@@ -2,17 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
-
-# What changes where results go, how fast they come or how they are summarised, but not a single result.
-NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "episodes"})
-# What says which results there are; each record of an evaluation names its own, so that one may be added later.
-NAMED_BY_RECORDS = frozenset({"policies", "budgets", "protocols"})
-# The same for a rollout, and what scores are made of returns with.
-NAMED_BY_EPISODES = frozenset({"model", "model_seeds", "statistics", "score", "dataset", "references"})
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -26,29 +20,7 @@ def to_mapping(config: BaseModel) -> dict[str, Any]:
     return mapping
 
 
-def config_digest(config: BaseModel, named_by_records: frozenset[str] = frozenset()) -> str:
-    """Twelve hex digits over everything that can change a result; equal digests may share a results file.
-
-    Args:
-        config: The configuration.
-        named_by_records: Keys to leave out because every record names what it belongs to (policies by fingerprint).
-    """
-    without = NOT_RESULTS | named_by_records
-    relevant = {key: value for key, value in to_mapping(config).items() if key not in without}
-    if "tasks" in relevant:  # more samples never change earlier ones, so a run may be extended
-        relevant["tasks"] = {
-            label: {key: value for key, value in spec.items() if key != "n"}
-            for label, spec in relevant["tasks"].items()
-        }
-    canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+def digest(settings: Mapping[str, Any]) -> str:
+    """Twelve hex digits over settings; equal digests may share a results file or a journal."""
+    canonical = json.dumps(settings, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def evaluation_digest(config: BaseModel) -> str:
-    """The digest of an evaluation, whose records name their policy, its fingerprint, size and protocol."""
-    return config_digest(config, NAMED_BY_RECORDS)
-
-
-def rollout_digest(config: BaseModel) -> str:
-    """The digest of a rollout, whose records name their policy, model, fingerprint, size and statistics."""
-    return config_digest(config, NAMED_BY_RECORDS | NAMED_BY_EPISODES)

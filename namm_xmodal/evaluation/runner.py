@@ -1,74 +1,138 @@
 """Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from namm_xmodal.config import EvalConfig, evaluation_digest
-from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
+from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.modality import Modality, Outcome, Told, Work
+from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.pool import run_in_processes
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import Progress, open_results
+from namm_xmodal.evaluation.versions import software_versions
 
 
 def evaluate(
-    config: EvalConfig,
+    config: EvaluationConfig,
+    plan: Sequence[SectionPlan],
     *,
     fresh: bool = False,
     progress: Progress = lambda done, total, what: None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> list[Record]:
-    """Evaluates every policy on every sample and returns all records, earlier ones of the same folder included.
+    """Runs every arm on every item and returns all records, earlier ones of the same folder included.
 
     Args:
         config: What to evaluate and where results go.
-        fresh: Set earlier results aside instead of going on from them.
+        plan: What it consists of, of `make_plan`.
+        fresh: Back earlier results up and start from scratch instead of resuming.
         progress: Called after every record as `progress(done, total, what)`.
-        notice: Told what is worth knowing, such as a torn line that was dropped.
+        notice: Told what is worth knowing, such as a video that was skipped.
 
     Raises:
         NammError: On the user's mistakes, before a model is loaded wherever possible.
     """
-    plan = make_plan(config)
-    fingerprints = {run.key("", 0)[2:]: run.fingerprint for run in plan.runs}
-    with open_results(
-        config, evaluation_digest(config), fingerprints, lambda record: record.key[2:], fresh=fresh, notice=notice
-    ) as journal:
+    with open_results(config, plan, fresh=fresh, notice=notice) as journal:
         done = frozenset(record.key for record in journal.records)
-        units = plan.units(done)
-        finished = plan.total - sum(len(unit.runs) for unit in units)
-        if finished and units:
-            notice(f"going on after {finished} of {plan.total} results in {config.output}")
-        progress(finished, plan.total, "")
-        for record in _results(config, plan, units):
-            journal.append(record)
-            finished += 1
-            progress(finished, plan.total, f"{record.task} · {record.policy}")
-        return in_order(journal.records, plan)
+        works = {section.name: section.works(done) for section in plan}
+        everything = total(plan)
+        finished = everything - sum(len(arms) for each in works.values() for work in each for arms in work.arms)
+        if finished == everything:
+            notice(f"all {everything} results are in {config.run.output} already; nothing was run")
+        elif finished:
+            notice(f"resuming after {finished} of {everything} results in {config.run.output}")
+        progress(finished, everything, "")
+        known = _Known(journal.records)
+        for section in plan:
+
+            def told(what: str, finished: int = finished) -> None:
+                progress(finished, everything, what)
+
+            for record in _records(section, works[section.name], config.run.workers, told):
+                known.check(record, str(journal.path))
+                journal.append(record)
+                finished += 1
+                progress(finished, everything, f"{record.section}: {record.task} · {record.policy}")
+                if record.message and known.news(record):
+                    notice(f"{record.section} {record.item}: {record.status}: {record.message}")
+        return [record for section in plan for record in section.in_order(journal.records)]
 
 
-def in_order(records: list[Record], plan: Plan) -> list[Record]:
-    """The plan's records by task, run and sample, whatever order workers finished in."""
-    tasks = {task.label: i for i, task in enumerate(plan.tasks)}
-    runs = {run.key("", 0)[2:]: i for i, run in enumerate(plan.runs)}
-    wanted = {task.label: task.count for task in plan.tasks}  # an earlier run may have had more samples, or policies
-    records = [r for r in records if r.key[2:] in runs and r.sample < wanted[r.task]]
-    return sorted(records, key=lambda record: (tasks[record.task], runs[record.key[2:]], record.sample))
+@dataclass(frozen=True)
+class SectionWorker:
+    """What runs a section in a process: made there once."""
+
+    modality: Modality
+    section: Any
+    digest: str
+
+    def start(self) -> Callable[[Work, Told], Iterator[Record]]:
+        """Loads the model."""
+        session = self.modality.open(self.section)
+        return lambda work, told: self.records(session.run([work], told))
+
+    def records(self, outcomes: Iterator[Outcome]) -> Iterator[Record]:
+        """Outcomes, and where they come from."""
+        versions = {**software_versions(), **self.modality.versions()}
+        for outcome in outcomes:
+            yield Record.of(
+                self.modality.name, outcome, seed=self.section.seed, digest=self.digest, versions=versions
+            )
 
 
-def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Record]:
-    from namm_xmodal.evaluation.worker import LanguageWorker
-
-    if not units:
+def _records(plan: SectionPlan, works: list[Work], workers: int, told: Told) -> Iterator[Record]:
+    if not works:
         return
-    if config.workers > 1 and len(units) > 1:
-        yield from run_in_processes(partial(LanguageWorker, config), units, config.workers)
+    worker = SectionWorker(plan.modality, plan.section, plan.digest)
+    if workers > 1 and len(works) > 1:
+        yield from run_in_processes(partial(_Process, worker), works, workers)
         return
     import torch
 
     threads = torch.get_num_threads()
-    worker = LanguageWorker(config, plan)
     try:
-        for unit in units:
-            yield from worker.run(unit)
+        yield from worker.records(plan.modality.open(plan.section).run(works, told))
     finally:
         torch.set_num_threads(threads)
+
+
+class _Process:
+    """A worker as `run_in_processes` wants it."""
+
+    def __init__(self, worker: SectionWorker) -> None:
+        self._run = worker.start()
+
+    def run(self, work: Work) -> Iterator[Record]:
+        """Results of one piece of work."""
+        return self._run(work, lambda what: None)
+
+
+class _Known:
+    """What earlier records say of their models; results of other weights must not be mixed with them."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._models = {(record.section, record.model["name"]): record.model for record in records}
+        self._messages: set[str] = set()
+
+    def check(self, record: Record, where: str) -> None:
+        """Refuses a record of another model of the same name.
+
+        Raises:
+            ResultsError: With both.
+        """
+        before = self._models.setdefault((record.section, record.model["name"]), record.model)
+        if before != record.model:
+            raise ResultsError(
+                f"{where}: holds results of another model named {record.model['name']!r} ({before['source']}, "
+                f"{before['dtype']}; now {record.model['source']}, {record.model['dtype']}); choose another --output, or "
+                "use --fresh (existing results are backed up)"
+            )
+
+    def news(self, record: Record) -> bool:
+        """Whether nobody was told yet: a broken video is one notice, however many questions and arms it has."""
+        new = record.message not in self._messages
+        self._messages.add(record.message)
+        return new

@@ -8,28 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from namm_xmodal.evaluation.video.inspection import VideoInspection
+from namm_xmodal.modalities.video.dimming import dim
+from namm_xmodal.modalities.video.inspection import VideoInspection
 
-DIMMED = 0.18
-"""Brightness of a patch that no head holds any more."""
 _CAPTION = 44
 """Height of the line of text over each picture of the film, in pixels."""
-
-
-def dim(frame: NDArray[np.uint8], kept: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A frame whose cells are as bright as the share of heads that hold them; the rest is dark grey.
-
-    Args:
-        frame: (height, width, 3).
-        kept: (g, g) in [0, 1].
-    """
-    height, width = frame.shape[:2]
-    rows = np.minimum(np.arange(height) * len(kept) // height, len(kept) - 1)
-    columns = np.minimum(np.arange(width) * len(kept) // width, len(kept) - 1)
-    share = kept[rows][:, columns][..., None]  # (height, width, 1)
-    grey = frame.mean(-1, keepdims=True) * DIMMED + 12
-    mixed: NDArray[np.uint8] = (frame * share + grey * (1 - share)).round().clip(0, 255).astype(np.uint8)
-    return mixed
 
 
 def contact_sheet(

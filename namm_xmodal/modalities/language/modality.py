@@ -1,0 +1,74 @@
+"""Language, as the evaluation knows it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from namm_xmodal.config.tasks import build_task
+from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
+from namm_xmodal.evaluation.exhibit import Exhibit
+from namm_xmodal.evaluation.modality import Item, Metric, Session
+from namm_xmodal.evaluation.record import Record
+from namm_xmodal.modalities.language.facts import LanguageFacts
+from namm_xmodal.modalities.language.metrics import headline, lower_is_better
+from namm_xmodal.modalities.language.section import LanguageSection
+
+
+class Language:
+    """Tasks of a language model: retrieval, completion, classification, loss."""
+
+    name = "language"
+    section = LanguageSection
+    facts = LanguageFacts
+    arms_together = True
+    named_by_records: frozenset[str] = frozenset()
+
+    def items(self, section: LanguageSection) -> Sequence[Item]:
+        """Samples, task by task in turn, so that every task has some results early."""
+        counts = {label: build_task(spec, f"tasks.{label}")[1] for label, spec in section.tasks.items()}
+        return [
+            Item(f"{label}/{number}", label, number, f"{label}/{number}")
+            for number in range(max(counts.values()))
+            for label, count in counts.items()
+            if number < count
+        ]
+
+    def arms(self, section: LanguageSection) -> Sequence[Arm]:
+        """See `Modality.arms`."""
+        schedules = section.schedules
+        return in_order(
+            [a for label, spec in section.policies.items() for a in policy_arms(section, label, spec, schedules=schedules)]
+        )
+
+    def open(self, section: LanguageSection) -> Session:
+        """See `Modality.open`."""
+        from namm_xmodal.modalities.language.session import LanguageSession
+
+        return LanguageSession(section)
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """More samples never change earlier ones, so their number is left out of the digest."""
+        tasks = settings["tasks"]
+        return {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
+
+    def exhibits(self, section: LanguageSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
+        """See `Modality.exhibits`."""
+        from namm_xmodal.modalities.language.exhibits import text_exhibits
+
+        return text_exhibits(section, arms)
+
+    def files(self, section: LanguageSection, records: Sequence[Record]) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    def versions(self) -> Mapping[str, str]:
+        """See `Modality.versions`."""
+        return {}
+
+    def scores(self, section: LanguageSection, facts: LanguageFacts, scores: Mapping[str, float]) -> Mapping[str, float]:
+        """As recorded."""
+        return scores
+
+    def metrics(self, section: LanguageSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
+        """One by likelihood and one by generation in the table, the rest in the files."""
+        shown = headline(build_task(section.tasks[task], f"tasks.{task}")[0], names)
+        return [Metric(name, not lower_is_better(name), headline=name in shown) for name in names]

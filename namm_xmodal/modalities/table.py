@@ -1,0 +1,8 @@
+"""All modalities by the name of their section in a configuration."""
+
+from namm_xmodal.evaluation.modality import Modality
+from namm_xmodal.modalities.language.modality import Language
+from namm_xmodal.modalities.rl.modality import ReinforcementLearning
+from namm_xmodal.modalities.video.modality import Video
+
+MODALITIES: dict[str, Modality] = {"language": Language(), "video": Video(), "rl": ReinforcementLearning()}

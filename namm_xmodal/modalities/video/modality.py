@@ -1,0 +1,103 @@
+"""Video, as the evaluation knows it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.exhibit import Exhibit
+from namm_xmodal.evaluation.modality import Item, Metric, Session
+from namm_xmodal.evaluation.record import Record
+from namm_xmodal.modalities.video.facts import VideoFacts
+from namm_xmodal.modalities.video.section import VideoSection
+
+
+class Video:
+    """Questions about videos, at equal numbers of kept visual tokens."""
+
+    name = "video"
+    section = VideoSection
+    facts = VideoFacts
+    arms_together = True
+    named_by_records = frozenset({"limit", "reductions"})
+
+    def items(self, section: VideoSection) -> Sequence[Item]:
+        """Questions, those about one video together, videos in the order of their first question."""
+        from namm_xmodal.modalities.video.arms import build_benchmark
+
+        groups: dict[object, list[Item]] = {}
+        asked = build_benchmark(section).questions()[: section.limit]
+        for number, question in enumerate(asked):
+            video = question.id if question.video is None else question.video
+            tags = {key: value for key, value in question.tags.items() if isinstance(value, str | int | float)}
+            groups.setdefault(video, []).append(
+                Item(
+                    id=f"{section.benchmark}/{number}",
+                    task=section.benchmark,
+                    number=number,
+                    group=f"{section.benchmark}/{groups[video][0].number if groups.get(video) else number}",
+                    stratum=question.kind,
+                    tags={"id": question.id, "duration": question.duration, **tags},
+                    content=question,
+                )
+            )
+        return [item for group in groups.values() for item in group]
+
+    def arms(self, section: VideoSection) -> Sequence[Arm]:
+        """See `Modality.arms`."""
+        from namm_xmodal.modalities.video.arms import video_arms
+
+        return video_arms(section)
+
+    def open(self, section: VideoSection) -> Session:
+        """See `Modality.open`."""
+        from namm_xmodal.modalities.video.session import VideoSession
+
+        return VideoSession(section)
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Results do not depend on decoder processes and caches, nor on how many clips are generated."""
+        loader = {key: settings["loader"][key] for key in ("backend", "max_side", "salvage")}
+        options = {key: value for key, value in settings["options"].items() if key != "n"}
+        return {**settings, "loader": loader, "options": options}
+
+    def exhibits(self, section: VideoSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
+        """See `Modality.exhibits`."""
+        from namm_xmodal.modalities.video.exhibits import frame_exhibits
+
+        return frame_exhibits(section, arms)
+
+    def files(self, section: VideoSection, records: Sequence[Record]) -> Mapping[str, str]:
+        """Label and size -> question -> letter; what benchmarks with secret answers want to be sent."""
+        from namm_xmodal.video.benchmarks.question import LETTERS
+
+        found: dict[str, dict[str, str | None]] = {}
+        for record in records:
+            chosen = record.facts.chosen
+            letter = None if chosen is None else LETTERS[chosen]
+            found.setdefault(f"{record.policy} {record.size}", {})[record.tags["id"]] = letter
+        return {"predictions.json": json.dumps(found, indent=1) + "\n"}
+
+    def versions(self) -> Mapping[str, str]:
+        """Of the decoder."""
+        from namm_xmodal.evaluation.versions import installed
+
+        return installed("av")
+
+    def scores(self, section: VideoSection, facts: VideoFacts, scores: Mapping[str, float]) -> Mapping[str, float]:
+        """The official mean over types of questions beside the plain accuracy, where the benchmark has one."""
+        from namm_xmodal.modalities.video.arms import build_benchmark
+
+        if "accuracy" in scores and build_benchmark(section).macro:
+            return {**scores, "macro_accuracy": scores["accuracy"]}
+        return scores
+
+    def metrics(self, section: VideoSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
+        """Questions about one video are not independent, so videos are resampled."""
+        shown = {"accuracy", "macro_accuracy", "generated_accuracy"}
+        return [
+            Metric(
+                name, estimator="macro" if name == "macro_accuracy" else "mean", clustered=True, stratified=name == "macro_accuracy", headline=name in shown
+            )
+            for name in names
+        ]

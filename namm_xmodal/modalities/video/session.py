@@ -1,0 +1,156 @@
+"""A video model and a benchmark; turns the questions about one video after another into outcomes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from namm_xmodal.errors import VideoError
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.fit import fitted
+from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
+from namm_xmodal.evaluation.pruning import pruned_for
+from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, with_room
+from namm_xmodal.modalities.video.facts import VideoFacts
+from namm_xmodal.modalities.video.fit import PlainPrompts
+from namm_xmodal.modalities.video.prefix import Prefix, read_prefix
+from namm_xmodal.modalities.video.scoring import Answer, answer, evidence_place, judge
+from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.modalities.video.source import videos
+from namm_xmodal.video.clip import VideoClip
+from namm_xmodal.video.models import load_video_model
+from namm_xmodal.video.reductions import all_tokens
+from namm_xmodal.video.rope import rope_factor, scaled_rope
+from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
+from namm_xmodal.video.vision import encode_video
+
+Prompts = list[tuple[Item, EmbeddedPrompt]]
+
+
+class VideoSession:
+    """Holds the model; every video is encoded once, for all its questions and arms."""
+
+    def __init__(self, section: VideoSection) -> None:
+        """Loads the model."""
+        torch.set_num_threads(section.threads)
+        self.section, self.benchmark = section, build_benchmark(section)
+        self.loaded = load_video_model(section.model, dtype=section.dtype, device=section.device)
+        self._model = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
+        self._fitted: dict[str, Any] = {}
+
+    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+        """See `Session.run`: decoders work ahead on the videos of later pieces."""
+        sources = [each.items[0].content.video for each in work]
+        for each, clip in zip(work, videos(self.section, sources), strict=True):
+            if isinstance(clip, VideoError):
+                for item, arms in zip(each.items, each.arms, strict=True):
+                    yield from (self._skipped(item, arm, clip) for arm in arms)
+            else:
+                yield from self._about(clip, each)
+
+    def _about(self, clip: VideoClip, work: Work) -> Iterator[Outcome]:
+        """All that is left on the questions about one video."""
+        began = time.process_time()
+        video = encode_video(self.loaded, clip.frames)
+        vision = time.process_time() - began
+        for arm, items in work.by_arm():
+            began = time.process_time()
+            visual = all_tokens(video)
+            if arm.baseline is not None:
+                visual = arm.baseline.reduce(self.loaded.model, video, arm.budget)
+            seconds = {"vision": vision, "reduction": time.process_time() - began}
+            prompts = [
+                (item, embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual))
+                for item in items
+            ]
+            yield from self._answered(arm, clip, prompts, seconds)
+
+    def _answered(self, arm: Arm, clip: VideoClip, prompts: Prompts, seconds: dict[str, float]) -> Iterator[Outcome]:
+        """One arm on all questions about a video; those with equal room share what was read up to the last frame."""
+        sized = [(self.room(arm, prompt), item, prompt) for item, prompt in prompts]
+        sized.sort(key=lambda each: (each[0] or 0, each[1].number))
+        held: tuple[Any, Prefix | None] = (None, None)
+        for at, (room, item, prompt) in enumerate(sized):
+            factor = self.rope_factor(prompt)
+            policy = with_room(self.policy(arm), room)
+            with (
+                scaled_rope(self.loaded.model, factor),
+                pruned_for(self.section, self.loaded.model, policy, arm.schedule) as memory,
+            ):
+                key = (room, factor)
+                if held[0] != key or held[1] is None or not held[1].begins(prompt):
+                    more = any(each[0] == room for each in sized[at + 1 :])
+                    held = (key, read_prefix(memory, prompt) if more and arm.schedule != "post_prefill" else None)
+                limit = self.section.generate_tokens if self.section.generate else 0
+                found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
+            fit = getattr(getattr(policy, "statistics", None), "source", "")
+            yield self._outcome(item, arm, clip, prompt, found, seconds, (factor, fit))
+
+    def _outcome(
+        self,
+        item: Item,
+        arm: Arm,
+        clip: VideoClip,
+        prompt: EmbeddedPrompt,
+        found: Answer,
+        seconds: dict[str, float],
+        how: tuple[int, str],
+    ) -> Outcome:
+        """One answer; `how`: factor of the positions, where the policy's statistics come from."""
+        parsed = self.benchmark.parse(found.text, item.content) if self.section.generate else None
+        scores, chosen = judge(item.content, found, self.section.normalise, self.section.generate, parsed)
+        facts = VideoFacts(
+            chosen=chosen,
+            parsed=parsed,
+            generated=self.section.generate,
+            prompt_tokens=prompt.length,
+            frames=len(clip.times),
+            sampler=clip.sampler,
+            notes=tuple(clip.notes),
+            rope_factor=how[0],
+            visual_tokens=prompt.full,
+            read_visual=int(prompt.visual.sum()),
+        )
+        kept = Kept.of(found.report, found.kept_visual / max(1, prompt.full), found.kept_visual)
+        parts = {**seconds, "prefill": found.prefill_seconds, "decode": found.decode_seconds}
+        item = evidence_place(item, clip.total)
+        return Outcome(item, arm, scores, kept, parts, facts, self._model, fit=how[1], text=found.text)
+
+    def _skipped(self, item: Item, arm: Arm, error: VideoError) -> Outcome:
+        scores: dict[str, float] = {}
+        if self.section.strict and item.content.answer is not None:
+            scores = {"accuracy": 0.0, "answer_probability": 0.0}
+            scores |= {"generated_accuracy": 0.0} if self.section.generate else {}
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(item, arm, scores, Kept(), {}, VideoFacts(), self._model, "skipped", message)
+
+    def room(self, arm: Arm, prompt: EmbeddedPrompt) -> int | None:
+        """Tokens that the policy may keep; None where it decides itself or nothing is evicted."""
+        section = self.section
+        if arm.policy is None or arm.budget is None:
+            return None
+        visual = int(prompt.visual.sum())
+        return cache_room(
+            arm.budget,
+            full=prompt.full,
+            visual=visual,
+            text=prompt.length - visual,
+            every=section.update_every if arm.schedule == "streaming" else None,
+            protected=section.protect_first + section.protect_recent,
+        )
+
+    def rope_factor(self, prompt: EmbeddedPrompt) -> int:
+        """By which positions are stretched so that the prompt fits."""
+        text = int((~prompt.visual).sum())
+        return rope_factor(self.loaded.model.config, prompt.full, text + self.section.generate_tokens)
+
+    def policy(self, arm: Arm) -> Any:
+        """What prunes, before it is given room; None for the full cache. A NAMM is fitted once."""
+        if arm.policy is None:
+            return None
+        if arm.fingerprint not in self._fitted:
+            plain = PlainPrompts(self.loaded, self.benchmark, self.section)
+            self._fitted[arm.fingerprint] = fitted(arm, self.loaded.model, plain, self.section)
+        return self._fitted[arm.fingerprint]
