@@ -7,12 +7,16 @@ from namm_xmodal.adapters.language import LanguageAdapter
 from namm_xmodal.adapters.llava_next_video import LlavaNextVideoAdapter
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.errors import UnknownNameError, UnsupportedModelError
+from namm_xmodal.plugins import with_plugins
 
-ADAPTERS: dict[str, type[Adapter]] = {
-    "decision_transformer": DecisionTransformerAdapter,
-    "language": LanguageAdapter,
-    "llava_next_video": LlavaNextVideoAdapter,
-}
+ADAPTERS: dict[str, type[Adapter]] = with_plugins(
+    "adapters",
+    {
+        "decision_transformer": DecisionTransformerAdapter,
+        "language": LanguageAdapter,
+        "llava_next_video": LlavaNextVideoAdapter,
+    },
+)
 
 
 def adapter_by_name(name: str) -> Adapter:

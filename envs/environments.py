@@ -5,6 +5,7 @@ from typing import Any
 
 from namm_xmodal.envs.quiet import quiet_simulator
 from namm_xmodal.errors import ConfigError, MissingDependencyError
+from namm_xmodal.plugins import with_plugins
 
 
 def register_environments() -> None:
@@ -26,6 +27,9 @@ def register_environments() -> None:
     ):
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point=entry, max_episode_steps=1000 if "Hopper" in name else None)
+    for name, entry in with_plugins("environments", {}).items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, entry_point=entry)
 
 
 def environment_maker(name: str, **options: Any) -> Callable[..., Any]:

@@ -92,6 +92,10 @@ class MissingDependencyError(NammError):
         super().__init__(f"{feature} needs an optional dependency: pip install 'namm-xmodal[{extra}]'")
 
 
+class PluginError(NammError):
+    """Raised when a plug-in cannot be imported or takes a name that exists; names the plug-in."""
+
+
 class ResultsError(NammError):
     """Raised when a results file belongs to another configuration or cannot be written."""
 

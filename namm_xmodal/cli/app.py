@@ -1,5 +1,6 @@
 """The commands, put together."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,5 +56,18 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="Policies, tasks, benchmarks, adapters, environments or modalities of your own, in mappings such as "
+            "`POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Options of the command itself."""
+    if plugins:
+        from namm_xmodal.plugins import use_files
+
+        use_files(plugins)

@@ -37,7 +37,8 @@ class EvaluationConfig:
     """A resolved evaluation.
 
     Attributes:
-        sections: By modality, in the order of the file; shared keys are filled in.
+        sections: By name, in the order of the file; shared keys are filled in. A name is that of a modality, with `@` and a
+            label behind it where there are several of one: `rl`, `rl@tmaze`.
         run: Output, workers, intervals.
     """
 
@@ -49,22 +50,23 @@ class EvaluationConfig:
         """Of the results."""
         return Path(self.run.output)
 
-    def only(self, name: str, command: str) -> "EvaluationConfig":
-        """The same with one section alone.
+    def only(self, modality: str, command: str) -> "EvaluationConfig":
+        """The same with the sections of one modality alone.
 
         Args:
-            name: Of the section.
+            modality: Its name.
             command: Which asks for it, for the message.
 
         Raises:
             ConfigError: If there is no such section.
         """
-        if name not in self.sections:
+        found = {name: section for name, section in self.sections.items() if modality_of(name) == modality}
+        if not found:
             raise ConfigError(
-                f"section {name}: missing; `namm-xmodal {command}` runs this section alone, the file has "
+                f"section {modality}: missing; `namm-xmodal {command}` runs this section alone, the file has "
                 f"{', '.join(self.sections)} (`namm-xmodal eval` runs these)"
             )
-        return EvaluationConfig({name: self.sections[name]}, self.run)
+        return EvaluationConfig(found, self.run)
 
     def to_mapping(self) -> dict[str, Any]:
         """Every key with its value, defaults included, as plain JSON types; a file that gives this configuration."""
@@ -74,6 +76,11 @@ class EvaluationConfig:
     def to_yaml(self) -> str:
         """The same as text."""
         return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def modality_of(section: str) -> str:
+    """The modality that the name of a section stands for: `rl` of `rl@tmaze`."""
+    return section.partition("@")[0]
 
 
 def load_evaluation_config(
@@ -104,9 +111,9 @@ def evaluation_config(content: Mapping[str, Any], kinds: Mapping[str, type[Secti
     """
     _check_keys(content, kinds, source)
     sections = {}
-    for name, kind in kinds.items():
-        own = content.get(name)
-        if own is None:
+    for name, own in content.items():
+        kind = kinds.get(modality_of(name))
+        if kind is None or own is None:
             continue
         if not isinstance(own, dict):
             raise ConfigError(f"{source}: {name}: {own!r}: expected the keys of a section, such as model: ...")
@@ -121,7 +128,7 @@ def evaluation_config(content: Mapping[str, Any], kinds: Mapping[str, type[Secti
 def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], source: str) -> None:
     known = [*kinds, *RunConfig.model_fields, *Section.model_fields]
     for key in content:
-        if key in known:
+        if key in known or (modality_of(key) in kinds and key.partition("@")[2]):
             continue
         owners = [name for name, kind in kinds.items() if key in kind.model_fields]
         if owners:
@@ -130,6 +137,7 @@ def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], 
                 "(files from before version 0.2 have no sections)"
             )
         raise ConfigError(f"{source}: {key}: unknown key or section; {did_you_mean(key, known)}")
+    sections = [modality_of(name) for name, own in content.items() if modality_of(name) in kinds and own]
     for key in Section.model_fields.keys() & content.keys():
-        if not any(content.get(name) and key in kind.model_fields for name, kind in kinds.items()):
+        if not any(key in kinds[name].model_fields for name in sections):
             raise ConfigError(f"{source}: {key}: no section uses it; expected a section such as language: ...")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.config.evaluation import modality_of
 from namm_xmodal.disk.append_only import AppendOnlyFile
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
@@ -33,7 +34,7 @@ class Journal:
 
         Args:
             path: The file.
-            facts: The dataclass of facts of each section that is read; records of other sections are left alone.
+            facts: The dataclass of facts of each modality; records of unknown ones are left alone.
             notice: Told when a torn line is dropped.
 
         Raises:
@@ -129,8 +130,8 @@ def _contents(
         values = _parse(line, path, number)
         if "settings_of" in values:
             settings[str(values["settings_of"])] = values["settings"]
-        elif values.get("section") in facts:
-            records.append(Record.from_json(values, facts[values["section"]]))
+        elif (kind := facts.get(modality_of(str(values.get("section"))))) is not None:
+            records.append(Record.from_json(values, kind))
     return settings, records
 
 

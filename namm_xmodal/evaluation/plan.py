@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.config.building import at
+from namm_xmodal.config.evaluation import EvaluationConfig, modality_of
 from namm_xmodal.config.save import digest
+from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.modality import Item, Modality, Work
 from namm_xmodal.evaluation.record import Key, Record
@@ -20,21 +22,18 @@ class SectionPlan:
     """All that one section asks for.
 
     Attributes:
+        name: Of the section, such as `rl` or `rl@tmaze`.
         modality: Its modality.
         section: Its configuration.
         items: In the order in which they are worked on.
         arms: The full cache first.
     """
 
+    name: str
     modality: Modality
     section: Any
     items: tuple[Item, ...]
     arms: tuple[Arm, ...]
-
-    @property
-    def name(self) -> str:
-        """Of the section."""
-        return self.modality.name
 
     @property
     def total(self) -> int:
@@ -91,8 +90,12 @@ def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> t
     """
     plans: list[SectionPlan] = []
     for name, section in config.sections.items():
-        modality = modalities[name]
-        plans.append(SectionPlan(modality, section, tuple(modality.items(section)), tuple(modality.arms(section))))
+        modality = modalities[modality_of(name)]
+        try:
+            items, arms = tuple(modality.items(section)), tuple(modality.arms(section))
+        except NammError as error:
+            raise at(f"section {name}", error) from None
+        plans.append(SectionPlan(name, modality, section, items, arms))
     return tuple(plans)
 
 

@@ -20,7 +20,7 @@ class Record:
     """One item, one model, one arm.
 
     Attributes:
-        section: Name of the modality.
+        section: Name of the section.
         task: What the item is averaged with.
         item: Id of the item; the same id is the same item for every arm.
         number: Of the item within its task.

@@ -35,7 +35,7 @@ def open_results(
     folder = config.folder
     if fresh and (kept := set_aside(folder / JOURNAL)):
         notice(f"earlier results are kept as {kept}")
-    facts = {section.name: section.modality.facts for section in plan}
+    facts = {section.modality.name: section.modality.facts for section in plan}
     with Journal(folder / JOURNAL, facts, notice) as journal:
         for section in plan:
             _check_settings(journal, section)

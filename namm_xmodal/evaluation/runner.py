@@ -65,6 +65,7 @@ def evaluate(
 class SectionWorker:
     """What runs a section in a process: made there once."""
 
+    name: str
     modality: Modality
     section: Any
     digest: str
@@ -79,14 +80,14 @@ class SectionWorker:
         versions = {**software_versions(), **self.modality.versions()}
         for outcome in outcomes:
             yield Record.of(
-                self.modality.name, outcome, seed=self.section.seed, digest=self.digest, versions=versions
+                self.name, outcome, seed=self.section.seed, digest=self.digest, versions=versions
             )
 
 
 def _records(plan: SectionPlan, works: list[Work], workers: int, told: Told) -> Iterator[Record]:
     if not works:
         return
-    worker = SectionWorker(plan.modality, plan.section, plan.digest)
+    worker = SectionWorker(plan.name, plan.modality, plan.section, plan.digest)
     if workers > 1 and len(works) > 1:
         yield from run_in_processes(partial(_Process, worker), works, workers)
         return

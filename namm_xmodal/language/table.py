@@ -6,11 +6,13 @@ from namm_xmodal.language.code_completion import CodeCompletion
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.multi_key_retrieval import MultiKeyRetrieval
 from namm_xmodal.language.next_token import NextToken
+from namm_xmodal.language.questions import Questions
 from namm_xmodal.language.sample import Task
+from namm_xmodal.plugins import with_plugins
 
-TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (KeyRetrieval, MultiKeyRetrieval, NextToken, CodeCompletion, Classification)
-}
+_OWN = (KeyRetrieval, MultiKeyRetrieval, NextToken, CodeCompletion, Classification, Questions)
+
+TASKS: dict[str, type[Task]] = with_plugins("tasks", {task.name: task for task in _OWN})
 
 
 def find_task(name: str) -> type[Task]:

@@ -6,6 +6,7 @@ from namm_xmodal.errors import UnknownNameError
 from namm_xmodal.language.debian_texts import DEBIAN_SOURCES, debian_texts
 from namm_xmodal.language.document import Document
 from namm_xmodal.language.folders import cache_folder
+from namm_xmodal.language.own_texts import is_path, own_texts
 from namm_xmodal.language.python_texts import python_source, python_topics
 
 _ALWAYS_THERE = {
@@ -24,12 +25,14 @@ def find_texts(name: str) -> list[Document]:
     """All documents of a source, in a fixed order; the same list for the same version of the source.
 
     Args:
-        name: One of `list_texts()`.
+        name: One of `list_texts()`, or the path of a `.txt` or `.jsonl` file or of a folder of them.
 
     Raises:
         UnknownNameError: If there is no such source.
         DataError: If it is not on this machine; says what to install.
     """
+    if is_path(name):
+        return own_texts(name)
     if name not in _ALWAYS_THERE and name not in DEBIAN_SOURCES:
         raise UnknownNameError("text source", name, list(list_texts()))
     return list(_read(name, str(cache_folder())))

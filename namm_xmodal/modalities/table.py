@@ -4,5 +4,8 @@ from namm_xmodal.evaluation.modality import Modality
 from namm_xmodal.modalities.language.modality import Language
 from namm_xmodal.modalities.rl.modality import ReinforcementLearning
 from namm_xmodal.modalities.video.modality import Video
+from namm_xmodal.plugins import with_plugins
 
-MODALITIES: dict[str, Modality] = {"language": Language(), "video": Video(), "rl": ReinforcementLearning()}
+MODALITIES: dict[str, Modality] = with_plugins(
+    "modalities", {"language": Language(), "video": Video(), "rl": ReinforcementLearning()}
+)

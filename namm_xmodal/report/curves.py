@@ -48,7 +48,7 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
     )
     tasks = ", ".join(task for task, _ in panels)
     alt = f"Score against kept share of the cache for {', '.join(labels)} on {tasks}; the table gives every value."
-    return Figure(f"curves-{section}", f"{section}: score against cache kept", alt, drawing, values, arms)
+    return Figure(f"curves-{section.replace('@', '-')}", f"{section}: score against cache kept", alt, drawing, values, arms)
 
 
 def _panels(summary: Summary, section: str) -> list[tuple[str, Metric]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from namm_xmodal.report.comparison import Comparison, against_baselines
+from namm_xmodal.report.comparison import Comparison, against_baselines, equal_size
 from namm_xmodal.report.summary import Cell, Row, Summary
 
 
@@ -86,6 +86,56 @@ def task_tables(summary: Summary) -> list[TaskTable]:
             n = max((cell.score.n for cell in cells.values() if cell), default=0)
             found.append(TaskTable(section, task, metric.name, not metric.higher_is_better, n, entries))
     return found
+
+
+@dataclass(frozen=True)
+class Overall:
+    """One policy in one section, over all its tasks.
+
+    Attributes:
+        relative: Mean over tasks of the score relative to the full cache's; None where a task has none.
+        kept: Mean share of the cache that is kept.
+        tasks: How many.
+    """
+
+    relative: float | None
+    kept: float
+    tasks: int
+
+
+def overview(summary: Summary) -> dict[str, dict[str, Overall]]:
+    """Policy to section: relative scores, each baseline at the smallest size that is not below the first NAMM's.
+
+    Without a NAMM every policy is shown at its smallest size. NAMMs come first.
+    """
+    found: dict[str, dict[str, Overall]] = {}
+    ordered = sorted(summary.rows, key=lambda row: not row.learned)
+    for policy in dict.fromkeys(row.policy for row in ordered if not row.full):
+        for section in summary.sections():
+            chosen = [row for task in summary.tasks(section) if (row := _at_size(summary, section, task, policy))]
+            if chosen:
+                found.setdefault(policy, {})[section] = _overall(summary, chosen)
+    return found
+
+
+def _at_size(summary: Summary, section: str, task: str, policy: str) -> Row | None:
+    rows = [row for row in summary.of(section, task) if row.cells]
+    own = sorted((row for row in rows if row.policy == policy), key=lambda row: row.kept.fraction)
+    leading = min((row for row in rows if row.learned), key=lambda row: row.kept.fraction, default=None)
+    if not own or leading is None or own[0].learned:
+        return own[0] if own else None
+    return equal_size(leading, own)
+
+
+def _overall(summary: Summary, rows: Sequence[Row]) -> Overall:
+    shares = []
+    for row in rows:
+        metric = summary.headline(row.section, row.task)[0].name
+        share = row.cells[metric].relative if metric in row.cells else None
+        shares.append(None if share is None else share.value)
+    known = [share for share in shares if share is not None]
+    mean = sum(known) / len(known) if known and len(known) == len(shares) else None
+    return Overall(mean, sum(row.kept.fraction for row in rows) / len(rows), len(rows))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, ShadedText
 from namm_xmodal.report.curves import draw_curves
 from namm_xmodal.report.figure import Figure
-from namm_xmodal.report.page.headline import sections_in_words, tallies, task_tables, verdict_words
+from namm_xmodal.report.page.headline import overview, sections_in_words, tallies, task_tables, verdict_words
 from namm_xmodal.report.page.maps import draw_maps
 from namm_xmodal.report.summary import Summary
 
@@ -93,6 +93,9 @@ def write_page(
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
         about=sections_in_words(summary),
+        overview=overview(summary),
+        names=summary.sections(),
+        learned={row.policy for row in summary.rows if row.learned},
         tables=task_tables(summary),
         tallies=tallies(summary),
         words=verdict_words,
@@ -149,7 +152,7 @@ def comparisons_csv(summary: Summary) -> str:
 
 def _shown(summary: Summary, section: str, exhibits: Sequence[Exhibit]) -> Shown:
     maps = [each for each in exhibits if isinstance(each, KeptMap)]
-    drawn = [draw_curves(summary, section), draw_maps(f"kept-{section}", maps)]
+    drawn = [draw_curves(summary, section), draw_maps(f"kept-{section.replace('@', '-')}", maps)]
     return Shown(
         section,
         tuple(each for each in drawn if each is not None),

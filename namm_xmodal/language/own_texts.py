@@ -1,0 +1,92 @@
+"""Your own texts: a `.txt` file, a `.jsonl` file with a `text` in each line, or a folder of either."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.language.document import Document
+
+SUFFIXES = (".txt", ".md", ".jsonl")
+MOST_BYTES = 256 * 1024 * 1024
+"""Of one file: more is not read, since all texts of a source are held in memory."""
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a text source is meant as a file or folder."""
+    return name.endswith(SUFFIXES) or "/" in name or "\\" in name or Path(name).expanduser().is_dir()
+
+
+def own_texts(name: str) -> list[Document]:
+    """All documents of a file or folder, in the order of their names.
+
+    Args:
+        name: A path.
+
+    Raises:
+        DataError: If there is nothing to read; names file and line.
+    """
+    place = Path(name).expanduser()
+    if not place.exists():
+        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+    paths = sorted(each for each in place.rglob("*") if each.suffix in SUFFIXES) if place.is_dir() else [place]
+    found = [document for path in paths for document in _documents(path, place)]
+    if not found:
+        raise DataError(f"texts: {name}: no text in it; expected files that end in {', '.join(SUFFIXES)}")
+    return found
+
+
+def read_lines(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a `.jsonl` file, with their line numbers.
+
+    Args:
+        path: The file.
+        needed: Fields that every line must have.
+
+    Raises:
+        DataError: If a line is no object or lacks a field; names file and line.
+    """
+    found = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: not a JSON object; expected one on each line")
+        missing = [name for name in needed if row.get(name) in (None, "", [])]
+        if missing:
+            raise DataError(f"{path}:{number}: lacks {', '.join(missing)}; expected {', '.join(needed)} on each line")
+        found.append((number, row))
+    if not found:
+        raise DataError(f"{path}: no lines in it; expected a JSON object on each line")
+    return found
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DataError: If it is no text file, or too large.
+    """
+    try:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; expected a text file")
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,}; split it")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; convert it first") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _documents(path: Path, place: Path) -> list[Document]:
+    name = path.name if path == place else path.relative_to(place).as_posix()
+    if path.suffix != ".jsonl":
+        text = read_text(path)
+        return [Document(name, text, str(place), "your own")] if text.strip() else []
+    lines = read_lines(path, ("text",))
+    return [Document(f"{name}:{number}", str(row["text"]), str(place), "your own") for number, row in lines]
