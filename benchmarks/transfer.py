@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 from machine import describe_machine
+from namm_xmodal.report.rollout_summary import RolloutRow, summarise_rollouts
+from namm_xmodal.rollouts.estimate import estimate_on
+from namm_xmodal.rollouts.players import load_players
+from namm_xmodal.rollouts.runner import run_rollouts
 from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config import build_policy, load_rollout_config
 from namm_xmodal.policies.namm import Namm
-from namm_xmodal.report.rollout_summary import RolloutRow, summarise_rollouts
-from namm_xmodal.rollouts.estimate import estimate_on
-from namm_xmodal.rollouts.players import load_players
-from namm_xmodal.rollouts.runner import run_rollouts
 
 RESULTS = Path(__file__).parent / "results"
 TRACKS = {"hopper-long": "rl/hopper", "tmaze": "rl/tmaze"}

@@ -25,15 +25,15 @@ import av
 import numpy as np
 import torch
 from machine import describe_machine
+from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark
+from namm_xmodal.evaluation.video.plan import make_runs
+from namm_xmodal.evaluation.video.source import group_by_video, videos
+from namm_xmodal.evaluation.video.worker import VideoWorker
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from namm_xmodal import pruned
-from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark
-from namm_xmodal.evaluation.video.plan import make_runs
-from namm_xmodal.evaluation.video.source import group_by_video, videos
-from namm_xmodal.evaluation.video.worker import VideoWorker
 from namm_xmodal.video.decode import decode_frames
 from namm_xmodal.video.index import index_video
 from namm_xmodal.video.reductions import all_tokens

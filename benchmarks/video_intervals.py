@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 import torch
 from machine import describe_machine
-from rich.progress import track
-
-from namm_xmodal import pruned
-from namm_xmodal.config.policies import build_policy
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark
 from namm_xmodal.evaluation.video.estimated import with_estimated_statistics
 from namm_xmodal.evaluation.video.inspection import kept_cells
 from namm_xmodal.evaluation.video.plan import cache_room
 from namm_xmodal.evaluation.video.scoring import answer
 from namm_xmodal.evaluation.video.source import group_by_video, videos
+from rich.progress import track
+
+from namm_xmodal import pruned
+from namm_xmodal.config.policies import build_policy
 from namm_xmodal.video.models import load_video_model
 from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.tokens import embed_prompt

@@ -12,9 +12,9 @@ from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 
 SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
-"""Short names and their folders in `video/small/shipped`."""
+"""Short names and their folders in `video/shipped/llava-small`."""
 ASSEMBLED = {"llava-smollm2": "llava-smollm2"}
-"""Short names and their folders in `video/real_parts/shipped`: what was trained; the parts come from registry packages."""
+"""Short names and their folders in `video/shipped`: what was trained; the parts come from registry packages."""
 _DESCRIPTIONS = {
     "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
     "llava-small-seed1": "the same, trained with seed 1; shipped; Apache-2.0",
@@ -77,7 +77,10 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
         model, processor, source = _assemble(assembled, str(precision).removeprefix("torch."))
         return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
     if name in SHIPPED:
-        place, source = str(Path(__file__).parent / "small" / "shipped" / SHIPPED[name]), f"package, {SHIPPED[name]}"
+        place, source = (
+            str(Path(__file__).parent / "shipped" / "llava-small" / SHIPPED[name]),
+            f"package, {SHIPPED[name]}",
+        )
     else:
         if (
             "/" not in name
@@ -104,7 +107,7 @@ def _to_device(model: Any, device: str) -> Any:
 def _parts_folder(name: str) -> Path | None:
     """The folder of a model that is put together from parts; None if the name is another's."""
     if name in ASSEMBLED:
-        return Path(__file__).parent / "real_parts" / "shipped" / ASSEMBLED[name]
+        return Path(__file__).parent / "shipped" / ASSEMBLED[name]
     return Path(name) if (Path(name) / "parts.json").is_file() else None
 
 
@@ -113,8 +116,8 @@ def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
         import timm  # noqa: F401
     except ImportError:
         raise DataError(f"{folder.name}: its vision tower needs timm; run: pip install 'namm-xmodal[video]'") from None
-    from namm_xmodal.video.real_parts.assemble import assemble
-    from namm_xmodal.video.real_parts.parts import WEIGHTS, read_parts
+    from namm_xmodal.video.parts.assemble import assemble
+    from namm_xmodal.video.parts.parts import WEIGHTS, read_parts
 
     return assemble(read_parts(folder), dtype, folder / WEIGHTS)
 

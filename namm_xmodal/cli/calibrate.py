@@ -54,9 +54,7 @@ def calibrate_command(
         if statistics == "estimated":
             plain = PlainTexts(language, update_every)
             options = {"update_every": update_every, "source": f"estimated on {plain.source}"}
-            found_statistics = estimate_statistics(
-                language.model, plain.for_statistics(), start.features, **options
-            )
+            found_statistics = estimate_statistics(language.model, plain.for_statistics(), start.features, **options)
             start = start.with_statistics(found_statistics)
         read = plain_texts(language, texts, length + SPARE, count, f"calibration {seed}")
 

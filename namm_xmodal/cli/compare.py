@@ -17,7 +17,7 @@ def compare_command(
     Example: `namm-xmodal compare results/a results/b`
     """
     from namm_xmodal.cli.console import console, notice
-    from namm_xmodal.report.differences import differences, difference_table
+    from namm_xmodal.report.differences import difference_table, differences
     from namm_xmodal.report.read import read_results
 
     found = differences(read_results(ours, notice), read_results(theirs, notice))

@@ -149,8 +149,8 @@ def _inspect_text(
         chosen.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
 
     from namm_xmodal.cli.console import console
-    from namm_xmodal.modalities.language.inspection import inspect_text
     from namm_xmodal.language.models import load_language_model
+    from namm_xmodal.modalities.language.inspection import inspect_text
     from namm_xmodal.report.keep_picture import draw_inspection
 
     loaded = load_language_model(model, dtype=dtype)

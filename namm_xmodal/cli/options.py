@@ -16,9 +16,7 @@ Output = Annotated[
 
 Fresh = Annotated[
     bool,
-    typer.Option(
-        "--fresh/--resume", help="Start from scratch (existing results are backed up) instead of resuming."
-    ),
+    typer.Option("--fresh/--resume", help="Start from scratch (existing results are backed up) instead of resuming."),
 ]
 
 Workers = Annotated[

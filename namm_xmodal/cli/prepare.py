@@ -143,9 +143,9 @@ def prepare_rl(
     """
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.errors import ConfigError, UnknownNameError
-    from namm_xmodal.training.locomotion import Behaviour
-    from namm_xmodal.training.prepare import ENVIRONMENTS, prepare_locomotion, prepare_tmaze
-    from namm_xmodal.training.recipes import LONG, SHORT
+    from namm_xmodal.training.decision_transformer.locomotion import Behaviour
+    from namm_xmodal.training.decision_transformer.prepare import ENVIRONMENTS, prepare_locomotion, prepare_tmaze
+    from namm_xmodal.training.decision_transformer.recipes import LONG, SHORT
 
     chosen = environments or ["hopper", "tmaze"]
     for name in chosen:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from namm_xmodal.config.section import BudgetValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
     GradientConfig,
@@ -18,6 +17,7 @@ from namm_xmodal.config.evolve_sections import (
 from namm_xmodal.config.loader import Mapping, load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.config.save import digest, to_mapping
+from namm_xmodal.config.section import BudgetValue
 from namm_xmodal.config.validation import Strict, validate
 
 

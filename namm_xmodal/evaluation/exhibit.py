@@ -87,7 +87,9 @@ def from_json(values: object, where: str) -> list[Exhibit]:
             content = {key: _tuples(value) for key, value in each.items() if key != "kind"}
             found.append(_KINDS[each["kind"]](**content))
     except (TypeError, KeyError, AttributeError):
-        raise ResultsError(f"{where}: not the exhibits of this version; remove the file, and they are made again") from None
+        raise ResultsError(
+            f"{where}: not the exhibits of this version; remove the file, and they are made again"
+        ) from None
     return found
 
 

@@ -51,9 +51,7 @@ def fitted(arm: Arm, model: Any, plain: PlainInputs, section: Section) -> Any:
         options = {"update_every": section.update_every, "source": f"estimated on {plain.source}"}
         if fit.statistics == "estimated_by_layer":
             return by_layer(policy, estimate_by_layer(model, plain.for_statistics(), policy.features, **options))
-        policy = policy.with_statistics(
-            estimate_statistics(model, plain.for_statistics(), policy.features, **options)
-        )
+        policy = policy.with_statistics(estimate_statistics(model, plain.for_statistics(), policy.features, **options))
     return policy if fit.share is None else calibrated(policy, model, plain.for_calibration(), fit.share, section)
 
 

@@ -74,9 +74,7 @@ class Record:
     started: str
 
     @classmethod
-    def of(
-        cls, section: str, outcome: Outcome, *, seed: int, digest: str, versions: Mapping[str, str]
-    ) -> "Record":
+    def of(cls, section: str, outcome: Outcome, *, seed: int, digest: str, versions: Mapping[str, str]) -> "Record":
         """An outcome, and where it comes from.
 
         Raises:

@@ -56,7 +56,9 @@ def _check_settings(journal: Journal, section: SectionPlan) -> None:
     before = journal.settings.get(section.name)
     if before is None or before == section.relevant:
         return
-    changed = ", ".join(f"{section.name}.{key} ({old!r}, now {new!r})" for key, old, new in _changes(before, section.relevant))
+    changed = ", ".join(
+        f"{section.name}.{key} ({old!r}, now {new!r})" for key, old, new in _changes(before, section.relevant)
+    )
     raise ResultsError(
         f"{journal.path}: holds results of other settings: {changed}; choose another --output, or use --fresh (existing "
         "results are backed up)"

@@ -79,9 +79,7 @@ class SectionWorker:
         """Outcomes, and where they come from."""
         versions = {**software_versions(), **self.modality.versions()}
         for outcome in outcomes:
-            yield Record.of(
-                self.name, outcome, seed=self.section.seed, digest=self.digest, versions=versions
-            )
+            yield Record.of(self.name, outcome, seed=self.section.seed, digest=self.digest, versions=versions)
 
 
 def _records(plan: SectionPlan, works: list[Work], workers: int, told: Told) -> Iterator[Record]:

@@ -41,7 +41,10 @@ class Questions:
         answer = _continued(answers[0])
         if choices and answer not in choices:
             raise DataError(f"{path}:{number}: answer {answers[0]!r} is none of its choices")
-        tags = {"line": number, **{k: v for k, v in (row.get("tags") or {}).items() if isinstance(v, str | int | float)}}
+        tags = {
+            "line": number,
+            **{k: v for k, v in (row.get("tags") or {}).items() if isinstance(v, str | int | float)},
+        }
         question = str(row.get("question") or "")
         return Sample(self.name, index, str(row["prompt"]), question, answer, choices, tags)
 

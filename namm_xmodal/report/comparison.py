@@ -101,7 +101,12 @@ def against_baselines(summary: Summary, ours: Row) -> list[Comparison]:
         return []
     others: dict[str, list[Row]] = {}
     for row in summary.of(ours.section, ours.task):
-        if not row.learned and not row.full and metric in row.cells and row.schedule in (ours.schedule, "before", "none"):
+        if (
+            not row.learned
+            and not row.full
+            and metric in row.cells
+            and row.schedule in (ours.schedule, "before", "none")
+        ):
             others.setdefault(row.policy, []).append(row)
     rows = [row for group in others.values() if (row := equal_size(ours, group)) is not None]
     found = [compare(ours, row, metric, summary) for row in rows]

@@ -39,16 +39,16 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
     for place in range(len(panels), across * down):
         axes[place // across][place % across].set_visible(False)
     handles = {
-        label: handle
-        for axis in axes.ravel()
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        label: handle for axis in axes.ravel() for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     drawing.legend(
         handles.values(), handles.keys(), loc="outside right upper", fontsize=8, frameon=False, labelcolor=INK
     )
     tasks = ", ".join(task for task, _ in panels)
     alt = f"Score against kept share of the cache for {', '.join(labels)} on {tasks}; the table gives every value."
-    return Figure(f"curves-{section.replace('@', '-')}", f"{section}: score against cache kept", alt, drawing, values, arms)
+    return Figure(
+        f"curves-{section.replace('@', '-')}", f"{section}: score against cache kept", alt, drawing, values, arms
+    )
 
 
 def _panels(summary: Summary, section: str) -> list[tuple[str, Metric]]:
@@ -111,9 +111,7 @@ def _panel(
     axis.grid(color=RULE, alpha=0.6, linewidth=0.6)
 
 
-def _line(
-    axis: Any, points: Sequence[tuple[Row, Cell, float]], label: str, schedule: str, look: Style
-) -> None:
+def _line(axis: Any, points: Sequence[tuple[Row, Cell, float]], label: str, schedule: str, look: Style) -> None:
     means = [cell.score.value for _, cell, _ in points]
     # A percentile interval may miss its own estimate by rounding, and matplotlib refuses lengths below zero.
     lengths = [

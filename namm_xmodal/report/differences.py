@@ -1,7 +1,6 @@
 """Two runs compared: paired differences of arms of the same name, size and schedule on the items that both have."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
@@ -65,6 +64,8 @@ def difference_table(found: Sequence[Comparison], ours: str, theirs: str) -> Tab
         sure = "*" if each.verdict in ("win", "loss") else ""
         kept = f"{each.ours.kept.fraction:.0%} / {each.theirs.kept.fraction:.0%}"
         words = interval_words(each.difference, 3, sign=True) + sure
-        table.add_row(each.ours.task, each.ours.policy, each.ours.size, each.metric, words, str(each.difference.n), kept)
+        table.add_row(
+            each.ours.task, each.ours.policy, each.ours.size, each.metric, words, str(each.difference.n), kept
+        )
     table.caption = f"paired on common items; * the interval excludes 0, n >= {FEWEST}"
     return table

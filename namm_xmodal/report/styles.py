@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Okabe and Ito's colours, distinguishable with any colour vision, darkened or lightened to be seen on light and dark.
-_COLOURS = ("#2f7fbf", "#c98500", "#1a9e77", "#c06fa5", "#7d8590", "#8a62c4", "#5fa3d8", "#9a7b2f", "#4f8f3a", "#b5695a")
+_COLOURS = (
+    "#2f7fbf",
+    "#c98500",
+    "#1a9e77",
+    "#c06fa5",
+    "#7d8590",
+    "#8a62c4",
+    "#5fa3d8",
+    "#9a7b2f",
+    "#4f8f3a",
+    "#b5695a",
+)
 _MARKERS = "osD^vP*X<>pdh8"
 _DASHES = ("-", "--", "-.", ":")
 _LEARNED = ("#d62f2f", "#f0662a", "#a3186b")

@@ -51,7 +51,9 @@ def _scores(section: str, rows: Sequence[Row], columns: Sequence[Column], digits
     table.add_column("policy", no_wrap=True)
     table.add_column("cache", justify="right", no_wrap=True)
     for task, metric in columns:
-        counts = sorted({row.cells[metric.name].score.n for row in rows if row.task == task and metric.name in row.cells})
+        counts = sorted(
+            {row.cells[metric.name].score.n for row in rows if row.task == task and metric.name in row.cells}
+        )
         n = " to ".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
         direction = "" if metric.higher_is_better else "\n(lower is better)"
         table.add_column(f"{task}\n{metric.name}{direction}\n{_estimator(metric)}n = {n}", no_wrap=True)

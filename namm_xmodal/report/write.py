@@ -90,9 +90,7 @@ def shown_arms(section: SectionPlan) -> list[Arm]:
     return list(by_label.values())[:MOST_ARMS]
 
 
-def _exhibits(
-    folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str], None]
-) -> dict[str, list[Exhibit]]:
+def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str], None]) -> dict[str, list[Exhibit]]:
     """Made once and kept: they need the models. Those of arms that have changed are made anew."""
     path = folder / EXHIBITS
     try:

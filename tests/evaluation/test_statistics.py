@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from namm_xmodal.evaluation.statistics import bootstrap_mean, paired_difference
 
 from namm_xmodal.errors import DataError
-from namm_xmodal.evaluation.statistics import bootstrap_mean, paired_difference
 
 
 def test_interval_of_a_normal_sample_is_the_textbook_one():

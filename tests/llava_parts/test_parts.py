@@ -6,34 +6,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from namm_xmodal.evaluation.video.scoring import answer
 from picture_folder import PARTS
 from safetensors.torch import load_file
 from transformers import TimmWrapperConfig
 
-import namm_xmodal.video.real_parts as real_parts
+import namm_xmodal.video.models as models
 from namm_xmodal.adapters.llava_next_video import LlavaNextVideoAdapter
 from namm_xmodal.errors import DataError, UnknownNameError, UnsupportedModelError
-from namm_xmodal.evaluation.video.scoring import answer
 from namm_xmodal.memory import pruned
+from namm_xmodal.training.llava_small.pixels import as_pixels
+from namm_xmodal.training.llava_smollm2.features import class_directions, make_bank
+from namm_xmodal.training.llava_smollm2.measure import option_scores
+from namm_xmodal.training.llava_smollm2.naming_stage import NameSpace
+from namm_xmodal.training.llava_smollm2.recipe import TINY, PartsRecipe
+from namm_xmodal.training.llava_smollm2.train import train_parts
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.composed.clip import compose
 from namm_xmodal.video.composed.questions import questions_about
 from namm_xmodal.video.models import ASSEMBLED, list_video_models, load_video_model
-from namm_xmodal.video.real_parts.assemble import assemble
-from namm_xmodal.video.real_parts.features import class_directions, make_bank
-from namm_xmodal.video.real_parts.low_rank import add_low_rank, merge_low_rank
-from namm_xmodal.video.real_parts.measure import option_scores
-from namm_xmodal.video.real_parts.naming_stage import NameSpace
-from namm_xmodal.video.real_parts.parts import read_parts
-from namm_xmodal.video.real_parts.recipe import TINY, PartsRecipe
-from namm_xmodal.video.real_parts.train import train_parts
+from namm_xmodal.video.parts.assemble import assemble
+from namm_xmodal.video.parts.low_rank import add_low_rank, merge_low_rank
+from namm_xmodal.video.parts.parts import read_parts
 from namm_xmodal.video.reductions import all_tokens
-from namm_xmodal.video.small.pixels import as_pixels
 from namm_xmodal.video.timm_tower import GridTower
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
 
-SHIPPED = Path(real_parts.__file__).parent / "shipped"
+SHIPPED = Path(models.__file__).parent / "shipped"
 
 
 @pytest.mark.parametrize(

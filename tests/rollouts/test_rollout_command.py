@@ -4,6 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from namm_xmodal.report.rollout_summary import normaliser_of
+from namm_xmodal.rollouts.film import memory_picture
+from namm_xmodal.rollouts.plan import make_plan
+from namm_xmodal.rollouts.statistics import aggregate, interquartile_mean
 from typer.testing import CliRunner
 
 from namm_xmodal import Namm
@@ -12,10 +16,6 @@ from namm_xmodal.config import load_rollout_config, packaged_configs
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.errors import DataError
 from namm_xmodal.policies.namm import store
-from namm_xmodal.report.rollout_summary import normaliser_of
-from namm_xmodal.rollouts.film import memory_picture
-from namm_xmodal.rollouts.plan import make_plan
-from namm_xmodal.rollouts.statistics import aggregate, interquartile_mean
 
 TRACKS = [name for name in packaged_configs() if name.startswith("rl/")]
 QUICK = [

@@ -4,10 +4,10 @@ import json
 
 import benchmark_folders as folders
 import pytest
-
-from namm_xmodal.config import describe, packaged_configs
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, load_video_qa_config
 from namm_xmodal.evaluation.video.plan import make_runs
+
+from namm_xmodal.config import describe, packaged_configs
 
 VIDEO = [name for name in packaged_configs() if name.startswith("video/")]
 QUICK = (
@@ -174,7 +174,7 @@ def test_prepare_trains_and_goes_on_to_the_same_weights(run, tmp_path):
     import torch
     from safetensors.torch import load_file
 
-    from namm_xmodal.video.small import train as training
+    from namm_xmodal.training.llava_small import train as training
 
     with torch.enable_grad():
         run("prepare", "video", "--tiny", "--output", tmp_path / "whole")
@@ -195,6 +195,6 @@ def test_prepare_trains_and_goes_on_to_the_same_weights(run, tmp_path):
 
 
 def training_recipe():
-    from namm_xmodal.video.small.recipe import TINY
+    from namm_xmodal.training.llava_small.recipe import TINY
 
     return TINY

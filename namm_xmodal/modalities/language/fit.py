@@ -53,6 +53,10 @@ def plain_texts(language: LanguageModel, texts: str, tokens: int, count: int, se
     rng, documents, device = random.Random(seed), find_texts(texts), language.model.device
     places = [draw_place(documents, tokens, rng) for _ in range(count)]
     return [
-        {"input_ids": torch.tensor([language.tokenizer(place.read(tokens, language.tokenizer)).input_ids], device=device)}
+        {
+            "input_ids": torch.tensor(
+                [language.tokenizer(place.read(tokens, language.tokenizer)).input_ids], device=device
+            )
+        }
         for place in places
     ]

@@ -36,7 +36,11 @@ class Language:
         """See `Modality.arms`."""
         schedules = section.schedules
         return in_order(
-            [a for label, spec in section.policies.items() for a in policy_arms(section, label, spec, schedules=schedules)]
+            [
+                a
+                for label, spec in section.policies.items()
+                for a in policy_arms(section, label, spec, schedules=schedules)
+            ]
         )
 
     def open(self, section: LanguageSection) -> Session:
@@ -64,7 +68,9 @@ class Language:
         """See `Modality.versions`."""
         return {}
 
-    def scores(self, section: LanguageSection, facts: LanguageFacts, scores: Mapping[str, float]) -> Mapping[str, float]:
+    def scores(
+        self, section: LanguageSection, facts: LanguageFacts, scores: Mapping[str, float]
+    ) -> Mapping[str, float]:
         """As recorded."""
         return scores
 

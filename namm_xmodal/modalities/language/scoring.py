@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from namm_xmodal.memory import Memory, MemoryReport
 from namm_xmodal.modalities.language.continuation import greedy_text, log_likelihoods, read_prompt
 from namm_xmodal.modalities.language.metrics import answer_scores, choice_scores, generated_scores, text_scores
 from namm_xmodal.modalities.language.text_loss import text_log_probabilities
-from namm_xmodal.memory import Memory, MemoryReport
 
 
 @dataclass(frozen=True)

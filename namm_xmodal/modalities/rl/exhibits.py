@@ -44,4 +44,3 @@ def episode_exhibits(section: RlSection, arms: Sequence[Arm]) -> list[Exhibit]:
         )
         found.append(KeptMap("Kept at the end", f"{arm.label}, {arm.size}", "layer", "kv head", agent.shares))
     return found
-

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.memory import pruned
 from namm_xmodal.modalities.video.arms import cache_room
 from namm_xmodal.modalities.video.scoring import answer
-from namm_xmodal.memory import pruned
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import all_tokens

@@ -97,7 +97,11 @@ class Video:
         shown = {"accuracy", "macro_accuracy", "generated_accuracy"}
         return [
             Metric(
-                name, estimator="macro" if name == "macro_accuracy" else "mean", clustered=True, stratified=name == "macro_accuracy", headline=name in shown
+                name,
+                estimator="macro" if name == "macro_accuracy" else "mean",
+                clustered=True,
+                stratified=name == "macro_accuracy",
+                headline=name in shown,
             )
             for name in names
         ]

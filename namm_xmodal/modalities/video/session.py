@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from namm_xmodal.errors import VideoError

@@ -15,17 +15,11 @@ from transformers import (
 from transformers.models.llava_next.image_processing_llava_next import LlavaNextImageProcessor
 from transformers.models.llava_next_video.video_processing_llava_next_video import LlavaNextVideoVideoProcessor
 
+from namm_xmodal.video.parts.chat import TEMPLATE
 from namm_xmodal.video.procedural.clip import SIDE
 from namm_xmodal.video.procedural.words import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIGNS
 
 PATCH = 8
-TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
-    "{% for part in message['content'] if part['type'] == 'video' %}<video>\n{% endfor %}"
-    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %} {% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
-"""The chat of LLaVA-NeXT-Video checkpoints: `USER: <video>\\n{question} ASSISTANT:`."""
 
 _SPECIAL = ("<unk>", "<s>", "</s>", "<pad>", "<image>", "<video>")
 _TEXT = (

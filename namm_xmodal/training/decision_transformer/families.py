@@ -17,10 +17,10 @@ from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.normalise import D4RL, d4rl
 from namm_xmodal.envs.rollout import Target, rollout
-from namm_xmodal.training.journal import StageJournal
-from namm_xmodal.training.learn import learn, new_model
-from namm_xmodal.training.recipes import Recipe
-from namm_xmodal.training.windows import Batch
+from namm_xmodal.training.decision_transformer.journal import StageJournal
+from namm_xmodal.training.decision_transformer.learn import learn, new_model
+from namm_xmodal.training.decision_transformer.recipes import Recipe
+from namm_xmodal.training.decision_transformer.windows import Batch
 
 Told = Callable[[int, int, str], None]
 Draw = Callable[[np.random.Generator, int, int], Batch]

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import LlavaNextVideoForConditionalGeneration, PreTrainedTokenizerFast
 
+from namm_xmodal.training.llava_small.pixels import as_pixels
+from namm_xmodal.training.llava_small.qa_batch import TOKENS_PER_FRAME
 from namm_xmodal.video.procedural.clip import make_clip
-from namm_xmodal.video.small.pixels import as_pixels
-from namm_xmodal.video.small.qa_batch import TOKENS_PER_FRAME
 
 UNSEEN = 1_000_003
 """Seed of the list of clips that training never draws from."""

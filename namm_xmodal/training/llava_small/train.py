@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from transformers import LlavaNextVideoForConditionalGeneration
 
 from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.training.llava_small.build import make_model, make_tokenizer
+from namm_xmodal.training.llava_small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
+from namm_xmodal.training.llava_small.pixels import as_pixels
+from namm_xmodal.training.llava_small.qa_batch import IGNORED, QABatch, qa_batch
+from namm_xmodal.training.llava_small.quick_score import accuracies, overall
+from namm_xmodal.training.llava_small.recipe import Recipe
+from namm_xmodal.training.llava_small.snapshot import load_snapshot, save_snapshot
 from namm_xmodal.video.procedural.words import KINDS
-from namm_xmodal.video.small.build import make_model, make_tokenizer
-from namm_xmodal.video.small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
-from namm_xmodal.video.small.pixels import as_pixels
-from namm_xmodal.video.small.qa_batch import IGNORED, QABatch, qa_batch
-from namm_xmodal.video.small.quick_score import accuracies, overall
-from namm_xmodal.video.small.recipe import Recipe
-from namm_xmodal.video.small.snapshot import load_snapshot, save_snapshot
 
 SAVE_EVERY, SCORE_EVERY = 100, 200
 Advance = Callable[[int, int, str], None]

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.training.llava_small.snapshot import load_snapshot, save_snapshot
+from namm_xmodal.training.llava_small.train import schedule
+from namm_xmodal.training.llava_smollm2.features import Bank, make_bank
+from namm_xmodal.training.llava_smollm2.naming_stage import NameSpace, rescale_projector, start_projector
+from namm_xmodal.training.llava_smollm2.packed import answer_losses, pack
+from namm_xmodal.training.llava_smollm2.recipe import PartsRecipe
 from namm_xmodal.video.composed.clip import ComposedClip, compose_from
 from namm_xmodal.video.composed.pictures import Picture
 from namm_xmodal.video.composed.questions import questions_about
-from namm_xmodal.video.real_parts.assemble import assemble
-from namm_xmodal.video.real_parts.features import Bank, make_bank
-from namm_xmodal.video.real_parts.low_rank import add_low_rank
-from namm_xmodal.video.real_parts.naming_stage import NameSpace, rescale_projector, start_projector
-from namm_xmodal.video.real_parts.packed import answer_losses, pack
-from namm_xmodal.video.real_parts.parts import Parts
-from namm_xmodal.video.real_parts.recipe import PartsRecipe
-from namm_xmodal.video.small.snapshot import load_snapshot, save_snapshot
-from namm_xmodal.video.small.train import schedule
+from namm_xmodal.video.parts.assemble import assemble
+from namm_xmodal.video.parts.low_rank import add_low_rank
+from namm_xmodal.video.parts.parts import Parts
 
 SAVE_EVERY, TELL_EVERY = 20, 10
 Advance = Callable[[int, int, str], None]

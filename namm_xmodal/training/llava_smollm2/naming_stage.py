@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from namm_xmodal.video.real_parts.features import Bank
+from namm_xmodal.training.llava_smollm2.features import Bank
 
 TEMPERATURE = 20.0
 

@@ -10,15 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.training.llava_small.export import measured_outcomes, outcome_table
+from namm_xmodal.training.llava_small.quick_score import overall, total
+from namm_xmodal.training.llava_smollm2.measure import MEASURED, composed_outcomes
+from namm_xmodal.training.llava_smollm2.recipe import PartsRecipe
 from namm_xmodal.video.composed.clip import Pool
 from namm_xmodal.video.composed.pictures import find_pictures
 from namm_xmodal.video.composed.questions import KINDS
 from namm_xmodal.video.models import load_video_model
-from namm_xmodal.video.real_parts.measure import MEASURED, composed_outcomes
-from namm_xmodal.video.real_parts.parts import WEIGHTS, Parts
-from namm_xmodal.video.real_parts.recipe import PartsRecipe
-from namm_xmodal.video.small.export import measured_outcomes, outcome_table
-from namm_xmodal.video.small.quick_score import overall, total
+from namm_xmodal.video.parts.parts import WEIGHTS, Parts
 
 CHANCE = "first, last, after, count, kind and describe 0.25, present 0.5"
 

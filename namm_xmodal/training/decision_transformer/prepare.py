@@ -7,11 +7,17 @@ from typing import Any
 
 from namm_xmodal.agents.facts import Facts
 from namm_xmodal.envs.tmaze import TMAZE
-from namm_xmodal.training.families import train_family, write_card
-from namm_xmodal.training.journal import StageJournal
-from namm_xmodal.training.locomotion import Behaviour, describe_tiers, facts_of, make_tiers, windows_of
-from namm_xmodal.training.mazes import DEMONSTRATIONS, STAGES, TMAZE_RECIPE, maze_windows
-from namm_xmodal.training.recipes import LOCOMOTION, Recipe
+from namm_xmodal.training.decision_transformer.families import train_family, write_card
+from namm_xmodal.training.decision_transformer.journal import StageJournal
+from namm_xmodal.training.decision_transformer.locomotion import (
+    Behaviour,
+    describe_tiers,
+    facts_of,
+    make_tiers,
+    windows_of,
+)
+from namm_xmodal.training.decision_transformer.mazes import DEMONSTRATIONS, STAGES, TMAZE_RECIPE, maze_windows
+from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION, Recipe
 
 Told = Callable[[int, int, str], None]
 ENVIRONMENTS = (*LOCOMOTION, "tmaze")

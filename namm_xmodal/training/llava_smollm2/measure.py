@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from namm_xmodal.training.llava_small.pixels import as_pixels
+from namm_xmodal.training.llava_smollm2.packed import answer_losses, pack
 from namm_xmodal.video.composed.clip import Pool, compose
 from namm_xmodal.video.composed.questions import questions_about
-from namm_xmodal.video.real_parts.packed import answer_losses, pack
-from namm_xmodal.video.small.pixels import as_pixels
 
 MEASURED = 1_000_003
 """List of the clips; training draws from others, and `video-qa` from lists above 2,000,003."""

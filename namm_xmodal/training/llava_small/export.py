@@ -10,11 +10,11 @@ import torch
 from transformers import LlavaNextVideoForConditionalGeneration
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.evaluation.estimate import estimate
 from namm_xmodal.language.quiet import quiet_transformers
-from namm_xmodal.video.interval import share_interval
-from namm_xmodal.video.small.build import make_processor, make_tokenizer
-from namm_xmodal.video.small.quick_score import UNSEEN, outcomes, overall, total
-from namm_xmodal.video.small.recipe import Recipe
+from namm_xmodal.training.llava_small.build import make_processor, make_tokenizer
+from namm_xmodal.training.llava_small.quick_score import UNSEEN, outcomes, overall, total
+from namm_xmodal.training.llava_small.recipe import Recipe
 
 _CARD = """---
 license: apache-2.0
@@ -125,10 +125,9 @@ def make_half(model: LlavaNextVideoForConditionalGeneration) -> LlavaNextVideoFo
 def measured_outcomes(found: Sequence[Mapping[str, bool]]) -> dict[str, Any]:
     """Of videos of one sort: shares, counts and intervals."""
     counts = total(found)
-    every = share_interval([sum(each.values()) for each in found], [len(each) for each in found])
+    every = _interval([(video, right) for video, each in enumerate(found) for right in each.values()])
     by_kind = {
-        kind: share_interval([int(each.get(kind, False)) for each in found], [int(kind in each) for each in found])
-        for kind in counts
+        kind: _interval([(video, each[kind]) for video, each in enumerate(found) if kind in each]) for kind in counts
     }
     return {
         "overall": round(overall(counts), 4),
@@ -159,3 +158,9 @@ def outcome_table(measured: Mapping[str, Any], what: str, kinds: Sequence[str] =
         every = f"{found['overall']:.3f} [{low:.3f}, {high:.3f}] (n = {found['questions']})"
         lines.append(f"| {row} | {every} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _interval(answers: Sequence[tuple[int, bool]]) -> tuple[float | None, float | None]:
+    """95% interval of the share of right answers; whole videos are drawn, since their questions are not independent."""
+    found = estimate([float(right) for _, right in answers], clusters=[video for video, _ in answers])
+    return (None if found.low is None else round(found.low, 4), None if found.high is None else round(found.high, 4))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from namm_xmodal.training.windows import Batch
+from namm_xmodal.training.decision_transformer.windows import Batch
 
 
 @dataclass(frozen=True, kw_only=True)

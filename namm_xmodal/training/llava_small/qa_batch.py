@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from namm_xmodal.training.llava_small.dense_stage import cell_labels
+from namm_xmodal.training.llava_small.pixels import as_pixels
 from namm_xmodal.video.procedural.clip import make_clip
 from namm_xmodal.video.procedural.questions import ClipQuestion, questions_about
 from namm_xmodal.video.procedural.words import KINDS
-from namm_xmodal.video.small.dense_stage import cell_labels
-from namm_xmodal.video.small.pixels import as_pixels
 
 IGNORED = -100
 TOKENS_PER_FRAME = 9

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from namm_xmodal.envs.behaviour.tiers import Tier
 from namm_xmodal.envs.positions import HOPPER_POSITIONS, POSITIONS
-from namm_xmodal.training.learn import Schedule
-from namm_xmodal.training.windows import FROM_START
+from namm_xmodal.training.decision_transformer.learn import Schedule
+from namm_xmodal.training.decision_transformer.windows import FROM_START
 
 SHORT, LONG = 20, 200
 """Steps of a training window: the paper's, and the long-context one."""

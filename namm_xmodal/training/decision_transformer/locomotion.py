@@ -18,9 +18,9 @@ from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.minari_data import has_minari, read_minari, write_minari
 from namm_xmodal.envs.normalise import d4rl
 from namm_xmodal.envs.trajectories import Trajectories, joined
-from namm_xmodal.training.journal import StageJournal
-from namm_xmodal.training.recipes import LOCOMOTION, Recipe
-from namm_xmodal.training.windows import Windows
+from namm_xmodal.training.decision_transformer.journal import StageJournal
+from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION, Recipe
+from namm_xmodal.training.decision_transformer.windows import Windows
 
 Told = Callable[[int, int, str], None]
 RATING_EPISODES = 5

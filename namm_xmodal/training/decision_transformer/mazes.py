@@ -10,9 +10,9 @@ import numpy as np
 
 from namm_xmodal.envs.tmaze import TMAZE, TMaze, demonstrate
 from namm_xmodal.envs.trajectories import Trajectory
-from namm_xmodal.training.learn import Schedule
-from namm_xmodal.training.recipes import Recipe
-from namm_xmodal.training.windows import Batch, Windows
+from namm_xmodal.training.decision_transformer.learn import Schedule
+from namm_xmodal.training.decision_transformer.recipes import Recipe
+from namm_xmodal.training.decision_transformer.windows import Batch, Windows
 
 SHORTEST = 4
 STAGES = ((60, 0.5), (220, 1.0))

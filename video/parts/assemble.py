@@ -19,10 +19,10 @@ from transformers.models.llava_next_video.video_processing_llava_next_video impo
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.models import load_language_model
-from namm_xmodal.video.real_parts.low_rank import merge_low_rank
-from namm_xmodal.video.real_parts.parts import Parts
-from namm_xmodal.video.real_parts.tower_weights import TOWER, tower_weights
-from namm_xmodal.video.small.build import TEMPLATE
+from namm_xmodal.video.parts.chat import TEMPLATE
+from namm_xmodal.video.parts.low_rank import merge_low_rank
+from namm_xmodal.video.parts.parts import Parts
+from namm_xmodal.video.parts.tower_weights import TOWER, tower_weights
 from namm_xmodal.video.timm_tower import GridTower
 
 IMAGE, VIDEO = "<image>", "<video>"

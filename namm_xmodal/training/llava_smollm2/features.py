@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.training.llava_small.pixels import as_pixels
 from namm_xmodal.video.composed.captions import MOST_WORDS
 from namm_xmodal.video.composed.clip import KNOWN_VARIANTS
 from namm_xmodal.video.composed.pictures import Picture, find_pictures
 from namm_xmodal.video.composed.render import SIDE, render
-from namm_xmodal.video.real_parts.assemble import make_tower
-from namm_xmodal.video.real_parts.parts import Parts
-from namm_xmodal.video.real_parts.tower_weights import classifier
-from namm_xmodal.video.small.pixels import as_pixels
+from namm_xmodal.video.parts.assemble import make_tower
+from namm_xmodal.video.parts.parts import Parts
+from namm_xmodal.video.parts.tower_weights import classifier
 
 SHRINKAGE = 0.1
 LOGIT_GAIN = (3.0, 10.0)
