@@ -53,9 +53,15 @@ def calibrate_command(
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
             plain = PlainTexts(language, update_every)
-            options = {"update_every": update_every, "source": f"estimated on {plain.source}"}
-            found_statistics = estimate_statistics(language.model, plain.for_statistics(), start.features, **options)
-            start = start.with_statistics(found_statistics)
+            start = start.with_statistics(
+                estimate_statistics(
+                    language.model,
+                    plain.for_statistics(),
+                    start.features,
+                    update_every=update_every,
+                    source=f"estimated on {plain.source}",
+                )
+            )
         read = plain_texts(language, texts, length + SPARE, count, f"calibration {seed}")
 
         def told(seen: int, last: int) -> None:

@@ -76,7 +76,7 @@ def video_qa_command(
 
     Each video is decoded and encoded once for all policies.
 
-    Example: `namm-xmodal video-qa video/longvideobench --set video.data=PATH --set video.model=llava-hf/LLaVA-NeXT-Video-7B-hf`
+    Example: `namm-xmodal video-qa video/longvideobench --set video.data=PATH`
     """
     changes = [*(assignments or []), *(["video.strict=true"] if strict else [])]
     run(load(config, changes, output, workers).only("video", "video-qa"), fresh, dry_run)

@@ -13,8 +13,8 @@ from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import Namm
 
 Schedule = Literal["streaming", "post_prefill", "none", "before"]
-"""`streaming`: evictions while the cache is filled. `post_prefill`: once, after prompt and question. `none`: never (the full
-cache, a recomputed window). `before`: tokens were left out before the cache."""
+"""`streaming`: evictions while the cache is filled. `post_prefill`: once, after prompt and question. `none`: never (the
+full cache, a recomputed window). `before`: tokens were left out before the cache."""
 
 ArmKey = tuple[str, str, str]
 """Label, budget as text, schedule."""

@@ -48,10 +48,14 @@ def fitted(arm: Arm, model: Any, plain: PlainInputs, section: Section) -> Any:
     """
     policy, fit = arm.policy, arm.fit
     if fit.statistics != "frozen":
-        options = {"update_every": section.update_every, "source": f"estimated on {plain.source}"}
+        every, source = section.update_every, f"estimated on {plain.source}"
+        inputs = plain.for_statistics()
         if fit.statistics == "estimated_by_layer":
-            return by_layer(policy, estimate_by_layer(model, plain.for_statistics(), policy.features, **options))
-        policy = policy.with_statistics(estimate_statistics(model, plain.for_statistics(), policy.features, **options))
+            return by_layer(
+                policy, estimate_by_layer(model, inputs, policy.features, update_every=every, source=source)
+            )
+        found = estimate_statistics(model, inputs, policy.features, update_every=every, source=source)
+        policy = policy.with_statistics(found)
     return policy if fit.share is None else calibrated(policy, model, plain.for_calibration(), fit.share, section)
 
 

@@ -108,6 +108,6 @@ def against_baselines(summary: Summary, ours: Row) -> list[Comparison]:
             and row.schedule in (ours.schedule, "before", "none")
         ):
             others.setdefault(row.policy, []).append(row)
-    rows = [row for group in others.values() if (row := equal_size(ours, group)) is not None]
-    found = [compare(ours, row, metric, summary) for row in rows]
+    chosen = [equal_size(ours, group) for group in others.values()]
+    found = [compare(ours, row, metric, summary) for row in chosen if row is not None]
     return [each for each in found if each is not None]

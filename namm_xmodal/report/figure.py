@@ -91,7 +91,11 @@ class Figure:
 
 def metadata(suffix: str) -> dict[str, Any] | None:
     """What a picture's file says of itself; no date, so that equal results give equal files."""
-    return {".png": {"Software": "namm-xmodal"}, ".svg": {"Date": None, "Creator": "namm-xmodal"}}.get(suffix)
+    known: dict[str, dict[str, Any]] = {
+        ".png": {"Software": "namm-xmodal"},
+        ".svg": {"Date": None, "Creator": "namm-xmodal"},
+    }
+    return known.get(suffix)
 
 
 def blank(width: float, height: float, down: int = 1, across: int = 1, **options: Any) -> tuple[Any, Any]:

@@ -13,8 +13,8 @@ from namm_xmodal.video.benchmarks.question import LETTERS, VideoQuestion
 class OwnQuestions(LetterBenchmark):
     """Questions of a file: `{"video": "clip.mp4", "question": ..., "options": [...], "answer": "B"}` on each line.
 
-    A video is looked up beside the file. `answer` is an option's letter, its text or its number from 0, and may be left out;
-    `id`, `kind`, `duration` and `evidence` (numbers of the frames that hold the answer) are optional.
+    A video is looked up beside the file. `answer` is an option's letter, its text or its number from 0, and may be left
+    out; `id`, `kind`, `duration` and `evidence` (numbers of the frames that hold the answer) are optional.
 
     Attributes:
         data: The `.jsonl` file.

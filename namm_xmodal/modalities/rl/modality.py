@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.estimate import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Session
 from namm_xmodal.evaluation.record import Record
@@ -75,9 +78,9 @@ class ReinforcementLearning:
         normaliser = normaliser_of(section, facts.environment)
         if normaliser is None or "return" not in scores:
             return {"success": scores["return"]} if section.score == "success" and scores else scores
-        return {f"{normaliser.name} score": float(normaliser(scores["return"])), **scores}
+        return {f"{normaliser.name} score": float(normaliser(np.array(scores["return"]))), **scores}
 
     def metrics(self, section: RlSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
         """Interquartile means over models and episodes; of successes, means."""
-        estimator = "mean" if section.score == "success" else "iqm"
+        estimator: Estimator = "mean" if section.score == "success" else "iqm"
         return [Metric(name, estimator=estimator, stratified=True) for name in names]

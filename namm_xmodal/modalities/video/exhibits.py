@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from namm_xmodal.errors import VideoError
 from namm_xmodal.evaluation.arm import Arm
@@ -65,7 +66,7 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
     return found
 
 
-def _thumbnail(frame: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(height, width, 3), at most `SIDE` pixels on its longer side."""
     from PIL import Image
 

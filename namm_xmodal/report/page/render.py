@@ -124,13 +124,12 @@ def scores_csv(summary: Summary) -> str:
         kept = row.kept
         for name, cell in row.cells.items():
             pair, share = cell.difference, cell.relative
-            writer.writerow(
-                [row.section, row.task, row.policy, row.size, row.schedule, name]
-                + [cell.score.value, cell.score.low, cell.score.high, cell.score.n]
-                + ([pair.value, pair.low, pair.high] if pair else [None, None, None])
-                + [share.value if share else None, kept.fraction, kept.tokens]
-                + [kept.live_bytes, kept.allocated_bytes, kept.full_bytes, row.count("skipped"), row.count("failed")]
-            )
+            score = (cell.score.value, cell.score.low, cell.score.high, cell.score.n)
+            differences = (pair.value, pair.low, pair.high) if pair else (None, None, None)
+            sizes = (kept.fraction, kept.tokens, kept.live_bytes, kept.allocated_bytes, kept.full_bytes)
+            arm = (row.section, row.task, row.policy, row.size, row.schedule, name)
+            lost = (row.count("skipped"), row.count("failed"))
+            writer.writerow([*arm, *score, *differences, share.value if share else None, *sizes, *lost])
     return buffer.getvalue()
 
 
@@ -142,11 +141,10 @@ def comparisons_csv(summary: Summary) -> str:
     for tally in tallies(summary):
         for each in tally.comparisons:
             found = each.difference
-            writer.writerow(
-                [tally.section, each.ours.task, tally.ours, f"{each.theirs.policy}, {each.theirs.size}", each.metric]
-                + [found.value, found.low, found.high, found.n, each.verdict]
-                + [each.ours.kept.fraction, each.theirs.kept.fraction]
-            )
+            theirs = f"{each.theirs.policy}, {each.theirs.size}"
+            difference = (found.value, found.low, found.high, found.n, each.verdict)
+            kept = (each.ours.kept.fraction, each.theirs.kept.fraction)
+            writer.writerow([tally.section, each.ours.task, tally.ours, theirs, each.metric, *difference, *kept])
     return buffer.getvalue()
 
 
