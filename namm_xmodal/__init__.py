@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from namm_xmodal.memory import MemoryReport as MemoryReport
     from namm_xmodal.memory import pruned as pruned
     from namm_xmodal.policies.adakv import AdaKV as AdaKV
+    from namm_xmodal.policies.budgeted import Budgeted as Budgeted
     from namm_xmodal.policies.check import check_policy as check_policy
     from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
     from namm_xmodal.policies.full import FullCache as FullCache
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from namm_xmodal.policies.keydiff import KeyDiff as KeyDiff
     from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
     from namm_xmodal.policies.namm import Namm as Namm
+    from namm_xmodal.policies.protocol import Observation as Observation
     from namm_xmodal.policies.pyramidkv import PyramidKV as PyramidKV
     from namm_xmodal.policies.random import RandomEviction as RandomEviction
     from namm_xmodal.policies.recency import Recency as Recency
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdaKV": "policies.adakv",
+    "Budgeted": "policies.budgeted",
     "ExpectedAttention": "policies.expected_attention",
     "FullCache": "policies.full",
     "H2O": "policies.h2o",
@@ -38,6 +41,7 @@ _HOMES = {
     "Memory": "memory",
     "MemoryReport": "memory",
     "Namm": "policies.namm",
+    "Observation": "policies.protocol",
     "PyramidKV": "policies.pyramidkv",
     "RandomEviction": "policies.random",
     "Recency": "policies.recency",

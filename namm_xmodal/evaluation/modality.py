@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from namm_xmodal.config.section import Section
-from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
 from namm_xmodal.evaluation.estimate import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
 
@@ -147,7 +147,7 @@ class Session(Protocol):
 
 
 class Modality(Protocol):
-    """Language, video, agents: one folder, and one row in `MODALITIES`.
+    """Language, video, agents: one folder, and one row in `MODALITIES`. Derive from it: what has a body may stay as it is.
 
     Attributes:
         name: Of its section in a configuration.
@@ -160,32 +160,43 @@ class Modality(Protocol):
     name: str
     section: type[Section]
     facts: type
-    arms_together: bool
-    named_by_records: frozenset[str]
+    arms_together: bool = True
+    named_by_records: frozenset[str] = frozenset()
 
     def items(self, section: Any) -> Sequence[Item]:
         """All items, in the order in which they are to be worked on."""
-
-    def arms(self, section: Any) -> Sequence[Arm]:
-        """All arms, built and checked; the full cache first."""
+        ...
 
     def open(self, section: Any) -> Session:
         """Loads what outcomes need."""
-
-    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """What of the section's settings every result depends on; for the digest."""
-
-    def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
-        """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
-
-    def files(self, section: Any, records: Sequence[Any]) -> Mapping[str, str]:
-        """Further files of the results, by name, such as predictions to hand in somewhere."""
-
-    def versions(self) -> Mapping[str, str]:
-        """Of software beside what every modality uses."""
-
-    def scores(self, section: Any, facts: Any, scores: Mapping[str, float]) -> Mapping[str, float]:
-        """What tables show of a record's scores; a modality may normalise them."""
+        ...
 
     def metrics(self, section: Any, task: str, names: Sequence[str]) -> Sequence[Metric]:
         """How the scores of a task are read."""
+        ...
+
+    def arms(self, section: Any) -> Sequence[Arm]:
+        """All arms, built and checked; the full cache first."""
+        schedules = getattr(section, "schedules", ("streaming",))
+        entries = section.policies.items()
+        return in_order([a for label, spec in entries for a in policy_arms(section, label, spec, schedules=schedules)])
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What of the section's settings every result depends on; for the digest."""
+        return settings
+
+    def scores(self, section: Any, facts: Any, scores: Mapping[str, float]) -> Mapping[str, float]:
+        """What tables show of a record's scores; a modality may normalise them."""
+        return scores
+
+    def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
+        """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
+        return ()
+
+    def files(self, section: Any, records: Sequence[Any]) -> Mapping[str, str]:
+        """Further files of the results, by name, such as predictions to hand in somewhere."""
+        return {}
+
+    def versions(self) -> Mapping[str, str]:
+        """Of software beside what every modality uses."""
+        return {}

@@ -4,23 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from namm_xmodal.config.tasks import build_task
-from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
+from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
-from namm_xmodal.evaluation.modality import Item, Metric, Session
-from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
 from namm_xmodal.modalities.language.facts import LanguageFacts
 from namm_xmodal.modalities.language.metrics import headline, lower_is_better
 from namm_xmodal.modalities.language.section import LanguageSection
 
 
-class Language:
+class Language(Modality):
     """Tasks of a language model: retrieval, completion, classification, loss."""
 
     name = "language"
     section = LanguageSection
     facts = LanguageFacts
-    arms_together = True
-    named_by_records: frozenset[str] = frozenset()
 
     def items(self, section: LanguageSection) -> Sequence[Item]:
         """Samples, task by task in turn, so that every task has some results early."""
@@ -31,17 +28,6 @@ class Language:
             for label, count in counts.items()
             if number < count
         ]
-
-    def arms(self, section: LanguageSection) -> Sequence[Arm]:
-        """See `Modality.arms`."""
-        schedules = section.schedules
-        return in_order(
-            [
-                a
-                for label, spec in section.policies.items()
-                for a in policy_arms(section, label, spec, schedules=schedules)
-            ]
-        )
 
     def open(self, section: LanguageSection) -> Session:
         """See `Modality.open`."""
@@ -59,14 +45,6 @@ class Language:
         from namm_xmodal.modalities.language.exhibits import text_exhibits
 
         return text_exhibits(section, arms)
-
-    def files(self, section: LanguageSection, records: Sequence[Record]) -> Mapping[str, str]:
-        """None."""
-        return {}
-
-    def versions(self) -> Mapping[str, str]:
-        """See `Modality.versions`."""
-        return {}
 
     def scores(
         self, section: LanguageSection, facts: LanguageFacts, scores: Mapping[str, float]

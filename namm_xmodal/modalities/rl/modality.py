@@ -1,7 +1,6 @@
 """Agents, as the evaluation knows them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -9,13 +8,12 @@ from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.estimate import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
-from namm_xmodal.evaluation.modality import Item, Metric, Session
-from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.section import RlSection
 
 
-class ReinforcementLearning:
+class ReinforcementLearning(Modality):
     """Episodes of Decision Transformers whose memory is pruned."""
 
     name = "rl"
@@ -51,19 +49,11 @@ class ReinforcementLearning:
 
         return RlSession(section)
 
-    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """As they are."""
-        return settings
-
     def exhibits(self, section: RlSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """See `Modality.exhibits`."""
         from namm_xmodal.modalities.rl.exhibits import episode_exhibits
 
         return episode_exhibits(section, arms)
-
-    def files(self, section: RlSection, records: Sequence[Record]) -> Mapping[str, str]:
-        """None."""
-        return {}
 
     def versions(self) -> Mapping[str, str]:
         """Of the environments."""

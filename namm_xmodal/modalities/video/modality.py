@@ -6,19 +6,18 @@ from typing import Any
 
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
-from namm_xmodal.evaluation.modality import Item, Metric, Session
+from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.modalities.video.facts import VideoFacts
 from namm_xmodal.modalities.video.section import VideoSection
 
 
-class Video:
+class Video(Modality):
     """Questions about videos, at equal numbers of kept visual tokens."""
 
     name = "video"
     section = VideoSection
     facts = VideoFacts
-    arms_together = True
     named_by_records = frozenset({"limit", "reductions"})
 
     def items(self, section: VideoSection) -> Sequence[Item]:
