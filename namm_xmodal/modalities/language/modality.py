@@ -1,6 +1,6 @@
 """Language, as the evaluation knows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from namm_xmodal.config.tasks import build_task
@@ -45,12 +45,6 @@ class Language(Modality):
         from namm_xmodal.modalities.language.exhibits import text_exhibits
 
         return text_exhibits(section, arms)
-
-    def scores(
-        self, section: LanguageSection, facts: LanguageFacts, scores: Mapping[str, float]
-    ) -> Mapping[str, float]:
-        """As recorded."""
-        return scores
 
     def metrics(self, section: LanguageSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
         """One by likelihood and one by generation in the table, the rest in the files."""
