@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
 from namm_xmodal.cache.clock import Clock
+from namm_xmodal.cache.switch import Switch
 from namm_xmodal.errors import UnsupportedOperationError
 from namm_xmodal.policies.protocol import Policy, Rotary
 from namm_xmodal.policies.state import State
@@ -36,6 +37,7 @@ class Settings:
         attention: `sdpa` delegates every output to transformers' own sdpa and computes observed rows beside it; `tiled`
             computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and float64.
         tile: Queries whose attention rows are held at once.
+        switch: Of the model; None for a cache that no model calls.
     """
 
     policy: Policy | None
@@ -45,6 +47,7 @@ class Settings:
     selection: Selection = "ragged"
     attention: str = "auto"
     tile: int = 64
+    switch: Switch | None = None
 
 
 class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -67,12 +70,27 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     is_croppable = False
     supports_early_init = False
 
-    def __init__(self, settings: Settings, layer: int, num_layers: int, rotary: Rotary | None = None) -> None:
-        """Makes an empty layer; sizes are learnt from the first keys."""
+    def __init__(
+        self,
+        settings: Settings,
+        layer: int,
+        num_layers: int,
+        rotary: Rotary | None = None,
+        window: int | None = None,
+    ) -> None:
+        """Makes an empty layer; sizes are learnt from the first keys.
+
+        Args:
+            settings: How to prune.
+            layer: Its index.
+            num_layers: Attention layers of the model.
+            rotary: Its rotary embedding, for policies that turn queries (None for models without).
+            window: Tokens that transformers' own cache would keep of this layer, None for all.
+        """
         super().__init__()
         self.settings = settings
         self.layer, self.num_layers = layer, num_layers
-        self.rotary = rotary
+        self.rotary, self.window = rotary, window
         self._clear()
 
     def _clear(self) -> None:
@@ -103,7 +121,16 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Sets new keys and values aside for the attention call that follows; returns them unchanged."""
+        """Sets new keys and values aside for the attention call that follows; returns them unchanged.
+
+        Raises:
+            UnsupportedOperationError: Outside the model's block, or if the layer before was not attended to.
+        """
+        if self.settings.switch is not None:
+            self.settings.switch.require_on()
+        before = PENDING.get()
+        if before is not None and self.layer > 0:  # what a failed forward left behind ends at the first layer
+            raise not_attended(before)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.incoming = (key_states, value_states)
@@ -283,19 +310,27 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self._expose()
 
 
-def take_pending(key: Tensor) -> "PrunedLayer | None":
-    """The layer that was just updated, if `key` is what its update returned.
+def take_pending(key: Tensor, value: Tensor) -> "PrunedLayer | None":
+    """The layer that was just updated, if `key` and `value` are what its update returned.
 
     Raises:
-        UnsupportedOperationError: If the model changed the keys between cache and attention.
+        UnsupportedOperationError: If the model changed them between cache and attention.
     """
     layer = PENDING.get()
     PENDING.set(None)
     if layer is None:
         return None
-    if layer.incoming is None or layer.incoming[0] is not key:
+    if layer.incoming is None or layer.incoming[0] is not key or layer.incoming[1] is not value:
         raise UnsupportedOperationError(
-            f"layer {layer.layer}: the model changes keys between cache and attention, so evictions would hit the wrong "
-            "tokens; this architecture needs an adapter of its own"
+            f"layer {layer.layer}: the model changes keys or values between cache and attention, so evictions would hit the "
+            "wrong tokens; this architecture needs an adapter of its own"
         )
     return layer
+
+
+def not_attended(layer: PrunedLayer) -> UnsupportedOperationError:
+    """The refusal for keys that another attention read: it saw the newest tokens only."""
+    return UnsupportedOperationError(
+        f"layer {layer.layer}: its keys went into the pruned cache, but another attention read them; leave the "
+        "implementation as `pruned` set it (no set_attn_implementation inside the block)"
+    )
