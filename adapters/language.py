@@ -36,13 +36,16 @@ class LanguageAdapter:
         if not getattr(text, "num_hidden_layers", 0):
             return "has no num_hidden_layers in its config"
         if "past_key_values" not in signature(self.decoder(model).forward).parameters:
-            return "is an encoder: its forward takes no past_key_values, so there is no cache to prune"
+            return "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)"
         return None
 
     def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
         """See `Adapter.decoder`."""
         whole: Any = model
-        decoder: torch.nn.Module = whole.get_decoder() if hasattr(model, "get_decoder") else model
+        found = whole.get_decoder() if hasattr(model, "get_decoder") else model
+        if "past_key_values" not in signature(found.forward).parameters:  # a head that is called decoder, for example
+            found = getattr(model, "base_model", model)
+        decoder: torch.nn.Module = found
         return decoder
 
     def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:

@@ -12,9 +12,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from namm_xmodal.cache.layer import PrunedLayer, take_pending
+from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
 from namm_xmodal.cache.observe import Observer
+from namm_xmodal.cache.pending import take_pending
 from namm_xmodal.cache.rows import attention_tiles
 from namm_xmodal.cache.stopwatch import timed, timed_tiles
 from namm_xmodal.cache.update import update_layer
@@ -66,10 +67,15 @@ def pruned_attention(
             f"attention_mask of type {type(attention_mask).__name__}: a pruned cache needs a 2-D padding mask (or none), "
             "since a ready-made 4-D mask cannot follow evicted tokens"
         )
+    if attention_mask.bidirectional:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} attends in both directions (an encoder, or no is_decoder in its config): only "
+            "decoders keep the cache that is pruned here"
+        )
     if layer.window is not None and layer.seen > layer.window and not attention_mask.windowed:
         raise UnsupportedModelError(
-            f"{type(module).__name__}: {layer.seen} tokens, but only transformers' own cache knows that layer {layer.layer} "
-            f"sees {layer.window}; give at most {layer.window} tokens"
+            f"{type(module).__name__}: {layer.seen} tokens, but only transformers' own cache knows that layer "
+            f"{layer.layer} sees {layer.window}; give at most {layer.window} tokens"
         )
     if dropout > 0:
         raise UnsupportedOperationError(f"attention dropout {dropout}: call model.eval() before using a pruned cache")

@@ -1,53 +1,21 @@
 """One layer's storage: keys, values, original indices and the policy's state, ragged over rows and kv heads."""
 
 from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
-from namm_xmodal.cache.clock import Clock
-from namm_xmodal.cache.switch import Switch
+from namm_xmodal.cache.pending import PENDING, not_attended
+from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import UnsupportedOperationError
-from namm_xmodal.policies.protocol import Policy, Rotary
+from namm_xmodal.policies.protocol import Rotary
 from namm_xmodal.policies.state import State
-from namm_xmodal.types import LayerShape, Selection
+from namm_xmodal.types import LayerShape
 
 SPARE_SLOTS = 64
 """Room made at once while decoding, so that most tokens are written in place instead of copying the cache."""
-
-PENDING: ContextVar["PrunedLayer | None"] = ContextVar("namm_xmodal_pending_layer", default=None)
-"""The layer whose `update` was called last. transformers does not hand the cache to the attention function, but calls it
-right after `update`; `pruned_attention` takes the layer from here and checks that the keys are the very same tensor."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a cache is pruned.
-
-    Attributes:
-        policy: Scores tokens and chooses which to keep; None keeps everything.
-        clock: When to update.
-        protect_first: A row's first tokens, which always stay.
-        protect_recent: A row's newest tokens, which always stay.
-        selection: See `namm_xmodal.types.Selection`.
-        attention: `sdpa` delegates every output to transformers' own sdpa and computes observed rows beside it; `tiled`
-            computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and float64.
-        tile: Queries whose attention rows are held at once.
-        switch: Of the model; None for a cache that no model calls.
-    """
-
-    policy: Policy | None
-    clock: Clock
-    protect_first: int = 0
-    protect_recent: int = 1
-    selection: Selection = "ragged"
-    attention: str = "auto"
-    tile: int = 64
-    switch: Switch | None = None
 
 
 class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -61,6 +29,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         tokens_seen: Real tokens that each batch row has seen.
         untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others forget.
         has_dead: Some slot may be dead; false spares looking for one at every step.
+        midway: Of the first layer: a forward began that has not come to its end.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
         state: The policy's buffers.
     """
@@ -104,6 +73,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.slots = 0
         self.untouched = True
         self.has_dead = False
+        self.midway = False
         self.is_initialized = False
         self._store: list[Tensor] = []  # keys, values, index with spare slots
 
@@ -308,29 +278,3 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             self.state.map_rows(change)
         self.tokens_seen = tuple(change(torch.tensor(self.tokens_seen, device=self.device)).tolist())
         self._expose()
-
-
-def take_pending(key: Tensor, value: Tensor) -> "PrunedLayer | None":
-    """The layer that was just updated, if `key` and `value` are what its update returned.
-
-    Raises:
-        UnsupportedOperationError: If the model changed them between cache and attention.
-    """
-    layer = PENDING.get()
-    PENDING.set(None)
-    if layer is None:
-        return None
-    if layer.incoming is None or layer.incoming[0] is not key or layer.incoming[1] is not value:
-        raise UnsupportedOperationError(
-            f"layer {layer.layer}: the model changes keys or values between cache and attention, so evictions would hit the "
-            "wrong tokens; this architecture needs an adapter of its own"
-        )
-    return layer
-
-
-def not_attended(layer: PrunedLayer) -> UnsupportedOperationError:
-    """The refusal for keys that another attention read: it saw the newest tokens only."""
-    return UnsupportedOperationError(
-        f"layer {layer.layer}: its keys went into the pruned cache, but another attention read them; leave the "
-        "implementation as `pruned` set it (no set_attn_implementation inside the block)"
-    )

@@ -54,6 +54,11 @@ class LazyMask:
     arguments: dict[str, Any] = field(repr=False)
 
     @property
+    def bidirectional(self) -> bool:
+        """Whether tokens see their successors, as in encoders and in cross-attention."""
+        return "allow_is_bidirectional_skip" in self.arguments
+
+    @property
     def windowed(self) -> bool:
         """Whether it hides what left a sliding window or a chunk."""
         return self.arguments.get("local_size") is not None
@@ -131,7 +136,6 @@ class LazyMask:
         raise _NoTensorError(_CHANGED.format(f"calls {getattr(function, '__name__', 'a function')} on"))
 
 
-
 def plain_step_mask(seen: int, count: int, device: torch.device) -> LazyMask:
     """The causal mask of a few unpadded tokens behind `seen` ones, for callers that skip transformers' mask builder.
 
@@ -164,14 +168,8 @@ def lazy_mask(
     """The mask function that transformers calls once per forward and mask type; see `LazyMask`.
 
     Raises:
-        UnsupportedModelError: For a mask that lets tokens see their successors, as in encoders and cross-attention.
         UnsupportedOperationError: For a cache that has room for tokens to come.
     """
-    if "allow_is_bidirectional_skip" in others:
-        raise UnsupportedModelError(
-            "this part of the model attends in both directions (an encoder, or cross-attention to one): only decoders keep "
-            "the cache that is pruned here"
-        )
     if kv_offset + kv_length > q_offset + q_length:
         raise UnsupportedOperationError(
             f"a cache with room for {kv_length} tokens: a static cache cannot be pruned; leave out cache_implementation"

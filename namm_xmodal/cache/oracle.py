@@ -73,10 +73,7 @@ def recording(cache: PrunedCache) -> PrunedCache:
     if any(layer.seen for layer in cache.layers):
         raise UnsupportedOperationError("recording: the cache has seen tokens already; pass a new one")
     return PrunedCache(
-        [
-            RecordingLayer(each.settings, each.layer, each.num_layers, each.rotary, each.window)
-            for each in cache.layers
-        ]
+        [RecordingLayer(each.settings, each.layer, each.num_layers, each.rotary, each.window) for each in cache.layers]
     )
 
 

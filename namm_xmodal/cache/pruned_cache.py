@@ -2,13 +2,19 @@
 
 from transformers.cache_utils import Cache
 
-from namm_xmodal.cache.layer import PrunedLayer, Settings
+from namm_xmodal.cache.layer import PrunedLayer
+from namm_xmodal.cache.settings import Settings
 
 
 class PrunedCache(Cache):  # type: ignore[misc]
-    """A transformers cache whose layers forget by a policy; pass it as `past_key_values`."""
+    """A transformers cache whose layers forget by a policy; pass it as `past_key_values`.
+
+    Attributes:
+        once: Made for a call with `use_cache=False`, which does not go on with it.
+    """
 
     layers: list[PrunedLayer]
+    once = False
 
     def __init__(self, layers: list[PrunedLayer]) -> None:
         """A cache of layers that share their settings."""

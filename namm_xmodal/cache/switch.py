@@ -1,4 +1,4 @@
-"""Whether a model attends through pruned caches at present: one switch for each model, however many blocks are open on it."""
+"""Whether a model attends through pruned caches at present: one switch per model, however many blocks are open on it."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -66,5 +66,5 @@ class Switch:
             UnsupportedOperationError: Always.
         """
         raise UnsupportedOperationError(
-            "a pruned cache cannot be pickled: it belongs to a model of this process; keep the token ids and read them again"
+            "a pruned cache cannot be pickled: it belongs to a model of this process; keep the ids and read them again"
         )

@@ -1,4 +1,4 @@
-"""Sees to it that every forward inside a block goes through a pruned cache: `model(...)`, `model.generate(...)`, pipelines."""
+"""Every forward inside a block goes through a pruned cache: `model(...)`, `model.generate(...)`, pipelines."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from namm_xmodal.cache.layer import PENDING, PrunedLayer, not_attended
+from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME
+from namm_xmodal.cache.pending import PENDING, not_attended
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.cache.switch import Switch
 from namm_xmodal.errors import UnsupportedOperationError
@@ -24,14 +25,14 @@ class CacheSupply:
         Args:
             decoder: The module.
             switch: Of the model.
-            new_cache: Called for a cache of the block in which a forward runs, with whether the caller will get it back.
+            new_cache: Called for a cache of the block in which a forward runs, with whether it is for that forward only.
         """
         names = list(signature(decoder.forward).parameters)
         self._place = names.index("past_key_values") if "past_key_values" in names else None
         self._switch, self._new_cache = switch, new_cache
         self._hooks = (
             decoder.register_forward_pre_hook(self._before, with_kwargs=True),
-            decoder.register_forward_hook(self._after),
+            decoder.register_forward_hook(self._after, with_kwargs=True),
         )
 
     def remove(self) -> None:
@@ -51,54 +52,68 @@ class CacheSupply:
                 "memory.adapter.forward(model, inputs, memory.cache()), or call the model outside the block"
             )
         if kwargs.get("encoder_hidden_states") is not None:
-            raise UnsupportedOperationError("encoder_hidden_states: attention to an encoder is not pruned; leave it out")
+            raise UnsupportedOperationError(
+                "encoder_hidden_states: attention to an encoder is not pruned; leave it out"
+            )
         positional = len(args) > self._place
         given = args[self._place] if positional else kwargs.get("past_key_values")
-        if given is None:
-            cache = self._new_cache(kwargs.get("use_cache") is not False)
+        once = kwargs.get("use_cache") is False
+        if given is None or (once and getattr(given, "once", False)):
+            given = self._new_cache(once)
+            kwargs = {**kwargs, "use_cache": True}  # some decoders drop the cache otherwise
             if positional:
-                return (*args[: self._place], cache, *args[self._place + 1 :]), kwargs
-            return args, {**kwargs, "past_key_values": cache}
+                args = (*args[: self._place], given, *args[self._place + 1 :])
+            else:
+                kwargs["past_key_values"] = given
         layers = pruned_layers(given)
         if layers is None:
             _refuse_filled(given)
-            given.layers = self._new_cache(True).layers  # the caller goes on with the object that he holds
+            layers = given.layers = self._new_cache(False).layers  # the caller goes on with the object that he holds
         else:
             self._check(layers, args, kwargs)
-        return None
+        layers[0].midway = True
+        return args, kwargs
 
-    def _after(self, decoder: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Notices a last layer whose keys another attention read."""
+    def _after(self, decoder: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Notes that a forward came to its end; notices a last layer whose keys another attention read."""
         layer = PENDING.get()
         if layer is not None:
             PENDING.set(None)
             raise not_attended(layer)
+        if self._place is not None:
+            layers = pruned_layers(args[self._place] if len(args) > self._place else kwargs.get("past_key_values"))
+            if layers is not None:
+                layers[0].midway = False
 
     def _check(self, layers: list[PrunedLayer], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuses a cache that does not fit the model or what it is given to read."""
-        first, last = layers[0], layers[-1]
+        first = layers[0]
         if first.settings.switch is not self._switch:
             raise UnsupportedOperationError("past_key_values: the cache was made for another model; use memory.cache()")
-        if first.seen != last.seen or last.incoming is not None:
+        if first.midway:
             raise UnsupportedOperationError(
                 "past_key_values: a forward that failed left some layers behind the others; read the text into a new cache"
             )
-        tokens = next(each for each in (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args) if each is not None)
+        tokens = next(
+            each for each in (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args) if each is not None
+        )
         rows, count = tokens.shape[:2]
         if first.keys is None:
             return
         if kwargs.get("use_cache") is False:
             raise UnsupportedOperationError(
-                f"use_cache=False with a cache of {first.seen} tokens: generate would feed them all again; set use_cache=True "
-                "in the call (or in the model's generation_config and config)"
+                f"use_cache=False with a cache of {first.seen} tokens: generate would feed them all again; set "
+                "use_cache=True in the call (or in the model's generation_config and config)"
             )
         if rows != first.keys.shape[0]:
-            raise UnsupportedOperationError(f"{rows} rows with a cache of {first.keys.shape[0]}: expected the same batch")
+            raise UnsupportedOperationError(
+                f"{rows} rows with a cache of {first.keys.shape[0]}: expected the same batch"
+            )
         mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
         if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[1] != first.seen + count:
             raise UnsupportedOperationError(
-                f"attention_mask of {mask.shape[1]} columns: expected one for each of the {first.seen} tokens that the cache "
-                f"has seen and the {count} new ones"
+                f"attention_mask of {mask.shape[1]} columns: expected one for each of the {first.seen} tokens that the "
+                f"cache has seen and the {count} new ones"
             )
         # Not for single tokens, which need no look and would pay for it: reading positions back stalls a device.
         if count == 0 or (count > 1 and _start_over(positions, first.tokens_seen)):
@@ -136,6 +151,6 @@ def _refuse_filled(cache: Any) -> None:
         )
     if cache.get_seq_length():
         raise UnsupportedOperationError(
-            f"past_key_values={kind} of {cache.get_seq_length()} tokens: they were read without pruning (before the block, or "
-            "as a tuned prefix); read them inside the block"
+            f"past_key_values={kind} of {cache.get_seq_length()} tokens: they were read without pruning (before the block, "
+            "or as a tuned prefix); read them inside the block"
         )
