@@ -83,6 +83,7 @@ class Pool:
         if not silence > 0:
             raise ConfigError(f"silence={silence}: expected a number of seconds above 0")
         self._open_crew, self._workers, self._retries, self._silence = open_crew, workers, retries, silence
+        self._crew: Crew | None = None
         self._reset()
 
     def run(
@@ -145,10 +146,10 @@ class Pool:
         """Ends all workers; may be called twice, and the pool used again."""
         if self._crew is not None:
             self._crew.close()
+        self._crew = None
         self._reset()
 
     def _reset(self) -> None:
-        self._crew: Crew | None = None
         self._idle: list[str] = []
         self._busy: dict[str, int] = {}
         self._since: dict[str, float] = {}  # of those that owe an answer, the busy and the starting: when it began

@@ -86,7 +86,7 @@ def test_ray_work_that_keeps_killing_is_one_line(tmp_path, ray):
 
 
 def test_ray_without_the_objective_on_the_nodes_is_one_line(tmp_path, ray):
-    class Elsewhere:
+    class Elsewhere(ToyFactory):
         def __reduce__(self):
             return __import__, ("not_installed_there",)
 

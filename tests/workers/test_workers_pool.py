@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from child_processes import heed_ctrl_c
 from worker_toys import Squares, fail, pid, sleep, tasks
 
 from namm_xmodal.errors import ConfigError, NammError, UnknownNameError, WorkerError
@@ -205,7 +206,7 @@ def test_ctrl_c_is_the_parents_and_no_worker_outlives_it(tmp_path, how):
     parent = subprocess.Popen(
         [sys.executable, str(script), str(Path(__file__).parents[1])],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     pids = [int(each) for each in parent.stdout.readline().split()]
     assert len(pids) == 2
