@@ -6,6 +6,7 @@ import pickle
 import queue
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class ProcessCrew:
         self._threads = threads
         self._context = multiprocessing.get_context("spawn")  # fork would copy threads and locks in any state
         self._workers: dict[str, _Worker] = {}
+        # At exit too, and before multiprocessing, which would wait for ever for a worker that is stopped.
+        weakref.finalize(self, _kill, self._workers)
         self._answers: queue.SimpleQueue[tuple[str, bytes | None]] = queue.SimpleQueue()
         self._started = 0
 
@@ -110,8 +113,7 @@ class ProcessCrew:
 
     def close(self) -> None:
         """See `Crew`."""
-        for worker in self._workers.values():
-            worker.process.kill()
+        _kill(self._workers)
         for name in list(self._workers):
             self.stop(name)
 
@@ -122,6 +124,11 @@ class ProcessCrew:
         self.stop(name)
         hint = ", usually a lack of memory: use fewer workers" if code == -signal.SIGKILL else ""
         return Lost(f"exit code {code}{hint}")
+
+
+def _kill(workers: dict[str, _Worker]) -> None:
+    for worker in workers.values():
+        worker.process.kill()
 
 
 def _talk(

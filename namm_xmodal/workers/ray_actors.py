@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -130,6 +131,8 @@ class RayCrew:
 
 def _answered(question: Callable[[], Any]) -> bool:
     """Whether Ray answers a question in time."""
+    if sys.is_finalizing():  # no thread starts any more; Ray has ended itself
+        return True
     asked = threading.Thread(target=question, daemon=True)
     asked.start()
     asked.join(_PATIENCE)

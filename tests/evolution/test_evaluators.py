@@ -47,11 +47,12 @@ def ray():
     ray.shutdown()
 
 
-def test_processes_with_a_killed_worker_give_the_same_bits(tmp_path):
+@pytest.mark.parametrize("trouble", ["die", "stop"])
+def test_processes_with_a_killed_or_stopped_worker_give_the_same_bits(tmp_path, trouble):
     run(tmp_path / "here", InProcess(FACTORY))
-    dying = ToyFactory(**{**vars(FACTORY), "trouble": "die", "marker": str(tmp_path / "died")})
-    run(tmp_path / "there", processes(dying, workers=2))
-    assert (tmp_path / "died").exists()
+    met = ToyFactory(**{**vars(FACTORY), "trouble": trouble, "marker": str(tmp_path / "met")})
+    run(tmp_path / "there", processes(met, workers=2, silence=4))
+    assert (tmp_path / "met").exists()
     assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
 
 
@@ -69,6 +70,13 @@ def test_ray_with_a_killed_actor_gives_the_same_bits(tmp_path, ray):
     assert (tmp_path / "died").exists()
     assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
     assert ray.is_initialized()  # it was running before, so it stays up
+
+
+def test_ray_replaces_a_stopped_actor(tmp_path, ray):
+    stopping = ToyFactory(**{**vars(FACTORY), "trouble": "stop", "marker": str(tmp_path / "met")})
+    run(tmp_path / "there", ray_cluster(stopping, workers=1, silence=6))
+    assert (tmp_path / "met").exists()
+    assert "actor 2" in workers_of(tmp_path / "there")
 
 
 def test_ray_replaces_a_dead_actor(tmp_path, ray):

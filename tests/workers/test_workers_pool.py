@@ -184,14 +184,18 @@ def test_no_more_is_begun_than_was_asked_for():
 
 
 SCRIPT = """
-import sys
+import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from worker_toys import Squares, sleep, tasks
 from namm_xmodal.workers.processes import process_pool
 
 if __name__ == "__main__":
     work = process_pool(Squares(), 2).run(tasks([0.0, 0.0, 600.0, 600.0], sleep))
-    print(next(work).content, next(work).content, flush=True)
+    pids = next(work).content, next(work).content
+    print(*pids, flush=True)
+    if sys.argv[2] == "end":  # with workers at work, one of them stopped
+        os.kill(pids[0], signal.SIGSTOP)
+        sys.exit()
     try:
         next(work)
     except KeyboardInterrupt:
@@ -199,21 +203,21 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", ["interrupt", "kill", "end"])
 def test_ctrl_c_is_the_parents_and_no_worker_outlives_it(tmp_path, how):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     parent = subprocess.Popen(
-        [sys.executable, str(script), str(Path(__file__).parents[1])],
+        [sys.executable, str(script), str(Path(__file__).parents[1]), how],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     pids = [int(each) for each in parent.stdout.readline().split()]
     assert len(pids) == 2
     time.sleep(0.3)  # both sleep again
-    if how == signal.SIGINT:
-        os.killpg(parent.pid, how)  # as a terminal does
-    else:
+    if how == "interrupt":
+        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+    elif how == "kill":
         parent.kill()
     output, errors = parent.communicate(timeout=30)
     deadline = time.monotonic() + 10
@@ -221,7 +225,7 @@ def test_ctrl_c_is_the_parents_and_no_worker_outlives_it(tmp_path, how):
         time.sleep(0.05)
     assert not any(alive(each) for each in pids)
     assert "Traceback" not in errors
-    if how == signal.SIGINT:
+    if how == "interrupt":
         assert (output, parent.returncode) == ("interrupted\n", 0)
 
 
