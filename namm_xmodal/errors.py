@@ -1,8 +1,20 @@
 """One exception per kind of mistake a person can make; each message is one line: value given, value expected, remedy."""
 
+from typing import Any
+
 
 class NammError(Exception):
     """Base of every error this package raises on purpose. The command line prints it without a traceback."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The inherited one calls the class with the message alone, which not every constructor takes.
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[NammError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> NammError:
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(fields)
+    return error
 
 
 class ConfigError(NammError):
@@ -90,6 +102,7 @@ class MissingDependencyError(NammError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an optional dependency: pip install 'namm-xmodal[{extra}]'")
+        self.feature, self.extra = feature, extra
 
 
 class ResultsError(NammError):
@@ -98,3 +111,7 @@ class ResultsError(NammError):
 
 class EvolutionError(NammError):
     """Raised when a run of evolution cannot go on, resume or start; its journal is left intact."""
+
+
+class WorkerError(NammError):
+    """Raised when worker processes cannot be started, or are lost again and again; says over what."""

@@ -6,7 +6,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from namm_xmodal.errors import NammError
+from namm_xmodal.errors import MissingDependencyError, NammError
+from namm_xmodal.extras import EXTRAS
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -21,6 +22,12 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except NammError as error:
             print(f"namm-xmodal: {' '.join(str(error).split())}", file=sys.stderr)
+            raise typer.Exit(USER_ERROR) from None
+        except ModuleNotFoundError as error:  # inside of another library, where `need` does not reach
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
+                raise
+            print(f"namm-xmodal: {MissingDependencyError(package, EXTRAS[package])}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             print(

@@ -45,6 +45,9 @@ class EvalConfig(Strict):
         1, ge=1, description="Threads of each worker; on a CPU two workers of one thread beat the reverse."
     )
     workers: int = Field(1, ge=1, description="Local processes; each loads the model. Results do not depend on it.")
+    silence: float = Field(
+        1800.0, gt=0, description="Seconds without a result after which a worker is ended and its work done again."
+    )
     seed: int = Field(0, ge=0, description="Seed of the samples and of everything drawn while evaluating.")
     tasks: dict[str, dict[str, Any]] = Field(
         min_length=1,

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 # What changes where results go, how fast they come or how they are summarised, but not a single result.
-NOT_RESULTS = frozenset({"output", "workers", "bootstrap", "episodes"})
+NOT_RESULTS = frozenset({"output", "workers", "silence", "bootstrap", "episodes"})
 # What says which results there are; each record of an evaluation names its own, so that one may be added later.
 NAMED_BY_RECORDS = frozenset({"policies", "budgets", "protocols"})
 # The same for a rollout, and what scores are made of returns with.

@@ -22,7 +22,9 @@ class LoaderConfig(Strict):
     workers: int = Field(
         1, ge=0, description="Decoder processes; 0 decodes in the process itself, without a time limit."
     )
-    limit: float = Field(60.0, gt=0, description="Seconds for one video; its decoder is killed then, the item skipped.")
+    limit: float = Field(
+        60.0, gt=0, description="Seconds for one video; its decoder is killed then, the video tried once more."
+    )
     ahead: int = Field(4, ge=1, description="Most decoded videos that wait; bounds memory.")
     cache: str | None = Field(None, description="Folder for decoded frames; none if absent.")
     cache_gigabytes: float = Field(2.0, gt=0, description="Most that folder may hold.")
