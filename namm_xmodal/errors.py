@@ -57,8 +57,12 @@ class DataError(NammError):
     """Raised when a text, dataset or task cannot provide what was asked of it."""
 
 
-class VideoError(DataError):
-    """Base of everything that can be wrong with a video file; benchmarks count such an item as skipped, with the reason."""
+class ItemError(DataError):
+    """Raised when one item of a benchmark cannot be asked; it is counted as skipped, with the reason."""
+
+
+class VideoError(ItemError):
+    """Base of everything that can be wrong with a video file."""
 
 
 class MissingVideoError(VideoError):

@@ -16,6 +16,7 @@ from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.video_plot import plot_videos
 from namm_xmodal.report.video_summary import VideoRow, summarise_videos
 from namm_xmodal.report.video_table import video_tables
+from namm_xmodal.video.benchmarks.answers import LETTERS
 
 SUMMARY_FORMAT = 1
 
@@ -73,6 +74,6 @@ def _predictions(records: Sequence[Record]) -> dict[str, dict[str, str | None]]:
     for record in records:
         size = "all" if record.budget is None else f"{record.budget:g}"
         chosen = record.tags.get("chosen")
-        letter = None if chosen is None else "ABCDEFGH"[chosen]
+        letter = None if chosen is None else LETTERS[chosen]
         found.setdefault(f"{record.policy} {size}", {})[record.tags["id"]] = letter
     return found
