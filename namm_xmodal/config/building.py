@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
@@ -21,14 +22,25 @@ def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
 
 
+def as_yaml(value: Any) -> str:
+    """A value as one would write it in a configuration, on one line; a policy by its name."""
+    from namm_xmodal.policies.table import POLICIES
+
+    if dataclasses.is_dataclass(value):
+        value = {"policy": next(name for name, kind in POLICIES.items() if type(value) is kind)}
+    if isinstance(value, tuple):
+        value = list(value)
+    return yaml.safe_dump([value], default_flow_style=True, width=float("inf")).strip()[1:-1]
+
+
 def defaults(cls: type) -> dict[str, str]:
-    """The fields with their defaults as text; `required` where there is none."""
+    """The fields with their defaults as in YAML; `required` where there is none."""
     shown = {}
     for name, field in settable(cls).items():
         if field.default is not dataclasses.MISSING:
-            shown[name] = str(field.default)
+            shown[name] = as_yaml(field.default)
         elif field.default_factory is not dataclasses.MISSING:
-            shown[name] = str(field.default_factory())
+            shown[name] = as_yaml(field.default_factory())
         else:
             shown[name] = "required"
     return shown

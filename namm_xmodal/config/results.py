@@ -25,8 +25,12 @@ def load_results_config(
     Raises:
         ConfigError: With one line that names file, key, value and what is expected.
     """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of every command
+
     path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
+    content = load_mapping(path)
+    refuse_other_command(kind, content, str(name))
+    content = apply_overrides(content, overrides)
     content["output"] = output or content.get("output") or f"results/{path.stem}"
     return validate(kind, content, str(name))
 

@@ -67,7 +67,8 @@ class VideoQAConfig(Strict):
     strict: bool = Field(False, description="Count skipped items as wrong instead of leaving them out.")
     policies: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="Label: {policy: a name of `namm-xmodal list policies`, and the policy's own fields}; one is full.",
+        description="Label: {policy: a name of `namm-xmodal list policies`, and the policy's own fields}; "
+        "differences are to the one that is full.",
     )
     reductions: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
@@ -140,7 +141,7 @@ def build_benchmark(config: VideoQAConfig) -> Any:
         ConfigError: If an option is unknown or of the wrong type.
     """
     from namm_xmodal.config.building import build, settable
-    from namm_xmodal.errors import UnknownNameError
+    from namm_xmodal.errors import ConfigError, UnknownNameError
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
     if config.benchmark not in BENCHMARKS:
@@ -148,11 +149,21 @@ def build_benchmark(config: VideoQAConfig) -> Any:
     kind: Any = BENCHMARKS[config.benchmark]
     values = dict(config.options)
     fields = settable(kind)
+    if "data" in values:
+        raise ConfigError(f"options.data: not an option; the folder is `data`, a key of its own: --set data={values['data']}")
     if "data" in fields:
         values["data"] = config.data
     if "seed" in fields:
         values.setdefault("seed", config.seed)
     return build(kind, values, "options", f"benchmark {config.benchmark}")
+
+
+def benchmark_options(name: str) -> dict[str, str]:
+    """The fields of a benchmark that `options` may set, with their defaults as in YAML."""
+    from namm_xmodal.config.building import defaults
+    from namm_xmodal.video.benchmarks.table import BENCHMARKS
+
+    return {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
 
 
 def build_reduction(spec: dict[str, Any], path: str) -> Any:
