@@ -73,7 +73,9 @@ def models(as_json: AsJson = False) -> None:
 
     known = list_models() | list_video_models()
     for family in shipped_families():
-        known[family] = f"Decision Transformers for `namm-xmodal rollout`, {len(find_checkpoints(family))} seeds; shipped"
+        known[family] = (
+            f"Decision Transformers for `namm-xmodal rollout`, {len(find_checkpoints(family))} seeds; shipped"
+        )
     _show("model", [{"name": name, "about": about, "fields": {}} for name, about in known.items()], as_json)
 
 
@@ -85,7 +87,10 @@ def benchmarks(as_json: AsJson = False) -> None:
 
     _show(
         "benchmark",
-        [{"name": name, "about": first_line(cls), "fields": benchmark_options(name)} for name, cls in BENCHMARKS.items()],
+        [
+            {"name": name, "about": first_line(cls), "fields": benchmark_options(name)}
+            for name, cls in BENCHMARKS.items()
+        ],
         as_json,
     )
 

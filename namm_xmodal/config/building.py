@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
+from namm_xmodal.config.describe import as_yaml, in_words
 from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError, NammError
 
@@ -20,17 +20,6 @@ def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls.__name__} is not a dataclass")
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
-
-
-def as_yaml(value: Any) -> str:
-    """A value as one would write it in a configuration, on one line; a policy by its name."""
-    from namm_xmodal.policies.table import POLICIES
-
-    if dataclasses.is_dataclass(value):
-        value = {"policy": next(name for name, kind in POLICIES.items() if type(value) is kind)}
-    if isinstance(value, tuple):
-        value = list(value)
-    return yaml.safe_dump([value], default_flow_style=True, width=float("inf")).strip()[1:-1]
 
 
 def defaults(cls: type) -> dict[str, str]:
@@ -91,7 +80,5 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
         return value  # a type pydantic cannot read (a Protocol): the class checks for itself
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: {value!r}: {message[0].lower()}{message[1:]}") from None
+    except ValidationError:
+        raise ConfigError(f"{path}: {value!r}: expected {in_words(hint)}") from None

@@ -1,13 +1,13 @@
 """The manual of a configuration, read off its fields: one text for YAML comments, `list configs` and docs."""
 
+import dataclasses
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticUndefined
-
-from namm_xmodal.config.building import as_yaml
 
 _PLAIN = {str: "text", bool: "true or false", int: "a whole number", float: "a number", dict: "a mapping"}
 
@@ -37,6 +37,17 @@ def describe(model: type[BaseModel], prefix: str = "") -> list[FieldHelp]:
     return rows
 
 
+def as_yaml(value: Any) -> str:
+    """A value as one would write it in a configuration, on one line; a policy by its name."""
+    from namm_xmodal.policies.table import POLICIES
+
+    if dataclasses.is_dataclass(value):
+        value = {"policy": next(name for name, kind in POLICIES.items() if type(value) is kind)}
+    if isinstance(value, tuple):
+        value = list(value)
+    return yaml.safe_dump([value], default_flow_style=True, width=float("inf")).strip()[1:-1]
+
+
 def in_words(annotation: Any, metadata: Any = ()) -> str:
     """A type with its limits as one would say it: `a number from 0 to 1`, `one of clock, prompt_end`.
 
@@ -53,26 +64,31 @@ def in_words(annotation: Any, metadata: Any = ()) -> str:
         kinds = [in_words(part, metadata) for part in parts if part is not NoneType]
         if kinds == ["a whole number", "a number"]:
             kinds = ["a number"]
-        return " or ".join(kinds) + ("; or null" if NoneType in parts else "")
+        return " or ".join(kinds) + (", or null" if NoneType in parts else "")
     if origin is tuple:
         each = in_words(parts[0])
         if parts[-1] is not Ellipsis:
-            return f"list of {len(parts)}, each {each}"
+            return f"a list of {len(parts)}, each {each}"
         alone = any(isinstance(each, BeforeValidator) for each in metadata)  # a single value is taken as a list of one
-        return f"{each}; or a list of such" if alone else f"list, each {each}"
+        return f"{each}, or a list of such" if alone else f"a list, each {each}"
     if origin is dict and get_origin(parts[1]) is dict:
-        return "a mapping of labels to mappings"
+        return "a mapping of labels to mappings" + _limits(metadata)
     return _PLAIN[origin or annotation] + _limits(metadata)
 
 
 def _limits(metadata: Any) -> str:
-    found = {
-        name: getattr(each, name) for each in metadata for name in ("ge", "gt", "le", "lt") if hasattr(each, name)
-    }
+    limits = ("ge", "gt", "le", "lt", "min_length", "allow_inf_nan")
+    found = {name: getattr(each, name) for each in metadata for name in limits if hasattr(each, name)}
     if found.keys() == {"ge", "le"}:
         return f" from {found['ge']} to {found['le']}"
     if found.keys() == {"gt", "lt"}:
         return f" between {found['gt']} and {found['lt']}"
-    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    limits = [f"{words[name]} {value}" for name, value in found.items()]
-    return "".join(f", {limit}" for limit in limits)
+    words = {
+        "ge": "at least {}",
+        "gt": "above {}",
+        "le": "at most {}",
+        "lt": "below {}",
+        "min_length": "not empty",
+        "allow_inf_nan": "finite",
+    }
+    return "".join(f", {words[name].format(value)}" for name, value in found.items())

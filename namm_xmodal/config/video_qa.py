@@ -9,11 +9,12 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
-from namm_xmodal.config.results import load_results_config
+from namm_xmodal.config.results import load_results_config, without_adapter
 from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict
 
 _NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
+_ADAPTER = "llava_next_video"  # of earlier versions' files; their digests have it
 
 
 class LoaderConfig(Strict):
@@ -36,7 +37,6 @@ class LoaderConfig(Strict):
 class VideoQAConfig(Strict):
     """Policies and rivals against one video benchmark on one model, at equal numbers of kept visual tokens."""
 
-    adapter: Literal["llava_next_video"] = Field("llava_next_video", description="The kind of model: llava_next_video.")
     model: str = Field(
         "llava-small", min_length=1, description="A name of `namm-xmodal list models`, a folder, or a hub id."
     )
@@ -97,6 +97,11 @@ class VideoQAConfig(Strict):
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field("results/video", min_length=1, description="Folder of the results.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter(cls, content: Any) -> Any:
+        return without_adapter(content, _ADAPTER)
+
     @field_validator("budgets")
     @classmethod
     def _budgets(cls, budgets: tuple[float, ...]) -> tuple[float, ...]:
@@ -128,6 +133,7 @@ def video_digest(config: VideoQAConfig) -> str:
     content = to_mapping(config)
     relevant = {key: value for key, value in content.items() if key not in _NOT_IN_DIGEST}
     relevant["loader"] = {key: content["loader"][key] for key in ("backend", "max_side", "salvage")}
+    relevant["adapter"] = _ADAPTER
     relevant["options"] = {key: value for key, value in content["options"].items() if key != "n"}
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -150,7 +156,9 @@ def build_benchmark(config: VideoQAConfig) -> Any:
     values = dict(config.options)
     fields = settable(kind)
     if "data" in values:
-        raise ConfigError(f"options.data: not an option; the folder is `data`, a key of its own: --set data={values['data']}")
+        raise ConfigError(
+            f"options.data: no option, but a key of its own: --set data={values['data']}"
+        )
     if "data" in fields:
         values["data"] = config.data
     if "seed" in fields:
