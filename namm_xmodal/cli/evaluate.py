@@ -56,8 +56,8 @@ def evaluate_command(
 
     from namm_xmodal.report import write_report
 
-    for table in write_report(records, settings):
-        console.print(table)
+    for table in write_report(records, settings, console.width):
+        console.print(table, markup=False)
     console.print(
         f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
     )

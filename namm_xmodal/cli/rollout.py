@@ -53,7 +53,8 @@ def rollout_command(
 
     with progress("rolling out") as advance:
         records = run_rollouts(settings, fresh=fresh, progress=advance, notice=notice)
-    console.print(write_rollout_report(records, settings))
+    for table in write_rollout_report(records, settings, console.width):
+        console.print(table, markup=False)
     console.print(
         f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
     )

@@ -54,7 +54,7 @@ def video_qa_command(
     from namm_xmodal.report.video_write import write_video_report
 
     for table in write_video_report(records, settings, console.width):
-        console.print(table)
+        console.print(table, markup=False)
     console.print(
         f"results.jsonl, summary.json, predictions.json, config.yaml, accuracy.png and .svg are in {settings.output}",
         soft_wrap=True,

@@ -156,9 +156,7 @@ def build_benchmark(config: VideoQAConfig) -> Any:
     values = dict(config.options)
     fields = settable(kind)
     if "data" in values:
-        raise ConfigError(
-            f"options.data: no option, but a key of its own: --set data={values['data']}"
-        )
+        raise ConfigError(f"options.data: no option, but a key of its own: --set data={values['data']}")
     if "data" in fields:
         values["data"] = config.data
     if "seed" in fields:

@@ -28,9 +28,7 @@ MARKERS = "osD^vP*X<>pd"
 PROTOCOL_LINES = {"clock": "-", "prompt_end": ":"}
 
 
-def plot_scores(
-    summary: Summary, path: Path, title: str = "", policies: Mapping[str, Sequence[str]] | None = None
-) -> list[Path]:
+def plot_scores(summary: Summary, path: Path, title: str, policies: Mapping[str, Sequence[str]]) -> list[Path]:
     """Draws the plot as PNG and SVG.
 
     Args:
@@ -65,7 +63,7 @@ def plot_scores(
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=11)
-    return save_figure(figure, path, policies or {})
+    return save_figure(figure, path, policies)
 
 
 def _styles(summary: Summary) -> dict[str, dict[str, Any]]:

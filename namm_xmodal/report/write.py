@@ -45,7 +45,7 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(folder / "summary.json", summary_json(summary, config))
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200)
+            console = Console(file=file, width=200, markup=False, emoji=False)
             for table in score_tables(summary, 200):
                 console.print(table)
         title = f"{config.model}, update every {config.update_every} tokens"
