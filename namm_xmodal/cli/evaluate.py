@@ -37,10 +37,11 @@ def evaluate_command(
     from namm_xmodal.report.words import counted
 
     plan = make_plan(settings)
+    runs, policies = counted(len(plan.runs), "run"), counted(len(settings.policies), "policy", "policies")
+    samples = counted(sum(task.count for task in plan.tasks), "sample")
     console.print(
-        f"{settings.model}: {counted(len(plan.runs), 'run')} "
-        f"({counted(len(settings.policies), 'policy', 'policies')}) x "
-        f"{counted(sum(task.count for task in plan.tasks), 'sample')} of {counted(len(plan.tasks), 'task')} = {counted(plan.total, 'result')} in {settings.output}",
+        f"{settings.model}: {runs} ({policies}) x {samples} of {counted(len(plan.tasks), 'task')} = "
+        f"{counted(plan.total, 'result')} in {settings.output}",
         soft_wrap=True,
         markup=False,
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from rich.table import Table
+from rich.text import Text
 
 from namm_xmodal.evolution.generation import Generation, Spread
 from namm_xmodal.report.fitted import fitted
@@ -34,7 +35,7 @@ def _tables(shown: Sequence[Generation], width: int) -> list[Table]:
     def make(columns: Sequence[str]) -> Table:
         table = Table(title_style="dim")
         for name in ("generation", *columns):
-            table.add_column("\n".join(wrap(name, HEAD_WIDTH)), justify="right", no_wrap=True)
+            table.add_column(Text("\n".join(wrap(name, HEAD_WIDTH))), justify="right", no_wrap=True)
         for line, each in enumerate(shown):
             table.add_row(str(each.generation), *(cells[name][line] for name in columns))
         return table
