@@ -12,6 +12,13 @@ from namm_xmodal.extras import EXTRAS
 USER_ERROR = 2
 INTERRUPTED = 130
 
+_AGAIN = "; partial results are saved, run the command again to resume"
+RESUME = {
+    **dict.fromkeys(("eval", "rollout", "video-qa", "warm-start", "prepare"), _AGAIN),
+    "evolve": "; a run that had begun is resumed with `namm-xmodal evolve --resume FOLDER`",
+}
+"""What to say after Ctrl-C; the other commands keep nothing."""
+
 
 class Commands(TyperGroup):
     """The root command."""
@@ -30,8 +37,5 @@ class Commands(TyperGroup):
             print(f"namm-xmodal: {MissingDependencyError(package, EXTRAS[package])}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
-            print(
-                "\nnamm-xmodal: interrupted; results so far are kept, the same command goes on from there",
-                file=sys.stderr,
-            )
+            print(f"\nnamm-xmodal: interrupted{RESUME.get(ctx.invoked_subcommand, '')}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from namm_xmodal.config.results import check_budgets, load_results_config
+from namm_xmodal.config.results import check_budgets, load_results_config, without_adapter
+from namm_xmodal.config.save import ADAPTER
 from namm_xmodal.config.validation import Strict
 
 
@@ -32,7 +33,6 @@ class BootstrapConfig(Strict):
 class EvalConfig(Strict):
     """Policies against tasks on one language model."""
 
-    adapter: Literal["language"] = Field("language", description="The kind of model: language.")
     model: str = Field(
         min_length=1,
         description="A name of `namm-xmodal list models` (tiny-random is for tests), a folder, or a hub id.",
@@ -85,6 +85,11 @@ class EvalConfig(Strict):
     generate_tokens: int = Field(16, ge=1, description="Most tokens to generate for an answer; a line break ends it.")
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field("results/eval", min_length=1, description="Folder of the results.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter(cls, content: Any) -> Any:
+        return without_adapter(content, ADAPTER)
 
     @field_validator("budgets")
     @classmethod
