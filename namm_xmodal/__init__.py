@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
     from namm_xmodal.policies.full import FullCache as FullCache
     from namm_xmodal.policies.h2o import H2O as H2O
+    from namm_xmodal.policies.h2o import H2ONormalised as H2ONormalised
     from namm_xmodal.policies.keydiff import KeyDiff as KeyDiff
     from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
     from namm_xmodal.policies.namm import Namm as Namm
@@ -36,6 +37,7 @@ _HOMES = {
     "ExpectedAttention": "policies.expected_attention",
     "FullCache": "policies.full",
     "H2O": "policies.h2o",
+    "H2ONormalised": "policies.h2o",
     "KeyDiff": "policies.keydiff",
     "L2Norm": "policies.l2_norm",
     "Memory": "memory",

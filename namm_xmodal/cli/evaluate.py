@@ -116,23 +116,26 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     with progress("evaluating") as advance:
         records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
     for table in write_report(records, settings, plan, notice=notice):
-        console.print(table)
+        console.print(table, markup=False)
     console.print(
         f"results.jsonl, summary.json, table.txt and config.yaml are in {settings.run.output}; the page to open is "
         f"{settings.folder / 'report' / 'index.html'}",
         soft_wrap=True,
+        markup=False,
     )
 
 
 def say(section: "SectionPlan", settings: "EvaluationConfig", arms: bool) -> None:
     """What a section consists of, on one line; each arm on another if asked."""
     from namm_xmodal.cli.console import console
+    from namm_xmodal.report.words import counted
 
     console.print(
-        f"[bold]{section.name}[/bold], {section.section.model}: {len(section.arms)} arms "
-        f"({len(section.section.policies)} policies) x {len(section.items)} items = {section.total} results in "
-        f"{settings.run.output}",
+        f"{section.name}, {section.section.model}: {counted(len(section.arms), 'arm')} "
+        f"({counted(len(section.section.policies), 'policy', 'policies')}) x {counted(len(section.items), 'item')} = "
+        f"{counted(section.total, 'result')} in {settings.run.output}",
         soft_wrap=True,
+        markup=False,
     )
     for arm in section.arms if arms else ():
         fit = f", {arm.fit.words}" if arm.fit.words else ""

@@ -33,6 +33,8 @@ def film(settings: "EvaluationConfig", wanted: str) -> None:
 
         agent = session.agent(arm, player, session.policy(arm, player, told))
         name = f"{arm.label}-{arm.size.replace(' ', '-')}".replace("%", "pc")
-        made, total = film_episode(agent, player, section, settings.folder, name, told)
+        made, episode = film_episode(agent, player, section, settings.folder, name, told)
     for path in made:
-        console.print(f"{path}: one episode, seed {section.seed}, return {total:.0f}", soft_wrap=True)
+        console.print(f"{path}: one episode, seed {section.seed}, return {episode.total:.0f}", soft_wrap=True)
+    if episode.message:
+        notice(f"the episode failed at {episode.message}")

@@ -27,7 +27,10 @@ class BootstrapConfig(Strict):
 class RunConfig(Strict):
     """Where results go, how fast they come and how they are summarised; no result depends on it."""
 
-    workers: int = Field(1, ge=1, description="Local processes, each with its own model.")
+    workers: int = Field(1, ge=1, description="Local processes, each with its own model. Results do not depend on it.")
+    silence: float = Field(
+        1800.0, gt=0, description="Seconds without a result after which a worker is ended and its work done again."
+    )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field("results/eval", min_length=1, description="Folder of the results.")
 
@@ -97,8 +100,12 @@ def load_evaluation_config(
     Raises:
         ConfigError: With one line that names file, key, value and what is expected.
     """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of the other command
+
     path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
+    content = load_mapping(path)
+    refuse_other_command("eval", content, str(name))
+    content = apply_overrides(content, overrides)
     content["output"] = output or content.get("output") or f"results/{path.stem}"
     return evaluation_config(content, kinds, str(name))
 

@@ -13,6 +13,9 @@ Estimator = Literal["mean", "macro", "iqm"]
 """`mean`: of all values. `macro`: of the means of the strata, which then count alike. `iqm`: of the middle half of all
 values, which a few very bad or very good episodes do not move (Agarwal et al., arXiv 2108.13264)."""
 
+FEWEST = 10
+"""Samples below which a bootstrap interval is too narrow to be believed, so that nothing is concluded from it."""
+
 Floats = NDArray[np.float64]
 _TABLE = 1_000_000  # entries of a table of draws at once: bounds its memory to a few megabytes
 
@@ -47,6 +50,11 @@ class Estimate:
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
+    def marked(self) -> bool:
+        """Whether tables mark it: it excludes zero and has samples enough for that to mean something."""
+        return self.n >= FEWEST and self.excludes_zero
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -1,18 +1,20 @@
 """Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
 from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation.modality import Modality, Outcome, Told, Work
+from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
 from namm_xmodal.evaluation.plan import SectionPlan, total
-from namm_xmodal.evaluation.pool import run_in_processes
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import Progress, open_results
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.workers.messages import Task
+from namm_xmodal.workers.processes import process_pool
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
             def told(what: str, finished: int = finished) -> None:
                 progress(finished, everything, what)
 
-            for record in _records(section, works[section.name], config.run.workers, told):
+            for record in _records(section, works[section.name], config.run, told):
                 known.check(record, str(journal.path))
                 journal.append(record)
                 finished += 1
@@ -63,50 +65,58 @@ def evaluate(
 
 @dataclass(frozen=True)
 class SectionWorker:
-    """What runs a section in a process: made there once."""
+    """What a process needs to work on a section."""
 
     name: str
     modality: Modality
     section: Any
     digest: str
 
-    def start(self) -> Callable[[Work, Told], Iterator[Record]]:
+    def open(self) -> "OpenSection":
         """Loads the model."""
-        session = self.modality.open(self.section)
-        return lambda work, told: self.records(session.run([work], told))
+        return OpenSection(self, self.modality.open(self.section))
 
-    def records(self, outcomes: Iterator[Outcome]) -> Iterator[Record]:
+
+@dataclass(frozen=True)
+class OpenSection:
+    """A section whose model is loaded."""
+
+    worker: SectionWorker
+    session: Session
+
+    def records(self, works: Sequence[Work], told: Told = lambda what: None) -> Iterator[Record]:
         """Outcomes, and where they come from."""
-        versions = {**software_versions(), **self.modality.versions()}
-        for outcome in outcomes:
-            yield Record.of(self.name, outcome, seed=self.section.seed, digest=self.digest, versions=versions)
+        worker = self.worker
+        versions = {**software_versions(), **worker.modality.versions()}
+        for outcome in self.session.run(works, told):
+            yield Record.of(worker.name, outcome, seed=worker.section.seed, digest=worker.digest, versions=versions)
 
 
-def _records(plan: SectionPlan, works: list[Work], workers: int, told: Told) -> Iterator[Record]:
+def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -> Iterator[Record]:
     if not works:
         return
     worker = SectionWorker(plan.name, plan.modality, plan.section, plan.digest)
-    if workers > 1 and len(works) > 1:
-        yield from run_in_processes(partial(_Process, worker), works, workers)
+    if run.workers > 1 and len(works) > 1:
+        with closing(process_pool(worker.open, run.workers, silence=run.silence)) as pool:
+            for done in pool.run([Task(_what(plan, work), partial(_run, work)) for work in works]):
+                yield from done.content
         return
     import torch
 
     threads = torch.get_num_threads()
     try:
-        yield from worker.records(plan.modality.open(plan.section).run(works, told))
+        yield from worker.open().records(works, told)
     finally:
         torch.set_num_threads(threads)
 
 
-class _Process:
-    """A worker as `run_in_processes` wants it."""
+def _run(work: Work, session: "OpenSection") -> list[Record]:
+    return list(session.records([work]))
 
-    def __init__(self, worker: SectionWorker) -> None:
-        self._run = worker.start()
 
-    def run(self, work: Work) -> Iterator[Record]:
-        """Results of one piece of work."""
-        return self._run(work, lambda what: None)
+def _what(plan: SectionPlan, work: Work) -> str:
+    items = work.items[0].id if len(work.items) == 1 else f"{work.items[0].id} and {len(work.items) - 1} more"
+    return f"section {plan.name}: {items}"
 
 
 class _Known:

@@ -34,8 +34,3 @@ POLICIES: dict[str, type] = with_plugins(
         "namm": Namm,
     },
 )
-
-
-def describe(name: str) -> str:
-    """One line on a policy: the first line of its docstring."""
-    return (POLICIES[name].__doc__ or "").strip().splitlines()[0]

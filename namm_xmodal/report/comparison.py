@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from namm_xmodal.evaluation.estimate import Estimate, paired
+from namm_xmodal.evaluation.estimate import FEWEST, Estimate, paired
 from namm_xmodal.report.summary import Row, Summary, options
 
 Verdict = Literal["win", "tie", "loss", "too few"]
-
-FEWEST = 10
-"""Items below which an interval that excludes zero is not called a win or a loss."""
 
 SLACK = 0.01
 """Of the full cache: an arm that keeps this much less than another still counts as of equal size."""

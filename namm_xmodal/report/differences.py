@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from namm_xmodal.errors import ResultsError
-from namm_xmodal.report.comparison import FEWEST, Comparison, compare
+from namm_xmodal.evaluation.estimate import FEWEST
+from namm_xmodal.report.comparison import Comparison, compare
 from namm_xmodal.report.read import Results
 from namm_xmodal.report.summary import summarise
 from namm_xmodal.report.table import interval_words

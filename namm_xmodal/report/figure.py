@@ -1,8 +1,9 @@
 """One drawing, three uses: PNG and SVG files, and the same SVG inside a page, with values on hover and a dark side."""
 
 import io
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from namm_xmodal.disk.whole_file import replacing
 
 INK, RULE, PAPER = "#1b1c1d", "#c9cacb", "#fefdfc"
 """Colours that a page replaces by its own, light or dark: text and axes, grid, background."""
+
+POLICIES = "Policies"
+"""Key of the PNG's text that holds the fingerprints of the policies that it shows."""
 
 SVG = "http://www.w3.org/2000/svg"
 SUFFIXES = (".png", ".svg")
@@ -28,6 +32,8 @@ class Figure:
         drawing: A matplotlib figure.
         values: Group id of a mark to what it stands for, shown on hover and read out on focus.
         labels: Group id of a mark to the arm it belongs to, so that a page can set it off.
+        policies: Label to the fingerprints of its sizes; the PNG names them, so that a picture older than its weights
+            can be told.
     """
 
     name: str
@@ -36,6 +42,7 @@ class Figure:
     drawing: Any
     values: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    policies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> list[Path]:
         """Writes PNG and SVG.
@@ -49,8 +56,14 @@ class Figure:
         written = [folder / f"{self.name}{suffix}" for suffix in SUFFIXES]
         for path in written:
             with replacing(path) as fresh:
-                self.drawing.savefig(fresh, dpi=150, metadata=metadata(path.suffix), facecolor=PAPER)
+                self.drawing.savefig(fresh, dpi=150, metadata=self._metadata(path.suffix), facecolor=PAPER)
         return written
+
+    def _metadata(self, suffix: str) -> dict[str, Any]:
+        """What a picture's file says of itself; no date, so that equal results give equal files."""
+        if suffix == ".svg":
+            return {"Date": None, "Creator": "namm-xmodal"}
+        return {"Software": "namm-xmodal", POLICIES: json.dumps(self.policies)}
 
     def inline(self) -> str:
         """SVG for a page: text stays text, marks with a value are reachable by keyboard, colours follow the page."""
@@ -87,15 +100,6 @@ class Figure:
         for colour, name in ((INK, "ink"), (RULE, "rule"), (PAPER, "paper")):
             text = text.replace(colour, f"var(--{name})")
         return text
-
-
-def metadata(suffix: str) -> dict[str, Any] | None:
-    """What a picture's file says of itself; no date, so that equal results give equal files."""
-    known: dict[str, dict[str, Any]] = {
-        ".png": {"Software": "namm-xmodal"},
-        ".svg": {"Date": None, "Creator": "namm-xmodal"},
-    }
-    return known.get(suffix)
 
 
 def blank(width: float, height: float, down: int = 1, across: int = 1, **options: Any) -> tuple[Any, Any]:

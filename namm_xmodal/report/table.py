@@ -1,134 +1,147 @@
 """The terminal's tables: policies down, tasks across, as many side by side as the terminal is wide."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from textwrap import wrap
 
 from rich.table import Table
 from rich.text import Text
 
-from namm_xmodal.evaluation.estimate import Estimate
+from namm_xmodal.evaluation.arm import ArmKey
+from namm_xmodal.evaluation.estimate import FEWEST, Estimate
 from namm_xmodal.evaluation.modality import Metric
-from namm_xmodal.report.comparison import FEWEST
+from namm_xmodal.report.fitted import add_labels, fitted
 from namm_xmodal.report.summary import Cell, Row, Summary
 
-CELL_WIDTH = 28
-"""`+0.00 [+0.00, +0.00]* 100%` and the lines around it; three digits take four more."""
+HEAD_WIDTH = 30
+"""Longer names of tasks and metrics are folded: `+0.000 [-0.000, +0.000]* 100%` below them has as much."""
 
 SMALL = 0.2
 """Scores below this get three digits after the point instead of two, or their differences would all read 0.00."""
 
 Column = tuple[str, Metric]
+"""Task and metric."""
 
 
 def score_tables(summary: Summary, width: int = 120) -> list[Table]:
-    """Tables of at most `width` characters: scores of each section, then what they cost.
+    """Tables of at most `width` characters: scores of each section, then what they cost, then scores by groups of items.
 
     Args:
         summary: What to show.
         width: Width of the terminal.
     """
-    tables = []
+    tables: list[Table] = []
     for section in summary.sections():
-        columns = [(task, each) for task in summary.tasks(section) for each in summary.headline(section, task)]
-        digits = {(task, metric.name): _digits(summary.of(section, task), metric.name) for task, metric in columns}
         rows = summary.of(section)
-        names = max(len(_name(row, rows)) for row in rows) + max(len(row.size) for row in rows)
-        cell = CELL_WIDTH + (4 if max(digits.values(), default=0) == 3 else 0)
-        side_by_side = max(1, (width - names - 7) // cell)
-        for start in range(0, len(columns), side_by_side):
-            tables.append(_scores(section, rows, columns[start : start + side_by_side], digits))
-        tables.append(_costs(section, rows))
-    level = f"{summary.bootstrap.level:.0%}"
+        columns = [(task, each) for task in summary.tasks(section) for each in summary.headline(section, task)]
+        first = len(tables)
+        tables += fitted(lambda chosen, rows=rows: _scores(rows, chosen), columns, width)  # type: ignore[misc]
+        costs = _costs(rows)
+        tables += fitted(lambda chosen, rows=rows: _plain(rows, chosen), costs, width)  # type: ignore[misc]
+        tables[first].title = section
     if tables:
+        level = f"{summary.bootstrap.level:.0%}"
         tables[-1].caption = (
-            f"score [{level} interval]; below: paired difference to the full cache [{level}], cache kept when answering. "
-            f"* the interval excludes 0, n >= {FEWEST}"
+            f"score [{level} interval]; below: paired difference to the full cache [{level}], cache kept when answering. * "
+            f"the interval of the difference excludes 0, n >= {FEWEST}. IQM: mean of the middle half."
         )
     return tables
 
 
-def _scores(section: str, rows: Sequence[Row], columns: Sequence[Column], digits: dict[tuple[str, str], int]) -> Table:
-    table = Table(title=section, title_justify="left", caption_justify="left")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("cache", justify="right", no_wrap=True)
+def _scores(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+    table = _empty()
+    digits = [_digits(rows, task, metric.name) for task, metric in columns]
     for task, metric in columns:
-        counts = sorted(
-            {row.cells[metric.name].score.n for row in rows if row.task == task and metric.name in row.cells}
-        )
-        n = " to ".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
-        direction = "" if metric.higher_is_better else "\n(lower is better)"
-        table.add_column(f"{task}\n{metric.name}{direction}\n{_estimator(metric)}n = {n}", no_wrap=True)
-    cells = {(row.arm, row.task): row for row in rows}
-    size_before: str | None = None
-    for arm in _by_size(rows):
-        of_arm = [cells.get((arm, task)) for task, _ in columns]
-        first = next((row for row in of_arm if row is not None), None)
-        if first is None:
-            continue
-        if size_before is not None and first.size != size_before:
-            table.add_section()
-        size_before = first.size
-        drawn = [
-            _draw(row, None if row is None else row.cells.get(metric.name), digits[task, metric.name])
-            for row, (task, metric) in zip(of_arm, columns, strict=True)
-        ]
-        table.add_row(_name(first, rows), first.size, *drawn)
+        held = [row.cells[metric.name].score.n for row in rows if row.task == task and metric.name in row.cells]
+        n = " to ".join(map(str, dict.fromkeys((min(held), max(held)))))
+        head = [task, metric.name, *([] if metric.higher_is_better else ["(lower is better)"])]
+        head.append(f"{ {'mean': '', 'macro': 'macro mean, ', 'iqm': 'IQM, '}[metric.estimator] }n = {n}".strip())
+        table.add_column("\n".join(part for line in head for part in wrap(line, HEAD_WIDTH)), no_wrap=True)
+    found = {(row.arm, row.task): row for row in rows}
+
+    def cells(arm: ArmKey) -> list[Text]:
+        of_arm = [found.get((arm, task)) for task, _ in columns]
+        metrics = [metric.name for _, metric in columns]
+        return [_draw(row, name, places) for row, name, places in zip(of_arm, metrics, digits, strict=True)]
+
+    return _filled(table, rows, cells)
+
+
+Cost = tuple[str, Callable[[Sequence[Row]], str]]
+"""Heading, and the cell of an arm's rows."""
+
+
+def _costs(rows: Sequence[Row]) -> list[Cost]:
+    """Tokens, bytes and CPU time, averaged over tasks; items without a score."""
+
+    def mean(read: Callable[[Row], float], form: str) -> Callable[[Sequence[Row]], str]:
+        return lambda own: format(sum(read(row) for row in own) / len(own), form)
+
+    found: list[Cost] = [("tokens\nkept", mean(lambda row: row.kept.tokens, ".0f"))]
+    if any(row.kept.full_bytes for row in rows):
+        found.append(("KiB\nlive", mean(lambda row: row.kept.live_bytes / 1024, ".0f")))
+        found.append(("KiB\nallocated", mean(lambda row: row.kept.allocated_bytes / 1024, ".0f")))
+        found.append(("KiB\nfull", mean(lambda row: row.kept.full_bytes / 1024, ".0f")))
+    found.append(("CPU s\nper item", mean(lambda row: sum(row.seconds.values()), ".3f")))
+    for status in ("skipped", "failed"):
+        if any(row.count(status) for row in rows):
+            found.append((status, lambda own, status=status: str(sum(row.count(status) for row in own))))  # type: ignore[misc]
+    models = dict.fromkeys(model for row in rows for cell in row.cells.values() for model in cell.score.by_stratum)
+    if len(models) > 1 and len({row.task for row in rows}) == 1:
+        found += [(name.replace("/", "\n"), lambda own, name=name: _of_stratum(own[0], name)) for name in models]  # type: ignore[misc]
+    return found
+
+
+def _of_stratum(row: Row, name: str) -> str:
+    cell = next((cell for cell in row.cells.values() if cell.metric.headline), None)
+    return "-" if cell is None or name not in cell.score.by_stratum else f"{cell.score.by_stratum[name]:.3g}"
+
+
+def _plain(rows: Sequence[Row], columns: Sequence[Cost]) -> Table:
+    table = _empty()
+    for head, _ in columns:
+        table.add_column(head, justify="right", no_wrap=True)
+    by_arm: dict[ArmKey, list[Row]] = {}
+    for row in rows:
+        by_arm.setdefault(row.arm, []).append(row)
+    return _filled(table, rows, lambda arm: [Text(cell(by_arm[arm])) for _, cell in columns])
+
+
+def _empty() -> Table:
+    table = Table(title_justify="left", caption_justify="left")
+    add_labels(table, "cache")
     return table
 
 
-def _costs(section: str, rows: Sequence[Row]) -> Table:
-    """Tokens, bytes and CPU time; items without a score."""
-    table = Table(title=f"{section}: memory and time", title_justify="left", caption_justify="left")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("cache", justify="right", no_wrap=True)
-    bytes_known = any(row.kept.full_bytes for row in rows)
-    for name in ("tokens\nkept", *(("KiB\nlive", "KiB\nallocated", "KiB\nfull") if bytes_known else ()), "CPU s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    lost = any(row.count("skipped") or row.count("failed") for row in rows)
-    if lost:
-        table.add_column("skipped\nfailed", justify="right", no_wrap=True)
-    for arm in _by_size(rows):
-        own = [row for row in rows if row.arm == arm]
-        kept, n = [row.kept for row in own], len(own)
-        cells = [f"{sum(each.tokens for each in kept) / n:.0f}"]
-        if bytes_known:
-            for name in ("live_bytes", "allocated_bytes", "full_bytes"):
-                cells.append(f"{sum(getattr(each, name) for each in kept) / n / 1024:.0f}")
-        cells.append(f"{sum(sum(row.seconds.values()) for row in own) / n:.3f}")
-        if lost:
-            cells.append(f"{sum(row.count('skipped') for row in own)} {sum(row.count('failed') for row in own)}")
-        table.add_row(_name(own[0], rows), own[0].size, *cells, style="bold" if own[0].full else "")
+def _filled(table: Table, rows: Sequence[Row], cells: Callable[[ArmKey], list[Text]]) -> Table:
+    """One line for each arm, those of one size together, with a line between sizes."""
+    sizes: dict[str, dict[ArmKey, Row]] = {}
+    for row in rows:
+        sizes.setdefault(row.size, {})[row.arm] = row
+    several = len({row.schedule for row in rows} - {"none", "before"}) > 1
+    for size, arms in sizes.items():
+        for arm, row in arms.items():
+            name = (
+                f"{row.policy} · {row.schedule}" if several and row.schedule not in ("none", "before") else row.policy
+            )
+            table.add_row(Text(name), Text(size), *cells(arm), style="bold" if row.full else "")
+        table.add_section()
     return table
 
 
-def _digits(rows: Sequence[Row], metric: str) -> int:
-    largest = max((abs(row.cells[metric].score.value) for row in rows if metric in row.cells), default=0.0)
+def _digits(rows: Sequence[Row], task: str, metric: str) -> int:
+    held = [abs(row.cells[metric].score.value) for row in rows if row.task == task and metric in row.cells]
+    largest = max(held, default=0.0)
     return 1 if largest >= 5 else 3 if 0 < largest < SMALL else 2
 
 
-def _estimator(metric: Metric) -> str:
-    return {"mean": "", "macro": "macro mean, ", "iqm": "IQM, "}[metric.estimator]
-
-
-def _name(row: Row, rows: Sequence[Row]) -> str:
-    several = len({each.schedule for each in rows} - {"none", "before"}) > 1
-    return f"{row.policy} · {row.schedule}" if several and row.schedule not in ("none", "before") else row.policy
-
-
-def _by_size(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """Arms grouped by size and schedule, groups and members in the order of the configuration."""
-    groups: dict[tuple[str, str], dict[tuple[str, str, str], None]] = {}
-    for row in rows:
-        groups.setdefault((row.size, row.schedule), {})[row.arm] = None
-    return [arm for group in groups.values() for arm in group]
-
-
-def _draw(row: Row | None, cell: Cell | None, digits: int) -> Text:
+def _draw(row: Row | None, metric: str, digits: int) -> Text:
+    cell: Cell | None = None if row is None else row.cells.get(metric)
     if row is None or cell is None:
         return Text("-", style="dim")
-    text = Text(f"{interval_words(cell.score, digits)}\n", style="bold" if row.full else "")
+    text = Text(f"{interval_words(cell.score, digits)}\n")
     if cell.difference is not None:
         better = (cell.difference.value > 0) == cell.metric.higher_is_better
-        sure = cell.difference.excludes_zero and cell.difference.n >= FEWEST
+        sure = cell.difference.marked
         style = "dim" if not sure else "green" if better else "red"
         text.append(f"{interval_words(cell.difference, digits, sign=True)}{'*' if sure else ''} ", style=style)
     text.append(f"{row.kept.fraction:.0%}", style="cyan")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from namm_xmodal.extras import need
 from namm_xmodal.modalities.video.dimming import dim
 from namm_xmodal.modalities.video.inspection import VideoInspection
 
@@ -82,7 +83,8 @@ def film(
         layer: Of one layer; averaged over all if None.
         rate: Frames per second.
     """
-    import av
+    av = need("av", "an MP4 of what is kept")
+    need("PIL", "an MP4 of what is kept")
     from PIL import Image
 
     side = 240 if len(inspections) > 2 else 320

@@ -123,7 +123,7 @@ def _as_text(tables: Sequence[Table]) -> str:
     from io import StringIO
 
     buffer = StringIO()
-    console = Console(file=buffer, width=200)
+    console = Console(file=buffer, width=200, markup=False, emoji=False)
     for table in tables:
         console.print(table)
     return buffer.getvalue()

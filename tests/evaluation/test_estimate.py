@@ -103,7 +103,11 @@ def test_one_value_and_equal_values():
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [([], "expected at least one score"), ([0.1, float("nan")], "sample 1 is nan"), ([float("inf")], "sample 0 is inf")],
+    [
+        ([], "expected at least one score"),
+        ([0.1, float("nan")], "sample 1 is nan"),
+        ([float("inf")], "sample 0 is inf"),
+    ],
 )
 def test_what_is_no_score_is_refused(values, message):
     with pytest.raises(DataError, match=message):

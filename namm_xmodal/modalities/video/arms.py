@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from namm_xmodal.config.building import build, settable
+from namm_xmodal.config.building import build, defaults, settable
 from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
 from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
 from namm_xmodal.modalities.video.section import VideoSection
@@ -63,11 +63,20 @@ def build_benchmark(section: VideoSection) -> Any:
     kind: Any = BENCHMARKS[section.benchmark]
     values = dict(section.options)
     fields = settable(kind)
+    if "data" in values:
+        raise ConfigError(f"options.data: no option, but a key of its own: --set video.data={values['data']}")
     if "data" in fields:
         values["data"] = section.data
     if "seed" in fields:
         values.setdefault("seed", section.seed)
     return build(kind, values, "options", f"benchmark {section.benchmark}")
+
+
+def benchmark_options(name: str) -> dict[str, str]:
+    """The fields of a benchmark that `options` may set, with their defaults as in YAML."""
+    from namm_xmodal.video.benchmarks.table import BENCHMARKS
+
+    return {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
 
 
 def with_room(policy: Any, tokens: int | None) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from namm_xmodal.errors import VideoError
+from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, png
 from namm_xmodal.evaluation.pruning import pruned_for
@@ -33,9 +33,9 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
     """
     session = VideoSession(section)
     asked = session.benchmark.questions()[:TRIED]
-    clips = zip(asked, videos(section, [question.video for question in asked]), strict=True)
-    question, clip = next((pair for pair in clips if not isinstance(pair[1], VideoError)), (None, None))
-    if question is None or clip is None or isinstance(clip, VideoError):
+    clips = zip(asked, videos(section, asked), strict=True)
+    question, clip = next((pair for pair in clips if not isinstance(pair[1], ItemError)), (None, None))
+    if question is None or clip is None or isinstance(clip, ItemError):
         return []
     video = encode_video(session.loaded, clip.frames)
     shown = np.unique(np.linspace(0, len(clip.frames) - 1, min(MOST_FRAMES, len(clip.frames))).round().astype(int))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from namm_xmodal.errors import VideoError
+from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.fit import Inputs
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.source import videos
@@ -42,13 +42,16 @@ class PlainPrompts:
         first: dict[object, Any] = {}
         for question in benchmark.questions():
             first.setdefault(question.id if question.video is None else question.video, question)
-        clips = videos(self._section, [question.video for question in first.values()])
+        clips = videos(self._section, list(first.values()))
         given = 0
         for question, clip in zip(first.values(), clips, strict=True):
-            if isinstance(clip, VideoError):
+            if isinstance(clip, ItemError):
                 continue
             visual = all_tokens(encode_video(self._loaded, clip.frames))
-            prompt = embed_prompt(self._loaded, benchmark.prompt(question, clip.times), visual)
+            try:
+                prompt = embed_prompt(self._loaded, benchmark.prompt(question, clip.times), visual)
+            except ItemError:
+                continue
             yield {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
             given += 1
             if given == VIDEOS:

@@ -27,7 +27,7 @@ class Video(Modality):
         groups: dict[object, list[Item]] = {}
         asked = build_benchmark(section).questions()[: section.limit]
         for number, question in enumerate(asked):
-            video = question.id if question.video is None else question.video
+            video = question.id if question.video is None or question.problem else question.video
             tags = {key: value for key, value in question.tags.items() if isinstance(value, str | int | float)}
             groups.setdefault(video, []).append(
                 Item(
@@ -68,7 +68,7 @@ class Video(Modality):
 
     def files(self, section: VideoSection, records: Sequence[Record]) -> Mapping[str, str]:
         """Label and size -> question -> letter; what benchmarks with secret answers want to be sent."""
-        from namm_xmodal.video.benchmarks.question import LETTERS
+        from namm_xmodal.video.benchmarks.answers import LETTERS
 
         found: dict[str, dict[str, str | None]] = {}
         for record in records:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from namm_xmodal.errors import VideoError
+from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import fitted
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
@@ -41,9 +41,9 @@ class VideoSession:
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
         """See `Session.run`: decoders work ahead on the videos of later pieces."""
-        sources = [each.items[0].content.video for each in work]
-        for each, clip in zip(work, videos(self.section, sources), strict=True):
-            if isinstance(clip, VideoError):
+        first = [each.items[0].content for each in work]
+        for each, clip in zip(work, videos(self.section, first), strict=True):
+            if isinstance(clip, ItemError):
                 for item, arms in zip(each.items, each.arms, strict=True):
                     yield from (self._skipped(item, arm, clip) for arm in arms)
             else:
@@ -60,10 +60,14 @@ class VideoSession:
             if arm.baseline is not None:
                 visual = arm.baseline.reduce(self.loaded.model, video, arm.budget)
             seconds = {"vision": vision, "reduction": time.process_time() - began}
-            prompts = [
-                (item, embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual))
-                for item in items
-            ]
+            prompts = []
+            for item in items:
+                try:
+                    prompt = embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual)
+                except ItemError as error:
+                    yield self._skipped(item, arm, ItemError(f"{item.content.id}: {error}"))
+                else:
+                    prompts.append((item, prompt))
             yield from self._answered(arm, clip, prompts, seconds)
 
     def _answered(self, arm: Arm, clip: VideoClip, prompts: Prompts, seconds: dict[str, float]) -> Iterator[Outcome]:
@@ -117,9 +121,9 @@ class VideoSession:
         item = evidence_place(item, clip.total)
         return Outcome(item, arm, scores, kept, parts, facts, self._model, fit=how[1], text=found.text)
 
-    def _skipped(self, item: Item, arm: Arm, error: VideoError) -> Outcome:
+    def _skipped(self, item: Item, arm: Arm, error: ItemError) -> Outcome:
         scores: dict[str, float] = {}
-        if self.section.strict and item.content.answer is not None:
+        if self.section.strict and item.content.scored:
             scores = {"accuracy": 0.0, "answer_probability": 0.0}
             scores |= {"generated_accuracy": 0.0} if self.section.generate else {}
         message = f"{type(error).__name__}: {error}"

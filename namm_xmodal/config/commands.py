@@ -1,0 +1,33 @@
+"""Which command a configuration is for."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from namm_xmodal.config.evolve import EvolveConfig
+from namm_xmodal.errors import ConfigError
+
+Command = Literal["eval", "evolve"]
+
+
+def command_of(content: Mapping[str, Any]) -> Command | None:
+    """The command that reads a file: `evolve` for what has all that it needs, `eval` for what has a section; else None.
+
+    Args:
+        content: Of the file, after `extends`.
+    """
+    fields = EvolveConfig.model_fields
+    if {name for name, field in fields.items() if field.is_required()} <= content.keys():
+        return "evolve"
+    sections = [name for name, value in content.items() if isinstance(value, dict) and name not in fields]
+    return "eval" if set(sections) - {"bootstrap", "policies"} else None
+
+
+def refuse_other_command(command: Command, content: Mapping[str, Any], name: str) -> None:
+    """Refuses a file of another command than this one.
+
+    Raises:
+        ConfigError: With the command that reads it.
+    """
+    found = command_of(content)
+    if found is not None and found != command:
+        raise ConfigError(f"{name}: is a file of another command; run `namm-xmodal {found} {name}`")
