@@ -47,7 +47,13 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
     tasks = ", ".join(task for task, _ in panels)
     alt = f"Score against kept share of the cache for {', '.join(labels)} on {tasks}; the table gives every value."
     return Figure(
-        f"curves-{section.replace('@', '-')}", f"{section}: score against cache kept", alt, drawing, values, arms
+        f"curves-{section.replace('@', '-')}",
+        f"{section}: score against cache kept",
+        alt,
+        drawing,
+        values,
+        arms,
+        _fingerprints(summary, section),
     )
 
 
@@ -145,3 +151,12 @@ def _words(row: Row, cell: Cell) -> str:
         f"{row.policy}, {row.size}: {cell.metric.name} {cell.score.value:.3f}{interval} at "
         f"{row.kept.fraction:.1%} kept, n = {cell.score.n}"
     )
+
+
+def _fingerprints(summary: Summary, section: str) -> dict[str, list[str]]:
+    """Label of each policy to the fingerprints that its records were made with; one of each size."""
+    found: dict[str, dict[str, None]] = {}
+    for row in summary.of(section):
+        for record in row.records:
+            found.setdefault(row.policy, {})[record.fingerprint] = None
+    return {label: list(prints) for label, prints in found.items()}
