@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from namm_xmodal.config.section import Section
-from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
+from namm_xmodal.evaluation.arm import Arm, Schedule, in_order, policy_arms
 from namm_xmodal.evaluation.estimate import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
 
@@ -177,7 +177,7 @@ class Modality(Protocol):
 
     def arms(self, section: Any) -> Sequence[Arm]:
         """All arms, built and checked; the full cache first."""
-        schedules = getattr(section, "schedules", ("streaming",))
+        schedules: Sequence[Schedule] = getattr(section, "schedules", ("streaming",))
         entries = section.policies.items()
         return in_order([a for label, spec in entries for a in policy_arms(section, label, spec, schedules=schedules)])
 

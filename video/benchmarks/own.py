@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from namm_xmodal.errors import DataError
+from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.language.own_texts import read_lines
-from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_index
-from namm_xmodal.video.benchmarks.question import LETTERS, VideoQuestion
+from namm_xmodal.video.benchmarks.answers import absent, read_answer, read_options, shortened
+from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark
+from namm_xmodal.video.benchmarks.question import VideoQuestion
 
 
 @dataclass(frozen=True)
@@ -31,24 +33,26 @@ class OwnQuestions(LetterBenchmark):
             raise DataError(f"data={self.data!r}: expected a .jsonl file with video, question and options on each line")
         return [self._question(path, number, row) for number, row in read_lines(path, ("video", "question", "options"))]
 
-    def _question(self, path: Path, number: int, row: dict[str, object]) -> VideoQuestion:
-        options = row["options"]
-        if not isinstance(options, list) or not 2 <= len(options) <= len(LETTERS):
-            raise DataError(f"{path}:{number}: options: expected a list of 2 to {len(LETTERS)}")
-        texts, given = tuple(map(str, options)), row.get("answer")
-        right = None if given is None else letter_index(given, texts)
-        if given is not None and right is None:
-            raise DataError(f"{path}:{number}: answer {given!r} is none of its options")
-        evidence = row.get("evidence") or ()
-        if not isinstance(evidence, list | tuple) or not all(isinstance(each, int) for each in evidence):
-            raise DataError(f"{path}:{number}: evidence {evidence!r}: expected a list of frame numbers")
+    def _question(self, path: Path, number: int, row: dict[str, Any]) -> VideoQuestion:
+        """One line; what is wrong with it is kept as its problem, so that it is counted as skipped."""
+        options: tuple[str, ...] = ()
+        right, problem, evidence = None, "", row.get("evidence") or ()
+        try:
+            options = read_options(row["options"])
+            right = None if absent(row.get("answer")) else read_answer(row["answer"], options, "letter")
+            if not isinstance(evidence, list | tuple) or not all(isinstance(each, int) for each in evidence):
+                raise ItemError(f"evidence is {shortened(evidence)}: expected a list of frame numbers")
+        except ItemError as error:
+            problem, evidence = f"{path}:{number}: {error}", ()
         return VideoQuestion(
             id=str(row.get("id") or f"line {number}"),
             video=path.parent / str(row["video"]),
             question=str(row["question"]),
-            options=texts,
+            options=options,
             answer=right,
             kind=str(row.get("kind") or "own"),
             duration=str(row.get("duration") or ""),
             evidence=tuple(evidence),
+            problem=problem,
+            keyed=not absent(row.get("answer")),
         )
