@@ -62,7 +62,9 @@ def made_records(plan, sections=("language", "video", "rl")):
             continue
         for item in section.items:
             for arm in section.arms:
-                noise = np.random.default_rng((item.number, len(arm.key[1]), int(100 * (arm.budget or 0)))).normal(0, 0.01)
+                noise = np.random.default_rng((item.number, len(arm.key[1]), int(100 * (arm.budget or 0)))).normal(
+                    0, 0.01
+                )
                 loss = 0.0 if arm.full else LOSSES[arm.label] * (1 if arm.budget == 0.5 else 2)
                 hardness = 0.02 * (item.number % 4)
                 kept = 1.0 if arm.full else float(arm.budget)

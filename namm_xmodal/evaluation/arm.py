@@ -177,4 +177,7 @@ def _fit(section: Section, name: str, spec: dict[str, Any], path: str) -> Fit:
     statistics = values.get("statistics", section.fit)
     if statistics not in get_args(Fitting):
         raise ConfigError(f"{path}.statistics: {statistics!r}: expected one of {', '.join(get_args(Fitting))}")
-    return Fit(statistics, calibrated_share(spec, path))
+    share = calibrated_share(spec, path)
+    if share is not None and statistics == "estimated_by_layer":
+        raise ConfigError(f"{path}.calibrated: thresholds are found for one network, not layer by layer; use estimated")
+    return Fit(statistics, share)

@@ -59,6 +59,14 @@ def fitted(arm: Arm, model: Any, plain: PlainInputs, section: Section) -> Any:
     return policy if fit.share is None else calibrated(policy, model, plain.for_calibration(), fit.share, section)
 
 
+def described(policy: Any) -> str:
+    """Where a NAMM's feature statistics come from; empty for other policies."""
+    while not hasattr(policy, "statistics") and hasattr(policy, "base"):  # within a window, layer by layer
+        policy = policy.base
+    source: str = getattr(getattr(policy, "statistics", None), "source", "")
+    return source
+
+
 def by_layer(policy: Namm, statistics: Sequence[FeatureStatistics]) -> ByLayer:
     """The same network with statistics of its own in each layer."""
     first, *others = (policy.with_statistics(each) for each in statistics)

@@ -20,7 +20,9 @@ def exhibits():
     """One of each kind."""
     frame = np.zeros((24, 32, 3), dtype=np.uint8)
     shares = ((0.1, 0.9), (0.5, 1.0))
-    text = ShadedText("A sample", "namm, 25%", ("<b>", "held", "gone", "\n"), (2,), (("..a.", "..a."), (".aa.", "...a")))
+    text = ShadedText(
+        "A sample", "namm, 25%", ("<b>", "held", "gone", "\n"), (2,), (("..a.", "..a."), (".aa.", "...a"))
+    )
     return {
         "language": [text, KeptMap("Kept", "namm, 25%", "layer", "kv head", shares)],
         "video": [Pictures("What?", "namm, 25%", ("0 s", "1 s"), (png(frame), png(frame + 200)), "Dark is gone.")],
@@ -110,7 +112,9 @@ def test_figures_are_there_with_words_for_those_who_do_not_see_them(opened):
 
 
 def test_every_policy_is_drawn_and_the_namm_stands_out(opened):
-    arms = opened.execute_script("return [...new Set([...document.querySelectorAll('[data-arm]')].map(m => m.dataset.arm))]")
+    arms = opened.execute_script(
+        "return [...new Set([...document.querySelectorAll('[data-arm]')].map(m => m.dataset.arm))]"
+    )
     assert set(arms) == {"namm", "keydiff", "random", "recency"}
     learned = opened.execute_script("return [...document.querySelectorAll('tr.learned th')].map(h => h.textContent)")
     assert set(each.strip() for each in learned) == {"namm"}

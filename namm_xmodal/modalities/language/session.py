@@ -44,6 +44,7 @@ class LanguageSession:
                     yield self._outcome(item, arm, sample, encoded)
 
     def _outcome(self, item: Item, arm: Arm, sample: Any, encoded: Any) -> Outcome:
+        from namm_xmodal.evaluation.fit import described
         from namm_xmodal.modalities.language.scoring import score_sample
 
         policy, section = self.policy(arm), self.section
@@ -65,7 +66,7 @@ class LanguageSession:
             seconds={"sample": time.process_time() - before},
             facts=LanguageFacts(answer.prompt_tokens),
             model=self._model,
-            fit="" if not hasattr(policy, "statistics") else policy.statistics.source,
+            fit=described(policy),
             text=answer.text,
         )
 

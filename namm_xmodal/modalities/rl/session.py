@@ -10,7 +10,7 @@ from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.evaluation.arm import Arm
-from namm_xmodal.evaluation.fit import by_layer, calibrated
+from namm_xmodal.evaluation.fit import by_layer, calibrated, described
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.modalities.rl.arms import Window, with_wrappers
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
@@ -112,7 +112,6 @@ def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode
         survivors=episode.survivors,
     )
     fraction = episode.kept_end / episode.tokens_seen if episode.tokens_seen else 0.0
-    statistics = getattr(arm.policy, "statistics", None)
     return Outcome(
         item=item,
         arm=arm,
@@ -123,5 +122,5 @@ def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode
         model={"name": player.label, "source": player.fingerprint, "dtype": str(player.body.model.dtype)},
         status="failed" if episode.stop == "failed" else "scored",
         message=episode.message,
-        fit="" if statistics is None else arm.fit.words or statistics.source,
+        fit=described(policy),
     )

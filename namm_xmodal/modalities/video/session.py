@@ -8,7 +8,7 @@ import torch
 
 from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
-from namm_xmodal.evaluation.fit import fitted
+from namm_xmodal.evaluation.fit import described, fitted
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, with_room
@@ -88,8 +88,7 @@ class VideoSession:
                     held = (key, read_prefix(memory, prompt) if more and arm.schedule != "post_prefill" else None)
                 limit = self.section.generate_tokens if self.section.generate else 0
                 found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
-            fit = getattr(getattr(policy, "statistics", None), "source", "")
-            yield self._outcome(item, arm, clip, prompt, found, seconds, (factor, fit))
+            yield self._outcome(item, arm, clip, prompt, found, seconds, (factor, described(policy)))
 
     def _outcome(
         self,

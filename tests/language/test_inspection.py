@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from namm_xmodal.evaluation.inspection import KEPT, inspect_text
 
 from namm_xmodal.config import build_policy
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.models import load_language_model
+from namm_xmodal.modalities.language.inspection import KEPT, inspect_text
 from namm_xmodal.report.keep_picture import draw_inspection
 
 TEXT = "Costs $5 or $6\n\tand the rest is _text_ ^ of any kind. " * 4

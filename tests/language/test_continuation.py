@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from namm_xmodal.evaluation.continuation import greedy_text, log_likelihoods, read_prompt
-from namm_xmodal.evaluation.text_loss import text_log_probabilities
 
 from namm_xmodal import pruned
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.config import build_policy
-from namm_xmodal.evaluation import text_loss
 from namm_xmodal.language.models import load_language_model
+from namm_xmodal.modalities.language import text_loss
+from namm_xmodal.modalities.language.continuation import greedy_text, log_likelihoods, read_prompt
+from namm_xmodal.modalities.language.text_loss import text_log_probabilities
 
 SETTINGS = {"update_every": 32, "protect_first": 2, "protect_recent": 4}
 POLICIES = ["streaming_llm", "h2o", "snapkv", {"policy": "namm", "init": "random"}]
