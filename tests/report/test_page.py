@@ -112,9 +112,7 @@ def test_figures_are_there_with_words_for_those_who_do_not_see_them(opened):
 
 
 def test_every_policy_is_drawn_and_the_namm_stands_out(opened):
-    arms = opened.execute_script(
-        "return [...new Set([...document.querySelectorAll('[data-arm]')].map(m => m.dataset.arm))]"
-    )
+    arms = opened.execute_script("return [...document.querySelectorAll('[data-arm]')].map(mark => mark.dataset.arm)")
     assert set(arms) == {"namm", "keydiff", "random", "recency"}
     learned = opened.execute_script("return [...document.querySelectorAll('tr.learned th')].map(h => h.textContent)")
     assert set(each.strip() for each in learned) == {"namm"}
