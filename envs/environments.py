@@ -4,15 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from namm_xmodal.envs.quiet import quiet_simulator
-from namm_xmodal.errors import ConfigError, MissingDependencyError
-from namm_xmodal.plugins import with_plugins
+from namm_xmodal.errors import ConfigError, MissingDependencyError, PluginError
+from namm_xmodal.plugins import Registry
+
+OWN = Registry("environments", {})
+"""Of plug-ins: gymnasium id -> class or function that makes the environment, or `module:name` of one."""
 
 
 def register_environments() -> None:
-    """Makes `namm_xmodal/TMaze-v0` and `namm_xmodal/HopperPositions-v5` known to gymnasium; once is enough.
+    """Makes `namm_xmodal/TMaze-v0`, `namm_xmodal/HopperPositions-v5` and those of plug-ins known to gymnasium.
 
     Raises:
         MissingDependencyError: If gymnasium is not installed.
+        PluginError: If a plug-in takes an id that exists.
     """
     try:
         import gymnasium
@@ -27,9 +31,11 @@ def register_environments() -> None:
     ):
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point=entry, max_episode_steps=1000 if "Hopper" in name else None)
-    for name, entry in with_plugins("environments", {}).items():
+    for name, entry in OWN.items():
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point=entry)
+        elif gymnasium.registry[name].entry_point is not entry:
+            raise PluginError(f"plug-in of environments: gymnasium has a {name!r} already; rename it")
 
 
 def environment_maker(name: str, **options: Any) -> Callable[..., Any]:

@@ -98,7 +98,7 @@ class VideoTimeoutError(VideoError):
 
 
 class ContractError(NammError):
-    """Raised by `check_policy` and `check_adapter` with the clause that does not hold."""
+    """Raised by `check_policy`, `check_adapter` and `check_task` with the clause that does not hold."""
 
 
 class MissingDependencyError(NammError):

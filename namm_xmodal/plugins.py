@@ -5,11 +5,14 @@ the name in configurations. A file defines a mapping in capitals for each kind, 
 imported because a configuration says so.
 """
 
+import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +21,65 @@ from namm_xmodal.errors import PluginError
 Kind = Literal["policies", "tasks", "metrics", "benchmarks", "adapters", "environments", "modalities", "strategies"]
 
 FILES = "NAMM_XMODAL_PLUGINS"
-"""Environment variable that holds the files, so that worker processes know them too."""
+"""Environment variable that holds the files, a JSON list, so that worker processes know them too."""
+
+_under_way: list[Path] = []
+"""Files that are being imported right now."""
+
+
+class Registry(Mapping[str, Any]):
+    """What the package and its plug-ins know of one kind, by name.
+
+    Plug-ins are imported when the table is first used, not when it is made: they may import any module of the package.
+    """
+
+    def __init__(self, kind: Kind, known: Mapping[str, Any]) -> None:
+        """Imports nothing yet.
+
+        Args:
+            kind: What the table holds.
+            known: The package's own entries: all classes, or all instances.
+        """
+        self._kind, self._known = kind, known
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @cached_property
+    def _entries(self) -> dict[str, Any]:
+        found = dict(self._known)
+        for point in entry_points(group=f"namm_xmodal.{self._kind}"):
+            origin = f"plug-in {point.name!r} of {point.dist.name if point.dist else 'an installed distribution'}"
+            try:
+                entry = point.load()
+            except (Exception, SystemExit) as error:  # a plug-in may raise anything
+                raise PluginError(f"{origin}: cannot be imported ({_line(error)}); mend or uninstall it") from None
+            self._add(found, point.name, entry, origin)
+        for path in _files():
+            entries = getattr(_import_file(path), self._kind.upper(), {})
+            if not isinstance(entries, Mapping):
+                raise PluginError(
+                    f"--plugins {path}: {self._kind.upper()} is a {type(entries).__name__}, expected a mapping such as "
+                    "{'mine': Mine}"
+                )
+            for name, entry in entries.items():
+                self._add(found, str(name), entry, f"--plugins {path}")
+        return found
+
+    def _add(self, found: dict[str, Any], name: str, entry: Any, origin: str) -> None:
+        if name in found:
+            raise PluginError(f"{origin}: {self._kind} has a {name!r} already; rename it")
+        for own in list(self._known.values())[:1]:
+            if isinstance(own, type) != isinstance(entry, type):
+                wanted = "a class" if isinstance(own, type) else f"an instance, such as {entry.__name__}()"
+                raise PluginError(f"{origin}: {self._kind}: {name!r} is {entry!r}, expected {wanted}")
+        found[name] = entry
 
 
 def use_files(paths: list[Path]) -> None:
@@ -28,65 +89,35 @@ def use_files(paths: list[Path]) -> None:
         paths: Python files; each is imported under its own name, with its folder on the search path.
 
     Raises:
-        PluginError: If a file is missing, or its name is that of another module.
+        PluginError: If a file is missing, cannot be imported, or its name is that of another module.
     """
-    for path in paths:
-        if path.suffix != ".py" or not path.is_file():
-            raise PluginError(f"--plugins {path}: no such Python file; expected a file such as mine.py")
-    known = [each for each in os.environ.get(FILES, "").split(os.pathsep) if each]
-    os.environ[FILES] = os.pathsep.join(dict.fromkeys([*known, *(str(path.resolve()) for path in paths)]))
     for path in paths:
         _import_file(path.resolve())
+    os.environ[FILES] = json.dumps([str(path) for path in dict.fromkeys([*_files(), *(p.resolve() for p in paths)])])
 
 
-def with_plugins(kind: Kind, known: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of the package and what plug-ins add to it.
-
-    Args:
-        kind: What the table holds.
-        known: The package's own entries.
-
-    Raises:
-        PluginError: If a plug-in cannot be imported, or uses a name that is taken; names the plug-in.
-    """
-    table = dict(known)
-    for point in entry_points(group=f"namm_xmodal.{kind}"):
-        origin = f"plug-in {point.name!r} of {point.dist.name if point.dist else 'an installed distribution'}"
-        try:
-            found = point.load()
-        except Exception as error:  # a plug-in may raise anything
-            raise PluginError(f"{origin}: cannot be imported ({_line(error)}); mend or uninstall it") from None
-        _add(table, point.name, found, kind, origin)
-    for each in (each for each in os.environ.get(FILES, "").split(os.pathsep) if each):
-        entries = getattr(_import_file(Path(each)), kind.upper(), {})
-        if not isinstance(entries, Mapping):
-            raise PluginError(f"{each}: {kind.upper()} is {type(entries).__name__}, expected a mapping of names")
-        for name, found in entries.items():
-            _add(table, str(name), found, kind, each)
-    return table
-
-
-def _add(table: dict[str, Any], name: str, found: Any, kind: str, origin: str) -> None:
-    if name in table:
-        raise PluginError(f"{origin}: {kind} has a {name!r} already; rename it")
-    table[name] = found
+def _files() -> list[Path]:
+    return [Path(each) for each in json.loads(os.environ.get(FILES, "[]"))]
 
 
 def _import_file(path: Path) -> Any:
-    loaded = sys.modules.get(path.stem)
-    if loaded is not None:
-        if Path(str(getattr(loaded, "__file__", ""))).resolve() == path:
-            return loaded
+    if path.suffix != ".py" or not path.stem.isidentifier() or not path.is_file():
+        raise PluginError(f"--plugins {path}: no such Python file; expected a file such as mine.py")
+    if path in _under_way:
+        raise PluginError(f"--plugins {path}: looks a name up while it is being imported; do that in a function")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: it hides no other module
+    spec = find_spec(path.stem)
+    if spec is None or Path(str(spec.origin)).resolve() != path:
         raise PluginError(f"--plugins {path}: another module is called {path.stem}; rename the file")
-    sys.path.insert(0, str(path.parent))
+    _under_way.append(path)
     try:
-        module = import_module(path.stem)
-    except Exception as error:  # a plug-in may raise anything
+        return import_module(path.stem)
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything
         raise PluginError(f"--plugins {path}: cannot be imported ({_line(error)}); mend it") from None
-    if Path(str(getattr(module, "__file__", ""))).resolve() != path:
-        raise PluginError(f"--plugins {path}: another module is called {path.stem}; rename the file")
-    return module
+    finally:
+        _under_way.remove(path)
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -16,9 +16,13 @@ Built = TypeVar("Built")
 
 
 def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
-    """The constructor's fields by name."""
+    """The constructor's fields by name.
+
+    Raises:
+        ConfigError: If it is no dataclass, as the class of a plug-in may be.
+    """
     if not dataclasses.is_dataclass(cls):
-        raise TypeError(f"{cls.__name__} is not a dataclass")
+        raise ConfigError(f"{cls.__name__} is no dataclass; expected one whose fields are its hyper-parameters")
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
 
 

@@ -1,5 +1,7 @@
 """The tasks by name. A new task is one file and one line here."""
 
+from collections.abc import Mapping
+
 from namm_xmodal.errors import UnknownNameError
 from namm_xmodal.language.classification import Classification
 from namm_xmodal.language.code_completion import CodeCompletion
@@ -8,11 +10,11 @@ from namm_xmodal.language.multi_key_retrieval import MultiKeyRetrieval
 from namm_xmodal.language.next_token import NextToken
 from namm_xmodal.language.questions import Questions
 from namm_xmodal.language.sample import Task
-from namm_xmodal.plugins import with_plugins
+from namm_xmodal.plugins import Registry
 
 _OWN = (KeyRetrieval, MultiKeyRetrieval, NextToken, CodeCompletion, Classification, Questions)
 
-TASKS: dict[str, type[Task]] = with_plugins("tasks", {task.name: task for task in _OWN})
+TASKS: Mapping[str, type[Task]] = Registry("tasks", {task.name: task for task in _OWN})
 
 
 def find_task(name: str) -> type[Task]:

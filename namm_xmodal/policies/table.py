@@ -1,6 +1,8 @@
 """All policies by name, as configurations and the command line know them."""
 
-from namm_xmodal.plugins import with_plugins
+from collections.abc import Mapping
+
+from namm_xmodal.plugins import Registry
 from namm_xmodal.policies.adakv import AdaKV
 from namm_xmodal.policies.expected_attention import ExpectedAttention
 from namm_xmodal.policies.full import FullCache
@@ -15,7 +17,7 @@ from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.streaming_llm import StreamingLLM
 from namm_xmodal.policies.tova import TOVA
 
-POLICIES: dict[str, type] = with_plugins(
+POLICIES: Mapping[str, type] = Registry(
     "policies",
     {
         "full": FullCache,

@@ -1,6 +1,8 @@
 """All benchmarks by name."""
 
-from namm_xmodal.plugins import with_plugins
+from collections.abc import Mapping
+
+from namm_xmodal.plugins import Registry
 from namm_xmodal.video.benchmarks.benchmark import Benchmark
 from namm_xmodal.video.benchmarks.composed import ComposedVideos
 from namm_xmodal.video.benchmarks.egoschema import EgoSchema
@@ -11,7 +13,7 @@ from namm_xmodal.video.benchmarks.nextqa import NExTQA
 from namm_xmodal.video.benchmarks.own import OwnQuestions
 from namm_xmodal.video.benchmarks.videomme import VideoMME
 
-BENCHMARKS: dict[str, type[Benchmark]] = with_plugins(
+BENCHMARKS: Mapping[str, type[Benchmark]] = Registry(
     "benchmarks",
     {
         "generated": GeneratedVideos,

@@ -8,8 +8,6 @@ from namm_xmodal.language.metrics import (
     answer_probability,
     by_position,
     choice_accuracy,
-    edit_similarity,
-    exact_match,
     negative_log_likelihood,
     token_probability,
 )
@@ -38,7 +36,7 @@ def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
 
 def generated_scores(text: str, answer: str) -> dict[str, float]:
     """Scores of generated text."""
-    return {"exact_match": exact_match(text, answer), "edit_similarity": edit_similarity(text, answer)}
+    return {name: metric.of_text(text, answer) for name, metric in METRICS.items() if metric.of_text is not None}
 
 
 def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:
@@ -68,8 +66,9 @@ def lower_is_better(metric: str) -> bool:
 
 
 def headline(task: Any, metrics: Iterable[str]) -> list[str]:
-    """The scores that table and plot show for a task: one by likelihood and one by generation, if they were computed."""
+    """The scores that tables show for a task: one by likelihood, one by generation, and those that ask for it."""
     names = list(metrics)
     generated = "edit_similarity" if task.name == "code_completion" else "exact_match"  # a whole line is rarely exact
-    shown = [name for name in (task.primary_metric, generated) if name in names]
+    asked = [name for name in names if name in METRICS and METRICS[name].headline]
+    shown = [name for name in dict.fromkeys((task.primary_metric, generated, *asked)) if name in names]
     return shown or names[:1]
