@@ -29,7 +29,9 @@ def test_readme_shows_the_policy_that_ships():
     plan = make_plan(load_eval_config("language/demo"))
     assert list(shown) == list(dict.fromkeys(run.label for run in plan.runs))
     now = [run.fingerprint for run in plan.runs if run.label == "namm"]
-    assert shown["namm"] == now, "older than the shipped policy: make demo, cp results/demo/scores.png docs/images/demo.png"
+    assert shown["namm"] == now, (
+        "older than the shipped policy: make demo, cp results/demo/scores.png docs/images/demo.png"
+    )
 
 
 def test_other_weights_are_another_fingerprint():
