@@ -75,7 +75,7 @@ def check_files(written, policies):
 
 
 def test_scores_of_language(published, saved, tmp_path):
-    summary = published.language("held_out")
+    summary = published.language("held_out_gemma3")
     check_files(plot.plot_scores(summary, tmp_path / "scores", "title", FOUND), FOUND)
     shown = {axis.get_title(): axis for axis in saved[0].axes if axis.get_title()}
     for task, metric in summary.columns():
