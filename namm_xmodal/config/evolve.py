@@ -69,7 +69,9 @@ class EvolveConfig(Strict):
     strategy: StrategyConfig = Field(default_factory=StrategyConfig, description="The evolution strategy.")
     generations: int = Field(100, ge=1, description="When the run is finished; may be raised later.")
     start: str = Field(
-        "zeros", min_length=1, description="First mean: zeros (keeps everything), or a saved policy: folder or hub id."
+        "zeros",
+        min_length=1,
+        description="First mean: zeros (keeps everything), or a saved policy: folder, shipped name or hub id.",
     )
     scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
     features: Literal["spectrogram", "mean_attention", "projection"] = Field(

@@ -112,6 +112,14 @@ def test_a_file_of_another_command_names_it(refused, tmp_path, command, name):
     assert said.endswith(f"{name}: is a file of another command; run `namm-xmodal {own} {name}`")
 
 
+def test_a_file_that_leaves_the_rest_to_set_is_no_other_commands(run, tmp_path):
+    """`policies` alone would do for video-qa."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("policies: {full: {policy: full}}\n")
+    rest = ("--set", "model=tiny-random", "--set", "tasks.keys={task: key_retrieval, n: 1}")
+    assert "1 run (1 policy) x 1 sample of 1 task = 1 result in" in run("eval", path, "--dry-run", *rest).stdout
+
+
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_every_adapter_has_an_example(run, name):
     assert "keeps the contract of an adapter" in run("check", "adapter", name).stdout
