@@ -97,7 +97,10 @@ class EvolveConfig(Strict):
         None, description="Run folder of the stage before: strategy state and feature statistics are taken over."
     )
     validation: int = Field(
-        32, ge=0, description="Fresh samples of each task on which the answer is compared with its start; 0 for none."
+        32,
+        ge=0,
+        description="Fresh samples of each task on which the answer is compared with its start; at least 10 to conclude "
+        "anything, 0 for none.",
     )
     tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="Mirrors of the journal.")
     run: str = Field("runs/evolve", min_length=1, description="Folder of the run.")
