@@ -39,7 +39,7 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
             if "timeouts" not in file and timeouts:
                 raise DataError(
                     f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
-                    "pass timeouts=False to split on terminals only"
+                    "pass timeouts=False (--no-timeouts) to split on terminals only"
                 )
             names = [name for name in (*_NEEDED, "timeouts") if name in file]
             if odd := [name for name in names if not isinstance(file[name], h5py.Dataset)]:
