@@ -115,8 +115,7 @@ class CacheSupply:
                 f"attention_mask of {mask.shape[1]} columns: expected one for each of the {first.seen} tokens that the "
                 f"cache has seen and the {count} new ones"
             )
-        # Not for single tokens, which need no look and would pay for it: reading positions back stalls a device.
-        if count == 0 or (count > 1 and _start_over(positions, first.tokens_seen)):
+        if count == 0 or _start_over(positions, first.tokens_seen):
             raise not_longer(first.seen)
 
 
@@ -138,6 +137,8 @@ def _start_over(positions: Any, seen: tuple[int, ...]) -> bool:
     """Whether the newest token of some row stands before the end of what the row has seen, (B or 1, Q) positions."""
     if not isinstance(positions, Tensor) or positions.dim() != 2:
         return False
+    if positions.shape[1] == 1 and positions.device.type != "cpu":
+        return False  # reading positions back would stall the device at every token
     newest = positions[:, -1].expand(len(seen)).tolist()
     return any(at < count for at, count in zip(newest, seen, strict=True))
 
