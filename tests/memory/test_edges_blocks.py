@@ -1,4 +1,4 @@
-"""Blocks on one model nest, cross and run in threads; a cache works inside them only, and a failed forward spoils nothing."""
+"""Blocks on one model nest, cross and run in threads; caches work inside them; a failed forward spoils nothing else."""
 
 import asyncio
 import copy
