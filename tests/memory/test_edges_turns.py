@@ -85,6 +85,22 @@ def test_a_padded_batch_continues(model):
         )
 
 
+@pytest.mark.parametrize("size", [7, 60])
+def test_a_mask_of_the_whole_text_serves_every_chunk(model, size):
+    batch = padded_batch(60, rows=2)
+    with pruned(model, RaggedByAttention(), update_every=16) as memory:
+        expected = model(**batch).logits
+        cache, parts = memory.cache(), []
+        for ids, positions in zip(batch["input_ids"].split(size, 1), batch["position_ids"].split(size, 1), strict=True):
+            inputs = {"attention_mask": batch["attention_mask"], "position_ids": positions, "past_key_values": cache}
+            parts.append(model(ids, **inputs).logits)
+        options = {"attention_mask": batch["attention_mask"], **GREEDY}
+        whole = memory.generate(batch["input_ids"], **options)
+        assert torch.equal(model.generate(batch["input_ids"], prefill_chunk_size=size, **options), whole)
+    real = batch["attention_mask"].bool()
+    assert (torch.cat(parts, 1) - expected)[real].abs().max() < 1e-10
+
+
 def test_what_does_not_fit_the_cache_is_refused(model, turn):
     _, text, cache = turn
     new = text[:, :5]
@@ -92,6 +108,7 @@ def test_what_does_not_fit_the_cache_is_refused(model, turn):
         "attention_mask of 5 columns: expected one for each of the 65 tokens that the cache has seen and the 5 new",
         lambda: model(new, attention_mask=torch.ones_like(new), past_key_values=cache),
     )
+    refused("attention_mask of 3 columns", lambda: model(new, attention_mask=torch.ones_like(new[:, :3])))
     refused("3 rows with a cache of 1", lambda: model(new.expand(3, -1), past_key_values=cache))
     refused(
         "use_cache=False with a cache of 65 tokens",
