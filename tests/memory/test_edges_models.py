@@ -8,10 +8,12 @@ from families import padded_batch, tiny
 from ragged import RaggedByAttention
 
 import namm_xmodal
-from namm_xmodal import H2O, AdaKV, KeyDiff, SnapKV, StreamingLLM, pruned
+from namm_xmodal import H2O, AdaKV, KeyDiff, L2Norm, Namm, SnapKV, StreamingLLM, pruned
 from namm_xmodal.adapters.table import find_adapter
 from namm_xmodal.cache.oracle import masked_attention, recording, visibility_of
 from namm_xmodal.errors import BudgetError, NammError, UnsupportedModelError, UnsupportedOperationError
+from namm_xmodal.policies.whole_steps import WholeSteps
+from namm_xmodal.policies.within import Within
 
 SIZES = dict(
     vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, pad_token_id=0,
@@ -192,8 +194,10 @@ def test_prefix_tuning_is_refused():
         lambda n: SnapKV(budget=n(20), window=n(4)),
         lambda n: StreamingLLM(budget=n(20), num_sinks=n(2)),
         lambda n: AdaKV(base=KeyDiff(), budget=n(20)),
+        lambda n: Namm.untrained("random", sigma=0.5, seed=1, max_tokens=n(20)),
+        lambda n: WholeSteps(Within(L2Norm(budget=n(20)), tokens=n(40)), size=n(3)),
     ],
-    ids=["H2O", "SnapKV", "StreamingLLM", "AdaKV"],
+    ids=["H2O", "SnapKV", "StreamingLLM", "AdaKV", "Namm", "wrappers"],
 )
 def test_integers_of_numpy_are_integers(policy, number):
     model, ids = tiny("llama"), padded_batch(60, rows=1)["input_ids"]
