@@ -37,7 +37,7 @@ def evaluate_command(
 
     plan = make_plan(settings)
     console.print(
-        f"[bold]{settings.model}[/bold]: {len(plan.runs)} runs "
+        f"{settings.model}: {len(plan.runs)} runs "
         f"({len(settings.policies)} policies) x {sum(task.count for task in plan.tasks)} samples "
         f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}",
         soft_wrap=True,

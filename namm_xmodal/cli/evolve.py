@@ -92,7 +92,7 @@ def describe(setup: "Setup") -> str:
     config, strategy = setup.config, setup.strategy
     scores = strategy.population * config.samples * len(config.tasks) * len(config.models)
     return (
-        f"[bold]{', '.join(config.models)}[/bold]: {config.generations} generations of {strategy.population} members "
+        f"{', '.join(config.models)}: {config.generations} generations of {strategy.population} members "
         f"({strategy.name}, {strategy.spec['parameters']:,} parameters) x {config.samples} samples of "
         f"{len(config.tasks)} tasks = {scores:,} scores and about {setup.tokens():,} tokens a generation, in {config.run}"
     )
@@ -101,7 +101,7 @@ def describe(setup: "Setup") -> str:
 def verdict_lines(verdict: "Verdict") -> list[str]:
     """The comparison with the start, in words that it can bear."""
     lines = [
-        f"[bold]{verdict.words}[/bold], by {verdict.fitness.n} fresh samples of each training task "
+        f"{verdict.words}, by {verdict.fitness.n} fresh samples of each training task "
         f"(seed {verdict.seed}; they chose nothing, but they are of the tasks that it was trained on)",
         f"  fitness (score - {verdict.weight:.2f} x kept): {_interval(verdict.fitness)}",
         f"  score over the full cache's: {_interval(verdict.score)}",

@@ -36,7 +36,7 @@ def video_qa_command(
     runs = make_runs(settings)
     questions = build_benchmark(settings).questions()[: settings.limit]
     console.print(
-        f"[bold]{settings.model}[/bold] on {settings.benchmark}: {len(runs)} runs x {len(questions)} questions = "
+        f"{settings.model} on {settings.benchmark}: {len(runs)} runs x {len(questions)} questions = "
         f"{len(runs) * len(questions)} results in {settings.output}",
         soft_wrap=True,
     )

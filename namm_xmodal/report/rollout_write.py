@@ -14,6 +14,7 @@ from namm_xmodal.report.rollout_plot import plot_rollouts, plot_survivors
 from namm_xmodal.report.rollout_summary import normaliser_of, summarise_rollouts
 from namm_xmodal.report.rollout_table import rollout_table
 from namm_xmodal.rollouts.record import RolloutRecord
+from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 1
 
@@ -68,7 +69,7 @@ def write_rollout_report(records: list[RolloutRecord], config: RolloutConfig) ->
     try:
         replace_text(folder / "summary.json", json.dumps(content, indent=1) + "\n")
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            Console(file=file, width=180).print(rollout_table(rows, title, named))
+            PlainConsole(file=file, width=180).print(rollout_table(rows, title, named))
         plot_rollouts(rows, folder / "scores", title, score)
         watched = [row for row in rows if row.survivors is not None]
         if watched:
