@@ -103,4 +103,6 @@ def refusing(path: Path | str, *, error: type[NammError], expected: str) -> Iter
 def reason_of(trouble: BaseException) -> str:
     """The first line of what an error says, at most 200 characters; its type if it says nothing."""
     said = next((line.strip() for line in str(trouble).splitlines() if line.strip()), type(trouble).__name__)
+    if isinstance(trouble, KeyError):
+        said = f"it lacks {said}"
     return said if len(said) <= 200 else f"{said[:200]}..."
