@@ -68,7 +68,9 @@ class BehaviourPolicy:
         if not self.weights or len(self.weights) != len(self.biases) or self.activation not in _ACTIVATIONS:
             raise DataError(f"policy {self.name}: expected layers, as many biases, and activation tanh or relu")
         if self.weights[0].ndim != 2:
-            raise DataError(f"policy {self.name}: layer 0 has weight {self.weights[0].shape}; expected (outputs, inputs)")
+            raise DataError(
+                f"policy {self.name}: layer 0 has weight {self.weights[0].shape}; expected (outputs, inputs)"
+            )
         width = self.inputs
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:

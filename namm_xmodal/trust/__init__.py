@@ -1,1 +1,1 @@
-"""Files of strangers: regular files of bounded size, read by readers that run nothing. The rules are in docs/security.md."""
+"""Files of strangers: regular files of bounded size, for readers that run nothing. The rules are in docs/security.md."""

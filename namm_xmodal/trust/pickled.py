@@ -78,7 +78,12 @@ def read_pickle(file: IO[bytes], allowed: tuple[str, ...], outside: list[Any] | 
     """
     try:
         return _Reader(allowed, [] if outside is None else outside).run(file)
-    except (IndexError, KeyError, TypeError, AttributeError) as error:  # an empty stack, a number where a list should be
+    except (
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # an empty stack, a number where a list should be
         raise ValueError(f"a damaged pickle ({type(error).__name__})") from None
 
 
