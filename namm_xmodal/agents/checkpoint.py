@@ -1,6 +1,7 @@
 """Decision Transformers by name: shipped with the package, in a folder, or on the hub."""
 
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -57,7 +58,7 @@ def find_checkpoints(name: str, seeds: Sequence[int] | None = None) -> dict[str,
     """
     families = shipped_families()
     folder = SHIPPED / name if name in families else Path(name).expanduser()
-    members = {int(path.name[5:]): path for path in folder.glob("seed-*") if path.name[5:].isdigit()}
+    members = {int(path.name[5:]): path for path in folder.glob("seed-*") if re.fullmatch(r"[0-9]{1,9}", path.name[5:])}
     if members:
         chosen = sorted(members) if seeds is None else list(seeds)
         absent = [seed for seed in chosen if seed not in members]

@@ -21,6 +21,14 @@ def rollout_command(
             show_default=False,
         ),
     ] = None,
+    allow_module: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Import this module of yours, which registers environments; no file can ask for one.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Roll out agents under memory policies; print returns and scores with intervals, write JSONL, PNG and SVG.
@@ -32,6 +40,11 @@ def rollout_command(
     from namm_xmodal.config import load_rollout_config
 
     settings = load_rollout_config(config, list(assignments or []), str(output) if output else None)
+
+    for name in allow_module or ():
+        from namm_xmodal.envs.environments import allow_module as allow
+
+        allow(name)
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.rollouts.plan import make_plan

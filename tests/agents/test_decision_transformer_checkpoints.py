@@ -76,7 +76,7 @@ class Evil:
 def test_a_published_file_that_holds_code_is_not_loaded(tmp_path, capsys):
     folder = tmp_path / "decision-transformer-gym-hopper-expert"
     write_published(folder, small(), Evil())
-    with pytest.raises(CheckpointError, match="it asks for __builtin__.print"):
+    with pytest.raises(CheckpointError, match=r"it asks for __builtin__\.print"):
         load_checkpoint("x", str(folder))
     assert "this must not run" not in capsys.readouterr().out
 

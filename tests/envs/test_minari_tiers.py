@@ -169,9 +169,7 @@ class Evil:
 def test_archives_run_nothing(tmp_path):
     path = tmp_path / "ppo" / "Point-v3_1" / "Point-v3.zip"
     write_archive(path, {"action_net.weight": Evil()}, {})
-    with pytest.raises(
-        DataError, match=r"policy.pth: .*asks for posix.system\); expected tensors and nothing"
-    ):
+    with pytest.raises(DataError, match=r"policy.pth: .*asks for posix.system\); expected tensors and nothing"):
         read_archive(path)
     write_archive(path, on_policy_state(policy()), {})
     (path.parent / "vecnormalize.pkl").write_bytes(pickle.dumps(Evil()))

@@ -1,10 +1,10 @@
 """EgoSchema (Mangalam et al., arXiv 2308.09126): five options; answers of a subset of 500 are public."""
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_index
 from namm_xmodal.video.benchmarks.files import fields_of, find_video, first_existing, folder_of, read_rows
 from namm_xmodal.video.benchmarks.question import VideoQuestion
@@ -65,6 +65,6 @@ def _public_answers(path: object) -> dict[str, int]:
     if not place.exists():
         return {}
     try:
-        return {str(key): int(value) for key, value in json.loads(place.read_text(encoding="utf-8")).items()}
+        return {str(key): int(value) for key, value in read_json(place, error=DataError, expected="answers").items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise DataError(f"{place}: expected {{q_uid: number}} ({error})") from None

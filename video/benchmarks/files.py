@@ -1,14 +1,17 @@
 """Annotation files and videos of a benchmark's folder, with one sentence for what is missing."""
 
 import csv
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from namm_xmodal.errors import DataError, MissingDependencyError
+from namm_xmodal.trust.files import MIB, check_file
+from namm_xmodal.trust.json_text import parse_json
 
 Row = dict[str, Any]
+MOST = 32 * MIB
+"""Bytes of a file of questions; the largest published one has 5 MB."""
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".MP4")
 
 
@@ -40,24 +43,37 @@ def read_rows(path: Path) -> list[Row]:
         DataError: If the file is damaged or holds something else.
         MissingDependencyError: If parquet cannot be read here.
     """
+    check_file(path, error=DataError, expected="the questions of a benchmark", most=MOST)
     try:
         if path.suffix == ".parquet":
             try:
                 from pyarrow import parquet
             except ImportError:
                 raise MissingDependencyError("reading parquet files", "video") from None
-            rows: Any = parquet.read_table(path).to_pylist()
+            rows: Any = _parquet_rows(parquet.ParquetFile(path))
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
         elif path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         else:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueError and OSError
+            rows = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, csv.Error) as error:  # pyarrow's own errors are ValueError and OSError
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); download it again") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path}: expected a list of questions, found {type(rows).__name__}")
+    return rows
+
+
+def _parquet_rows(file: Any) -> list[Row]:
+    """A few rows at a time: a file of a megabyte may stand for terabytes of repeated text."""
+    rows: list[Row] = []
+    left = MOST
+    for batch in file.iter_batches(batch_size=16):
+        left -= batch.nbytes
+        if left < 0:
+            raise ValueError(f"more than {MOST:,} bytes, unpacked")
+        rows += batch.to_pylist()
     return rows
 
 

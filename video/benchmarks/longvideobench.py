@@ -1,12 +1,12 @@
 """LongVideoBench (Wu et al., arXiv 2407.15754): JSON or parquet, both subtitle schemas, subtitles interleaved or not."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.benchmarks.benchmark import INSTRUCTION, LetterBenchmark, letter_candidates, lettered
 from namm_xmodal.video.benchmarks.files import Row, fields_of, first_existing, folder_of, read_rows
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
@@ -89,5 +89,5 @@ def _inside(folder: Path, kind: str, name: str) -> Path:
 
 def _positions(value: Any) -> tuple[int, ...]:
     if isinstance(value, str):
-        value = json.loads(value) if value.strip().startswith("[") else []
+        value = parse_json(value) if value.strip().startswith("[") else []
     return tuple(int(each) for each in value or [])

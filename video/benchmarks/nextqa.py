@@ -1,11 +1,11 @@
 """NExT-QA (Xiao et al., CVPR 2021), multiple choice: causal, temporal and descriptive questions, five options."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_index
 from namm_xmodal.video.benchmarks.files import fields_of, find_video, first_existing, folder_of, read_rows
 from namm_xmodal.video.benchmarks.question import VideoQuestion
@@ -64,6 +64,8 @@ def _vidor(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return {str(key): str(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {
+            str(key): str(value) for key, value in read_json(path, error=DataError, expected="names of videos").items()
+        }
     except (ValueError, AttributeError) as error:
         raise DataError(f"{path}: expected {{video: folder/name}} ({error})") from None

@@ -1,6 +1,5 @@
 """Subtitles in the formats that benchmarks ship, and which of them belong to sampled frames."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.files import MIB, read_bytes
+from namm_xmodal.trust.json_text import read_json as read_json_file
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ def read_json(path: Path, offset: float, duration: float) -> tuple[Subtitle, ...
     """
     if not path.exists():
         return ()
+    lines = read_json_file(path, error=DataError, expected="subtitles", most=16 * MIB)
     try:
-        return from_longvideobench(json.loads(path.read_text(encoding="utf-8")), offset, duration)
+        return from_longvideobench(lines, offset, duration)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no subtitles in either schema of LongVideoBench ({error})") from None
 
@@ -72,14 +74,15 @@ def read_srt(path: Path) -> tuple[Subtitle, ...]:
     """
     if not path.exists():
         return ()
-    found = []
-    for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8-sig", errors="replace").replace("\r", "")):
+    content = read_bytes(path, error=DataError, expected="subtitles", most=16 * MIB)
+    text, found = content.decode("utf-8-sig", errors="replace"), []
+    for block in re.split(r"\n\s*\n", text.replace("\r", "")):
         lines = block.strip().split("\n")
         timing = next((at for at, line in enumerate(lines) if "-->" in line), None)
         if timing is None:
             continue
         start, _, end = lines[timing].partition("-->")
-        text = re.sub(r"<[^>]*>|\{[^}]*\}", "", " ".join(lines[timing + 1 :])).strip()
+        text = re.sub(r"<[^<>]*>|\{[^{}]*\}", "", " ".join(lines[timing + 1 :])).strip()
         if text:
             found.append(Subtitle(seconds_of(start), seconds_of(end.split()[0]), text))
     return tuple(found)
