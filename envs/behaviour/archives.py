@@ -119,14 +119,14 @@ def _normalisation(path: Path) -> Normalisation | None:
     content = read_bytes(place, error=DataError, expected="a pickled VecNormalize", most=16 * MIB)
     with refusing(place, error=DataError, expected="a pickled VecNormalize"):
         values = attributes_of(read_pickle(io.BytesIO(content), _LIBRARIES + _PYTHON))
-        if not array_of(values["norm_obs"]):
+        if not array_of(values["norm_obs"]).item():
             return None
         moments = attributes_of(values["obs_rms"])
         return Normalisation(
             array_of(moments["mean"]),
             array_of(moments["var"]),
-            float(array_of(values["epsilon"])),
-            float(array_of(values["clip_obs"])),
+            array_of(values["epsilon"]).item(),
+            array_of(values["clip_obs"]).item(),
         )
 
 

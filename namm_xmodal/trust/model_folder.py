@@ -5,6 +5,8 @@ Every model, tokenizer and processor that is not built here comes through `open_
 
 import copy
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +51,8 @@ class ModelFolder:
         Args:
             kind: A class with `from_pretrained`.
         """
-        return kind.from_pretrained(self.path, trust_remote_code=False, local_files_only=True)
+        with _own_words(self.path, self._error):
+            return kind.from_pretrained(self.path, trust_remote_code=False, local_files_only=True)
 
     def model(self, kind: Any, dtype: Any) -> tuple[Any, list[str]]:
         """The model and the names of weights that the files lack.
@@ -63,19 +66,20 @@ class ModelFolder:
         """
         state, tensors, size = self._weights()
         _check_layers(self.config.to_dict(), max(tensors, 1024), self.path / "config.json", self._error)
-        self._check_size(kind, size)
-        model, report = kind.from_pretrained(
-            self.path if state is None else None,
-            config=self.config,
-            dtype=dtype,
-            state_dict=state,
-            use_safetensors=True,
-            attn_implementation=None,
-            experts_implementation=None,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with _own_words(self.path, self._error):
+            self._check_size(kind, size)
+            model, report = kind.from_pretrained(
+                self.path if state is None else None,
+                config=self.config,
+                dtype=dtype,
+                state_dict=state,
+                use_safetensors=True,
+                attn_implementation=None,
+                experts_implementation=None,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
         if state is not None and model.can_generate() and (self.path / "generation_config.json").exists():
             from transformers import GenerationConfig  # given a state, transformers does not look into the folder
 
@@ -157,13 +161,29 @@ def open_model_folder(place: str, *, error: type[NammError]) -> ModelFolder:
     _check_layers(given, 1_000_000, path / "config.json", error)
     if any(_ELSEWHERE.match(text) for text in _texts(given)):
         raise error(f"{path / 'config.json'}: names a part to fetch from elsewhere; expected all parts in the folder")
-    config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+    with _own_words(path, error):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     config._attn_implementation = None  # what transformers chooses, in parts of the model too; never a hub's kernel
     config._experts_implementation = None
     for name in _OTHER_FILES:
         if hasattr(config, name):
             delattr(config, name)
     return ModelFolder(path, revision, config, error)
+
+
+@contextmanager
+def _own_words(path: Path, error: type[NammError]) -> Iterator[None]:
+    """Two refusals of transformers advise what a user of this package cannot do."""
+    try:
+        yield
+    except ValueError as trouble:
+        if "trust_remote_code" not in str(trouble):
+            raise
+        raise error(f"{path}: needs code of its own, which is never run; expected a model that transformers knows") from None
+    except RuntimeError as trouble:
+        if "ignore_mismatched_sizes" not in str(trouble):
+            raise
+        raise error(f"{path}: its weights have other shapes than config.json says; fetch or save it again") from None
 
 
 def _fetch(place: str) -> tuple[Path, str | None]:

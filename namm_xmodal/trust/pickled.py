@@ -254,8 +254,8 @@ def _dtype(value: Any) -> np.dtype[Any]:
     """One of the plain numeric types, written as `numpy.dtype("f8")` with a byte order in its state."""
     code = value.arguments[0] if isinstance(value, Asked) and value.name == "numpy.dtype" and value.arguments else None
     state = value.state if isinstance(value, Asked) else None
-    order = state[1] if isinstance(state, tuple) and len(state) >= 2 else "|"
-    if code not in _NUMBERS or order not in ("<", ">", "=", "|"):
+    order, *fields = state[1:5] if isinstance(state, tuple) and len(state) >= 5 else ("|", None)
+    if code not in _NUMBERS or order not in ("<", ">", "=", "|") or any(each is not None for each in fields):
         raise ValueError(f"an array of type {str(code)[:40]!r}, expected plain numbers")
     return np.dtype(code).newbyteorder(order)
 
