@@ -561,14 +561,16 @@ HDF5 = {
     "hdf5_link_to_another_file": lambda folder: h5py.ExternalLink(str(secret(folder) / "secret.hdf5"), "x"),
     "hdf5_link_inside": lambda folder: h5py.SoftLink("/actions"),
     "hdf5_virtual": lambda folder: lambda file, name: file.create_virtual_dataset(name, layout(folder)),
-    "hdf5_stored_elsewhere": lambda folder: lambda file, name: file.create_dataset(
-        name, (ROWS, 2), "f8", external=[(str(secret(folder) / "secret.bin"), 0, 16 * ROWS)]
+    "hdf5_stored_elsewhere": lambda folder: (
+        lambda file, name: file.create_dataset(
+            name, (ROWS, 2), "f8", external=[(str(secret(folder) / "secret.bin"), 0, 16 * ROWS)]
+        )
     ),
-    "hdf5_zeros_that_are_nowhere": lambda folder: lambda file, name: file.create_dataset(
-        name, (10**9, 2), "f8", chunks=(1000, 2), compression="gzip"
+    "hdf5_zeros_that_are_nowhere": lambda folder: (
+        lambda file, name: file.create_dataset(name, (10**9, 2), "f8", chunks=(1000, 2), compression="gzip")
     ),
-    "hdf5_one_piece_of_zeros": lambda folder: lambda file, name: file.create_dataset(
-        name, (3000, 3000), "f8", chunks=(3000, 3000), compression="gzip"
+    "hdf5_one_piece_of_zeros": lambda folder: (
+        lambda file, name: file.create_dataset(name, (3000, 3000), "f8", chunks=(3000, 3000), compression="gzip")
     ),
     "hdf5_group": lambda folder: lambda file, name: file.create_group(name),
     "hdf5_type": lambda folder: lambda file, name: file.__setitem__(name, np.dtype("f8")),
@@ -576,8 +578,8 @@ HDF5 = {
     "hdf5_empty": lambda folder: h5py.Empty("f8"),
     "hdf5_texts": lambda folder: np.array([b"a"] * ROWS),
     "hdf5_texts_of_any_length": lambda folder: ["a"] * ROWS,
-    "hdf5_lists_of_any_length": lambda folder: lambda file, name: file.create_dataset(
-        name, (ROWS,), h5py.vlen_dtype("f8")
+    "hdf5_lists_of_any_length": lambda folder: (
+        lambda file, name: file.create_dataset(name, (ROWS,), h5py.vlen_dtype("f8"))
     ),
     "hdf5_records": lambda folder: np.zeros(ROWS, [("a", "f8"), ("b", "i4")]),
     "hdf5_complex_numbers": lambda folder: np.ones((ROWS, 2), complex),
@@ -667,7 +669,9 @@ def picture_of_gigapixels(folder):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", 60_000, 2_000, 8, 2, 0, 0, 0)
-    (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    (folder / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    )
     return folder / "a.png"
 
 

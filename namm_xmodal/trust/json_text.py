@@ -21,9 +21,9 @@ def parse_json(text: str | bytes) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise ValueError(f"nested more than {DEEPEST} deep") from None
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        level = [inner for each in level if isinstance(each, dict | list) for inner in _inside(each)]
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)]
         if not level:
             return value
     raise ValueError(f"nested more than {DEEPEST} deep")

@@ -67,8 +67,7 @@ class ModelFolder:
         state, tensors, size = self._weights()
         _check_layers(self.config.to_dict(), max(tensors, 1024), self.path / "config.json", self._error)
         with _own_words(self.path, self._error):
-            self._check_size(kind, size)
-            model, report = kind.from_pretrained(
+            model, report = self._class_of(kind, size).from_pretrained(
                 self.path if state is None else None,
                 config=self.config,
                 dtype=dtype,
@@ -121,8 +120,8 @@ class ModelFolder:
             for piece in sorted(set(names.values()))
         ]
 
-    def _check_size(self, kind: Any, size: int) -> None:
-        """Builds the model without memory for its weights, to learn how much it would take."""
+    def _class_of(self, kind: Any, size: int) -> Any:
+        """The model's class; builds it without memory for its weights, to learn how much it would take."""
         import torch
 
         build = getattr(kind, "from_config", None) or kind._from_config
@@ -134,6 +133,7 @@ class ModelFolder:
                 f"{self.path / 'config.json'}: asks for a model of {needed:,} bytes, its files hold {size:,}; expected the "
                 "configuration that the weights were saved with"
             )
+        return type(bare)
 
 
 def open_model_folder(place: str, *, error: type[NammError]) -> ModelFolder:
@@ -179,7 +179,7 @@ def _own_words(path: Path, error: type[NammError]) -> Iterator[None]:
     except ValueError as trouble:
         if "trust_remote_code" not in str(trouble):
             raise
-        raise error(f"{path}: needs code of its own, which is never run; expected a model that transformers knows") from None
+        raise error(f"{path}: needs code of its own, which is never run; expected a model of transformers") from None
     except RuntimeError as trouble:
         if "ignore_mismatched_sizes" not in str(trouble):
             raise

@@ -5,6 +5,7 @@ notes of what was asked for: no class is looked up, nothing is called, and a num
 because a pickle says so.
 """
 
+import math
 import pickletools
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -245,7 +246,9 @@ def array_of(value: Any) -> NDArray[np.float64]:
     else:
         raise ValueError("expected numbers")
     flat = np.frombuffer(_content(content), _dtype(dtype))
-    if not isinstance(shape, tuple) or not all(isinstance(size, int) and 0 <= size <= flat.size for size in shape):
+    if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise ValueError("an array without a shape")
+    if math.prod(shape) != flat.size:
         raise ValueError("an array of another shape than its bytes")
     return flat.reshape(shape, order="F" if order == "F" else "C").astype(np.float64)
 

@@ -1,11 +1,14 @@
 """Every hostile file is refused in one line, within seconds, in little memory, and runs nothing."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hostile_files import FILES
 
 SECONDS = 10
@@ -39,12 +42,25 @@ SAID = {
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    script = Path(__file__).parents[1] / "hostile_files.py"
-    folder = tmp_path_factory.mktemp("hostile")
-    run = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-2000:]
-    found = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        lines = open_in_a_child(base / "hostile")
+    else:  # workers share what one of them found
+        with FileLock(base.parent / "hostile.lock"):
+            shared = base.parent / "hostile.jsonl"
+            lines = shared.read_text() if shared.exists() else open_in_a_child(base / "hostile")
+            shared.write_text(lines)
+    found = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
     return {each["name"]: each for each in found}
+
+
+def open_in_a_child(folder):
+    folder.mkdir()
+    script = Path(__file__).parents[1] / "hostile_files.py"
+    run = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=300)
+    shutil.rmtree(folder)
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout
 
 
 @pytest.mark.parametrize("name", list(FILES))
