@@ -110,10 +110,6 @@ def _parts_folder(name: str) -> Path | None:
 
 
 def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
-    try:
-        import timm  # noqa: F401
-    except ImportError:
-        raise DataError(f"{folder.name}: its vision tower needs timm; run: pip install 'namm-xmodal[video]'") from None
     from namm_xmodal.video.real_parts.assemble import assemble
     from namm_xmodal.video.real_parts.parts import WEIGHTS, read_parts
 
@@ -132,6 +128,8 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
                 raise UnsupportedModelError(
                     f"model {name!r} is of type {kind}, expected llava_next_video; use one of its checkpoints"
                 )
+            if folder.config.vision_config.model_type == "timm_wrapper":
+                from namm_xmodal.video.timm_tower import adapt_timm_tower
             processor = folder.part(AutoProcessor)
             model, _ = folder.model(LlavaNextVideoForConditionalGeneration, precision)
     except NammError:
@@ -142,7 +140,5 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
             "with config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
         ) from error
     if folder.config.vision_config.model_type == "timm_wrapper":
-        from namm_xmodal.video.timm_tower import adapt_timm_tower
-
         adapt_timm_tower(model, name)
     return model, processor, folder.revision

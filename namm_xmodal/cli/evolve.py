@@ -89,12 +89,15 @@ def evolve_command(
 
 def describe(setup: "Setup") -> str:
     """What a run is, on one line."""
+    from namm_xmodal.report.words import counted
+
     config, strategy = setup.config, setup.strategy
     scores = strategy.population * config.samples * len(config.tasks) * len(config.models)
     return (
-        f"{', '.join(config.models)}: {config.generations} generations of {strategy.population} members "
-        f"({strategy.name}, {strategy.spec['parameters']:,} parameters) x {config.samples} samples of "
-        f"{len(config.tasks)} tasks = {scores:,} scores and about {setup.tokens():,} tokens a generation, in {config.run}"
+        f"{', '.join(config.models)}: {counted(config.generations, 'generation')} of {strategy.population} "
+        f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} of "
+        f"{counted(len(config.tasks), 'task')} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
+        f"{config.run}"
     )
 
 
@@ -118,4 +121,4 @@ def verdict_lines(verdict: "Verdict") -> list[str]:
 def _interval(interval: "Interval") -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.mean:+.3f} (one sample: no interval)"
-    return rf"{interval.mean:+.3f} \[{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"

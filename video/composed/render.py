@@ -6,11 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.extras import need
 from namm_xmodal.trust.files import MIB, check_file, refusing
 from namm_xmodal.video.composed.pictures import Picture
+
+need("PIL", "clips of pictures")
+from PIL import Image  # noqa: E402
 
 SIDE = 192
 """Pixels of a frame's side."""
