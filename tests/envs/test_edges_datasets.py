@@ -68,9 +68,9 @@ REFUSED = {
     "no numbers at all": ({"observations": np.zeros((STEPS, 0))}, r"observations are arrays of shape \(12, 0\)"),
     "one number": ({"actions": 0.5}, r"actions are arrays of shape \(\)"),
     "one reward": ({"rewards": 0.5}, r"rewards are of shape \(\); expected one number per step"),
-    "groups": ({"observations": {"pixels": np.zeros(3)}}, "observations is a group"),
-    "text": ({"rewards": np.array([b"much"] * STEPS)}, r"rewards are of \|S4; expected numbers"),
-    "complex": ({"observations": np.zeros((STEPS, 2), complex)}, "observations are of complex128; expected numbers"),
+    "groups": ({"observations": {"pixels": np.zeros(3)}}, "observations is (a group|no array)"),
+    "text": ({"rewards": np.array([b"much"] * STEPS)}, r"rewards (are|is) of \|S4[;,] expected numbers"),
+    "complex": ({"observations": np.zeros((STEPS, 2), complex)}, "observations (are|is) of complex128[;,] expected numbers"),
     "records": ({"actions": np.zeros(STEPS, [("x", float)])}, "expected numbers"),
     "several rewards": ({"rewards": np.zeros((STEPS, 3))}, r"rewards are of shape \(12, 3\)"),
     "ends that are counts": ({"terminals": np.arange(STEPS)}, "terminals hold 2; expected 0 and 1"),
@@ -227,7 +227,7 @@ def test_damaged_minari_datasets_are_one_line(home):
     whole, text = data.read_bytes(), metadata.read_text()
     for content in (b"", b"nothing", whole[: len(whole) // 2]):
         data.write_bytes(content)
-        with pytest.raises(DataError, match="Minari dataset local/x-v0: cannot be read") as caught:
+        with pytest.raises(DataError, match=r"Minari dataset local/x-v0: .*cannot be read") as caught:
             read_minari("local/x-v0")
         assert "\n" not in str(caught.value)
     data.write_bytes(whole)
