@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
-from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, UnsupportedModelError
+from namm_xmodal.errors import ConfigError, DataError, NammError, UnknownNameError, UnsupportedModelError
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
+from namm_xmodal.trust.files import reason_of
+from namm_xmodal.trust.model_folder import open_model_folder
 
 SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
 """Short names and their folders in `video/small/shipped`."""
@@ -86,8 +88,7 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
         ):
             raise UnknownNameError("video model", name, list(_DESCRIPTIONS))
         place, source = name, f"folder {name}" if Path(name).is_dir() else f"hub {name}"
-    model, processor = _from_pretrained(place, precision, name)
-    revision = getattr(model.config, "_commit_hash", None)
+    model, processor, revision = _from_pretrained(place, precision, name)
     if source.startswith("hub") and revision:
         source += f"@{revision}"
     return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
@@ -115,26 +116,29 @@ def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
     return assemble(read_parts(folder), dtype, folder / WEIGHTS)
 
 
-def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoProcessor, LlavaNextVideoForConditionalGeneration
+def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any, str | None]:
+    """Model, processor, and the commit if they come from the hub."""
+    from transformers import AutoProcessor, LlavaNextVideoForConditionalGeneration
 
     try:
         with quiet_transformers():
-            config = AutoConfig.from_pretrained(place)
-            if config.model_type != "llava_next_video":
+            folder = open_model_folder(place, error=DataError)
+            kind = folder.config.model_type
+            if kind != "llava_next_video":
                 raise UnsupportedModelError(
-                    f"model {name!r} is of type {config.model_type}, expected llava_next_video; use one of its checkpoints"
+                    f"model {name!r} is of type {kind}, expected llava_next_video; use one of its checkpoints"
                 )
-            if config.vision_config.model_type == "timm_wrapper":
+            if folder.config.vision_config.model_type == "timm_wrapper":
                 from namm_xmodal.video.timm_tower import adapt_timm_tower
-            processor = AutoProcessor.from_pretrained(place)
-            model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            processor = folder.part(AutoProcessor)
+            model, _ = folder.model(LlavaNextVideoForConditionalGeneration, precision)
+    except NammError:
+        raise
+    except Exception as error:  # absent, gated, foreign and damaged models raise whatever they like
         raise DataError(
-            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
-            "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
+            f"model {name!r} cannot be loaded ({reason_of(error)}); expected one of {', '.join(_DESCRIPTIONS)}, a folder "
+            "with config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
         ) from error
-    if config.vision_config.model_type == "timm_wrapper":
+    if folder.config.vision_config.model_type == "timm_wrapper":
         adapt_timm_tower(model, name)
-    return model, processor
+    return model, processor, folder.revision

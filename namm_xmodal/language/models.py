@@ -6,12 +6,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
+from namm_xmodal.errors import ConfigError, DataError, NammError, UnknownNameError
 from namm_xmodal.language import tiny_random
 from namm_xmodal.language.converted_weights import converted_folder
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.language.registry_models import REGISTRY_MODELS
+from namm_xmodal.trust.files import reason_of
+from namm_xmodal.trust.model_folder import open_model_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +76,11 @@ def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") 
         row = REGISTRY_MODELS[name]
         if row.notice:
             log.warning("%s", row.notice)
-        model, tokenizer = _from_pretrained(str(converted_folder(row)), precision, name)
+        model, tokenizer, _ = _from_pretrained(str(converted_folder(row)), precision, name)
         source = row.source
     else:
         _refuse_near_miss(name)
-        model, tokenizer = _from_pretrained(name, precision, name)
-        revision = getattr(model.config, "_commit_hash", None)
+        model, tokenizer, revision = _from_pretrained(name, precision, name)
         source = f"folder {name}" if Path(name).is_dir() else f"hub {name}" + (f"@{revision}" if revision else "")
     model = _to_device(model, device).eval()
     text_config = model.config.get_text_config()
@@ -95,19 +96,23 @@ def _refuse_near_miss(name: str) -> None:
         raise UnknownNameError("model", name, known)
 
 
-def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any]:
+def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any, str | None]:
+    """Model, tokenizer, and the commit if they come from the hub."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(place)
-            return AutoModelForCausalLM.from_pretrained(place, dtype=precision), tokenizer
-    except (OSError, ValueError, KeyError) as error:  # what transformers raises for absent, gated and foreign models
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            folder = open_model_folder(place, error=DataError)
+            tokenizer = folder.part(AutoTokenizer)
+            model, _ = folder.model(AutoModelForCausalLM, precision)
+    except NammError:
+        raise
+    except Exception as error:  # absent, gated, foreign and damaged models raise whatever they like
         raise DataError(
-            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(list_models())}, "
+            f"model {name!r} cannot be loaded ({reason_of(error)}); expected one of {', '.join(list_models())}, "
             "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
         ) from error
+    return model, tokenizer, folder.revision
 
 
 def _to_device(model: Any, device: str) -> Any:
