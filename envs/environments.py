@@ -5,6 +5,7 @@ from typing import Any
 
 from namm_xmodal.envs.quiet import quiet_simulator
 from namm_xmodal.errors import ConfigError, MissingDependencyError, NammError
+from namm_xmodal.extras import need
 from namm_xmodal.trust.files import reason_of
 
 
@@ -14,10 +15,7 @@ def register_environments() -> None:
     Raises:
         MissingDependencyError: If gymnasium is not installed.
     """
-    try:
-        import gymnasium
-    except ImportError:
-        raise MissingDependencyError("a rollout", "rl") from None
+    gymnasium = need("gymnasium", "a rollout")
     from namm_xmodal.envs.positions import HOPPER_POSITIONS
     from namm_xmodal.envs.tmaze import TMAZE
 

@@ -17,7 +17,6 @@ ALLOWED = {
     "envs/positions.py": "an id of ours",
     "envs/published.py": "a file of this package",
     "extras.py": "optional dependencies of this package",
-    "extras.py": "optional dependencies of this package",
     "evolution/journal.py": "its own text, back and forth",
     "language/converted_weights.py": "weights of a fixed hash",
     "language/registry_weights.py": "packages of a fixed hash",

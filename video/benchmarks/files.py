@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from namm_xmodal.errors import DataError, ItemError, MissingDependencyError
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.extras import need
 from namm_xmodal.trust.files import MIB, check_file
 from namm_xmodal.trust.json_text import parse_json
 
@@ -75,10 +76,7 @@ def read_rows(path: Path) -> list[Any]:
     check_file(path, error=DataError, expected="the questions of a benchmark", most=MOST)
     try:
         if path.suffix == ".parquet":
-            try:
-                from pyarrow import parquet
-            except ImportError:
-                raise MissingDependencyError("reading parquet files", "video") from None
+            parquet = need("pyarrow.parquet", "reading parquet files")
             rows: Any = _parquet_rows(parquet.ParquetFile(path))
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
