@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from namm_xmodal.errors import MissingDependencyError, NammError
+from namm_xmodal.errors import NammError
+from namm_xmodal.extras import need
 from namm_xmodal.trust.files import MIB, check_file, refusing
 
 _FREE = 256 * MIB
@@ -35,10 +36,7 @@ def open_hdf5(path: Path, *, error: type[NammError], expected: str) -> "Iterator
         NammError: Of the type `error`.
         MissingDependencyError: If h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise MissingDependencyError("reading HDF5", "rl") from None
+    h5py = need("h5py", "reading HDF5")
     check_file(path, error=error, expected=expected)
     with refusing(path, error=error, expected=expected), h5py.File(path, "r") as file:
         yield Hdf5File(file, max(_FREE, _TIMES * path.stat().st_size))

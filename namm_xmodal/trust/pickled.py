@@ -260,7 +260,8 @@ def _dtype(value: Any) -> np.dtype[Any]:
     order, *fields = state[1:5] if isinstance(state, tuple) and len(state) >= 5 else ("|", None)
     if code not in _NUMBERS or order not in ("<", ">", "=", "|") or any(each is not None for each in fields):
         raise ValueError(f"an array of type {str(code)[:40]!r}, expected plain numbers")
-    return np.dtype(code).newbyteorder(order)
+    dtype: np.dtype[Any] = np.dtype(code).newbyteorder(order)
+    return dtype
 
 
 def _content(value: Any) -> bytes:

@@ -35,7 +35,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Reads a node and measures it; an alias has the measures of what it stands for."""
-        mark, alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark, alias = event.start_mark, isinstance(event, yaml.AliasEvent)
         self._inside += 1
         self._check(len(self._read), self._inside, mark)
         node = super().compose_node(parent, index)
