@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
 from namm_xmodal.config.results import load_results_config
-from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
+from namm_xmodal.config.save import GENERATED_TEXT, NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict
 
 _NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
@@ -128,6 +128,8 @@ def video_digest(config: VideoQAConfig) -> str:
     relevant = {key: value for key, value in content.items() if key not in _NOT_IN_DIGEST}
     relevant["loader"] = {key: content["loader"][key] for key in ("backend", "max_side", "salvage")}
     relevant["options"] = {key: value for key, value in content["options"].items() if key != "n"}
+    if config.generate:
+        relevant["generated_text"] = GENERATED_TEXT
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

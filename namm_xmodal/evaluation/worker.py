@@ -8,6 +8,7 @@ from typing import Any
 from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.plan import Plan, Run, Unit, make_plan
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.scoring import score_sample
@@ -37,7 +38,10 @@ class LanguageWorker:
         self._digest = evaluation_digest(config)
         self._versions = software_versions()
         self._ready: dict[str, Any] = {}
-        self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
+        language = self.language
+        self._model: dict[str, Any] = {"name": language.name, "source": language.source, "dtype": language.dtype}
+        if "generate" in config.scoring:
+            self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
 
     def run(self, unit: Unit) -> Iterator[Record]:
         """All runs of a unit on its sample, in the order of the plan."""

@@ -82,6 +82,7 @@ def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") 
         revision = getattr(model.config, "_commit_hash", None)
         source = f"folder {name}" if Path(name).is_dir() else f"hub {name}" + (f"@{revision}" if revision else "")
     model = _to_device(model, device).eval()
+    model.config.return_dict = True  # a checkpoint may say otherwise, and transformers' own models fail then
     text_config = model.config.get_text_config()
     context = getattr(text_config, "max_position_embeddings", None)
     count = sum(parameter.numel() for parameter in model.parameters())  # parameters() yields tied weights once

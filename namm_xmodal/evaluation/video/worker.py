@@ -10,6 +10,7 @@ import torch
 
 from namm_xmodal.config.video_qa import VideoQAConfig, video_digest
 from namm_xmodal.errors import VideoError
+from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.evaluation.record import Key, Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -38,7 +39,9 @@ class VideoWorker:
         self.config, self.benchmark = config, benchmark
         self.loaded = load_video_model(config.model, dtype=config.dtype, device=config.device)
         self._digest, self._versions = video_digest(config), software_versions()
-        self._model = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
+        self._model: dict[str, Any] = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
+        if config.generate:
+            self._model["end_of_text"] = end_of_text(self.loaded.model, self.loaded.tokenizer)
         self._estimated: dict[str, Any] = {}
 
     def records(self, clip: VideoClip | VideoError, work: list[tuple[Numbered, list[VideoRun]]]) -> Iterator[Record]:
