@@ -39,7 +39,11 @@ class VideoWorker:
         self.config, self.benchmark = config, benchmark
         self.loaded = load_video_model(config.model, dtype=config.dtype, device=config.device)
         self._digest, self._versions = video_digest(config), software_versions()
-        self._model: dict[str, Any] = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
+        self._model: dict[str, Any] = {
+            "name": self.loaded.name,
+            "source": self.loaded.source,
+            "dtype": self.loaded.dtype,
+        }
         if config.generate:
             self._model["end_of_text"] = end_of_text(self.loaded.model, self.loaded.tokenizer)
         self._estimated: dict[str, Any] = {}
