@@ -16,7 +16,7 @@ def decomposed(text):
     [
         (decomposed("café"), "café"), (decomposed("İstanbul"), "İstanbul"), ("STRASSE", "straße"), ("\uff15", "5"),
         ("\u201cParis\u201d.", "Paris"), ("«Paris»", "Paris"), ("「東京」。", "東京"), ("¿Sí?", "sí"), ("Paris…", "Paris"),
-        ("हाँ।", "हाँ"), ("\u200fفارس", "فارس"), ("Paris،", "Paris"), ("O\u2019Brien", "O'Brien"), ("\ufeffx", "x"),
+        ("हाँ।", "हाँ"), ("Paris،", "Paris"), ("O\u2019Brien", "O'Brien"), ("\ufeffx", "x"),
         ("\u22125", "-5"), ("\u20135", "-5"), ("5\u20137", "5-7"), ("a\u00a0b", "a b"), ("- Paris", "Paris"),
         ("\u2014 Paris", "Paris"), ("• Paris", "Paris"), ("# Paris", "Paris"), ("#5", "5"), ("**Paris**.", "Paris"),
         ("`48213`", "48213"), ('"Paris', "Paris"), ("(Paris)", "Paris"), ("C++.", "C++"), ("f(x);", "f(x)"), ("...", "..."),
