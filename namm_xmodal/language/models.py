@@ -12,6 +12,7 @@ from namm_xmodal.language.converted_weights import converted_folder
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.language.registry_models import REGISTRY_MODELS
+from namm_xmodal.language.vocabulary import check_vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -77,19 +78,18 @@ def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") 
         model, tokenizer = _from_pretrained(str(converted_folder(row)), precision, name)
         source = row.source
     else:
-        _refuse_near_miss(name)
+        refuse_near_miss(name)
         model, tokenizer = _from_pretrained(name, precision, name)
         revision = getattr(model.config, "_commit_hash", None)
         source = f"folder {name}" if Path(name).is_dir() else f"hub {name}" + (f"@{revision}" if revision else "")
     model = _to_device(model, device).eval()
     model.config.return_dict = True  # a checkpoint may say otherwise, and transformers' own models fail then
-    text_config = model.config.get_text_config()
-    context = getattr(text_config, "max_position_embeddings", None)
+    context = context_of(model.config)
     count = sum(parameter.numel() for parameter in model.parameters())  # parameters() yields tied weights once
     return LanguageModel(model, tokenizer, name, source, str(precision).removeprefix("torch."), context, count)
 
 
-def _refuse_near_miss(name: str) -> None:
+def refuse_near_miss(name: str) -> None:
     """A misspelt short name would otherwise become a slow, puzzling request to the hub."""
     known = list(list_models())
     if "/" not in name and not Path(name).is_dir() and get_close_matches(name, known, n=1, cutoff=0.6):
@@ -97,18 +97,30 @@ def _refuse_near_miss(name: str) -> None:
 
 
 def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(place)
-            return AutoModelForCausalLM.from_pretrained(place, dtype=precision), tokenizer
+            tokenizer, config = AutoTokenizer.from_pretrained(place), AutoConfig.from_pretrained(place)
+            check_vocabulary(tokenizer, config, name)
+            return AutoModelForCausalLM.from_pretrained(place, config=config, dtype=precision), tokenizer
     except (OSError, ValueError, KeyError) as error:  # what transformers raises for absent, gated and foreign models
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(list_models())}, "
-            "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
-        ) from error
+        raise cannot_be_loaded(name, error) from error
+
+
+def cannot_be_loaded(name: str, error: Exception) -> DataError:
+    """What transformers found wrong with a model, in one line."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return DataError(
+        f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(list_models())}, "
+        "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
+    )
+
+
+def context_of(config: Any) -> int | None:
+    """Most tokens that a model was built for, by its configuration; None if that does not say."""
+    context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return context
 
 
 def _to_device(model: Any, device: str) -> Any:
