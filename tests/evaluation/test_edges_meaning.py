@@ -48,7 +48,7 @@ def test_what_is_meaningful_passes():
     for change in (
         "seed=1",
         "policies.namm={statistics: estimated, budget: null}",
-        "protect_recent=80",
+        "protect_recent=70",
         "budgets=[383]",
     ):
         check_evaluation(asked := config(change), make_plan(asked))
