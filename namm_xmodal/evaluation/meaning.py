@@ -69,8 +69,8 @@ def check_sizes(row: str, budget: Budget | None, readings: Sequence[Reading], pr
     most = max(readings, key=pruning.last_update, default=None)
     if most is not None and isinstance(budget, int) and budget >= pruning.last_update(most):
         raise ConfigError(
-            f"{row}: budget {budget}: nothing would ever be evicted, since no update comes after more than "
-            f"{pruning.last_update(most)} tokens ({most}); give fewer tokens, or a share such as 0.5"
+            f"{row}: budget {budget}: bounds nothing, since no update comes after more than {pruning.last_update(most)} "
+            f"tokens ({most}); give fewer tokens, or a share such as 0.5"
         )
 
 

@@ -35,10 +35,11 @@ def check_evaluation(config: EvalConfig, plan: Plan, notice: Notice = lambda tex
         notice(not_at_hand(config.model))
     readings: dict[bool, list[Reading]] = {False: [], True: []}  # by whether pruning is to come at the end
     for task in plan.tasks:
-        check_texts_of(task.task, f"tasks.{task.label}")
-        for at_end in readings:
-            readings[at_end] += _as_written(task) if model is None else []
-        if model is not None:
+        written = check_task(task.task, f"tasks.{task.label}", config.model, model)
+        if model is None:
+            for at_end in readings:
+                readings[at_end] += written
+        else:
             for index, encoded in enumerate(encoded_samples(config, task, model.tokenizer)):
                 where = f"tasks.{task.label}: sample {index}"
                 check_context(where, encoded, tokens_to_generate(config), config.model, model.max_context)
@@ -72,13 +73,27 @@ def tokens_to_generate(config: EvalConfig) -> int:
     return config.generate_tokens if "generate" in config.scoring else 0
 
 
-def check_texts_of(task: Any, path: str) -> None:
-    """Refuses a task whose texts are not on this machine."""
+def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> list[Reading]:
+    """Refuses texts that are not on this machine, and lengths beyond the model's context.
+
+    Args:
+        task: Any task; those of this package have `texts` and `length`.
+        path: Where it stands in the configuration.
+        name: Of the model.
+        model: What is known about it.
+
+    Returns:
+        The lengths as they are written; samples come within 2 % of them.
+    """
     if (texts := getattr(task, "texts", None)) is not None:
         try:
             find_texts(texts)
         except NammError as error:
             raise at(path, error) from None
+    lengths, context = getattr(task, "length", ()), None if model is None else model.max_context
+    if context is not None and max(lengths, default=0) > context:
+        raise DataError(f"{path}.length: {max(lengths)} tokens: {name} was built for {context}; use shorter lengths")
+    return [Reading(f"{path}.length: a sample", length) for length in lengths]
 
 
 def encoded_samples(config: EvalConfig, task: TaskPlan, tokenizer: Any) -> Iterator[EncodedSample]:
@@ -111,7 +126,3 @@ def check_context(where: str, encoded: EncodedSample, generate_tokens: int, mode
 def not_at_hand(model: str) -> str:
     """What to tell about a model that must be fetched first."""
     return f"{model} is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"
-
-
-def _as_written(task: TaskPlan) -> list[Reading]:
-    return [Reading(f"tasks.{task.label}.length: a sample", length) for length in getattr(task.task, "length", ())]

@@ -24,14 +24,15 @@ REFUSED = [
     (f"{KEYS}.texts=python-topic", "tasks.key_retrieval: texts: unknown text source 'python-topic': did you mean"),
     (f"{TEXT}.texts=nowhere", "tasks.next_token: texts: unknown text source 'nowhere'"),
     (f"{TEXT}.texts=anarchism", "tasks.next_token: texts anarchism: not on this machine; run `apt-get install"),
-    (f"{KEYS}.length=[384,17000]", "tasks.key_retrieval: sample 0 needs 170"),
-    (f"{TEXT}.length=[17000]", "tasks.next_token: sample 0 needs 16"),
+    (f"{KEYS}.length=[384,17000]", "tasks.key_retrieval.length: 17000 tokens: tiny-random was built for 16384"),
+    (f"{KEYS}.length=[16384]", "tasks.key_retrieval: sample 0 needs 16"),
+    (f"{TEXT}.length=[17000]", "tasks.next_token.length: 17000 tokens: tiny-random"),
     ("generate_tokens=1000000000", "tiny-random was built for 16384"),
     ("update_every=400", "has 384 tokens, shorter than one update (update_every=400)"),
     ("update_every=384", "tasks.next_token: sample 1 has 381 tokens, shorter than one update (update_every=384)"),
-    ("budgets=[1000000000]", "policies.h2o: budget 1000000000: nothing would ever be evicted"),
-    ("budgets=[384]", "policies.h2o: budget 384: nothing would ever be evicted"),
-    ("policies.namm.budget=1000000000", "policies.namm: budget 1000000000: nothing would ever be evicted"),
+    ("budgets=[1000000000]", "policies.h2o: budget 1000000000: bounds nothing"),
+    ("budgets=[384]", "policies.h2o: budget 384: bounds nothing"),
+    ("policies.namm.budget=1000000000", "policies.namm: budget 1000000000: bounds nothing"),
     ("device=cuda:99", "device: 'cuda:99': "),
     ("device=gpu", "device: 'gpu': expected a torch device"),
     ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
@@ -115,7 +116,7 @@ def test_a_model_that_is_fetched_first_is_checked_sample_by_sample(monkeypatch, 
 def test_a_budget_that_fits_some_texts_only_is_no_mistake():
     short, long = Reading("short", 100), Reading("long", 1000)
     check_sizes("row", 200, [short, long], Pruning(10, 0, 8))
-    with pytest.raises(ConfigError, match="budget 1000: nothing would ever be evicted"):
+    with pytest.raises(ConfigError, match="budget 1000: bounds nothing"):
         check_sizes("row", 1000, [short, long], Pruning(10, 0, 8))
     with pytest.raises(ConfigError, match="short has 100 tokens, 90 at its last update, and no token is left"):
         check_sizes("row", None, [short, long], Pruning(30, 50, 40))
