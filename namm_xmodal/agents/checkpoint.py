@@ -90,16 +90,14 @@ def load_checkpoint(
         CheckpointError: If it cannot be loaded or is no Decision Transformer.
         ConfigError: If the statistics do not fit the model.
     """
-    from transformers import DecisionTransformerConfig, DecisionTransformerModel
+    from transformers import DecisionTransformerModel
 
+    known = read_configuration(place)
+    assert known is not None
+    _, facts = known
     try:
         with _quiet_loading():
-            config = DecisionTransformerConfig.from_pretrained(place)
-            if config.model_type != "decision_transformer" or "state_dim" not in config.to_dict():
-                raise CheckpointError(f"{place}: a model of type {config.model_type}, expected a decision_transformer")
             model, report = DecisionTransformerModel.from_pretrained(place, dtype=dtype, output_loading_info=True)
-    except CheckpointError:
-        raise
     except Exception as error:  # transformers, hub and safetensors raise many kinds
         raise CheckpointError(f"{place}: cannot be loaded ({_first_line(error)})") from None
     missing = sorted(report["missing_keys"])
@@ -107,9 +105,32 @@ def load_checkpoint(
         raise CheckpointError(
             f"{place}: weights lack {len(missing)} tensors ({missing[0]}, ...); fetch or save it again"
         )
-    facts = _facts(config, place)
     found = statistics or (facts.statistics if facts is not None else None)
     return Checkpoint(label, Body(model.eval(), found), facts)
+
+
+def read_configuration(place: str, *, local: bool = False) -> tuple[Any, Facts | None] | None:
+    """What is known of a model without its weights: transformers' configuration, and how to roll it out.
+
+    Args:
+        place: A folder or hub id, as `find_checkpoints` names it.
+        local: Give None for a model that would have to be fetched, instead of fetching it.
+
+    Raises:
+        CheckpointError: If it cannot be read or is no Decision Transformer.
+    """
+    from transformers import DecisionTransformerConfig
+
+    try:
+        with _quiet_loading():
+            config = DecisionTransformerConfig.from_pretrained(place, local_files_only=local)
+    except Exception as error:  # transformers and the hub raise many kinds
+        if local and not Path(place).is_dir():
+            return None
+        raise CheckpointError(f"{place}: cannot be loaded ({_first_line(error)})") from None
+    if config.model_type != "decision_transformer" or "state_dim" not in config.to_dict():
+        raise CheckpointError(f"{place}: a model of type {config.model_type}, expected a decision_transformer")
+    return config, _facts(config, place)
 
 
 def read_statistics(path: Path) -> StateStatistics:

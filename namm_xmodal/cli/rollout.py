@@ -34,9 +34,13 @@ def rollout_command(
     settings = load_rollout_config(config, list(assignments or []), str(output) if output else None)
 
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.report.rollout_summary import normaliser_of
     from namm_xmodal.rollouts.plan import make_plan
+    from namm_xmodal.rollouts.preflight import check_rollout
 
     plan = make_plan(settings)
+    for setup in check_rollout(settings, plan, notice if dry_run else lambda text: None):
+        normaliser_of(settings, setup.environment)  # says now whether the dataset of its scores is at hand
     if dry_run:
         for run in plan:
             known = f", statistics {run.statistics}" if run.statistics else ""

@@ -79,13 +79,13 @@ def check_reading(row: str, budget: Budget | None, reading: Reading, pruning: Pr
     seen, protected = pruning.last_update(reading), pruning.protected
     if seen == 0:
         raise ConfigError(
-            f"{reading}, shorter than one update (update_every={pruning.every}), so {row} would evict nothing; use longer "
-            "lengths or a smaller update_every"
+            f"{reading}, shorter than one update (update_every={pruning.every}), so {row} would evict nothing; use a "
+            "smaller update_every, or read more"
         )
     room = seen - 1 if budget is None else min(seen, budget_tokens(budget, seen))
     if protected > room:
         size = "no token is left to choose from" if budget is None else f"budget {budget} is {room} tokens then"
         raise ConfigError(
             f"{row}: protect_first + protect_recent = {pruning.protect_first} + {pruning.protect_recent}: {reading}, "
-            f"{seen} at its last update, and {size}; protect fewer tokens, or use longer lengths or a larger budget"
+            f"{seen} at its last update, and {size}; protect fewer tokens, or read more"
         )
