@@ -72,20 +72,15 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
         ConfigError: If `dtype` or `device` is not one that exists here.
     """
     precision = choose_dtype("float32" if dtype == "auto" and name in SHIPPED else dtype, device)
-    assembled = _parts_folder(name)
+    assembled = parts_folder(name)
     if assembled is not None:
         model, processor, source = _assemble(assembled, str(precision).removeprefix("torch."))
         return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
     if name in SHIPPED:
-        place, source = str(Path(__file__).parent / "small" / "shipped" / SHIPPED[name]), f"package, {SHIPPED[name]}"
+        source = f"package, {SHIPPED[name]}"
     else:
-        if (
-            "/" not in name
-            and not Path(name).is_dir()
-            and get_close_matches(name, list(_DESCRIPTIONS), n=1, cutoff=0.6)
-        ):
-            raise UnknownNameError("video model", name, list(_DESCRIPTIONS))
-        place, source = name, f"folder {name}" if Path(name).is_dir() else f"hub {name}"
+        source = f"folder {name}" if Path(name).is_dir() else f"hub {name}"
+    place = place_of(name)
     model, processor = _from_pretrained(place, precision, name)
     revision = getattr(model.config, "_commit_hash", None)
     if source.startswith("hub") and revision:
@@ -101,7 +96,21 @@ def _to_device(model: Any, device: str) -> Any:
         raise ConfigError(f"device: {device!r}: {reason}; expected a device of this machine, such as cpu") from error
 
 
-def _parts_folder(name: str) -> Path | None:
+def place_of(name: str) -> str:
+    """Where a model is loaded from: a folder of the package, one of the user's, or a hub id.
+
+    Raises:
+        UnknownNameError: If the name is nearly one of the short names.
+    """
+    if name in SHIPPED:
+        return str(Path(__file__).parent / "small" / "shipped" / SHIPPED[name])
+    near = "/" not in name and get_close_matches(name, list(_DESCRIPTIONS), n=1, cutoff=0.6)
+    if near and not Path(name).is_dir():
+        raise UnknownNameError("video model", name, list(_DESCRIPTIONS))
+    return name
+
+
+def parts_folder(name: str) -> Path | None:
     """The folder of a model that is put together from parts; None if the name is another's."""
     if name in ASSEMBLED:
         return Path(__file__).parent / "real_parts" / "shipped" / ASSEMBLED[name]
@@ -125,20 +134,34 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(place)
-            if config.model_type != "llava_next_video":
-                raise UnsupportedModelError(
-                    f"model {name!r} is of type {config.model_type}, expected llava_next_video; use one of its checkpoints"
-                )
+            check_kind(config, name)
             processor = AutoProcessor.from_pretrained(place)
             model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
-            "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
-        ) from error
+        raise cannot_be_loaded(name, error) from error
     if config.vision_config.model_type == "timm_wrapper":
         from namm_xmodal.video.timm_tower import adapt_timm_tower
 
         adapt_timm_tower(model, name)
     return model, processor
+
+
+def check_kind(config: Any, name: str) -> None:
+    """Refuses another kind of model.
+
+    Raises:
+        UnsupportedModelError: With its kind.
+    """
+    if config.model_type != "llava_next_video":
+        raise UnsupportedModelError(
+            f"model {name!r} is of type {config.model_type}, expected llava_next_video; use one of its checkpoints"
+        )
+
+
+def cannot_be_loaded(name: str, error: Exception) -> DataError:
+    """What transformers found wrong with a model, in one line."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return DataError(
+        f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
+        "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
+    )

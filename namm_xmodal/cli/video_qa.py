@@ -31,16 +31,19 @@ def video_qa_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.evaluation.video.plan import make_runs
+    from namm_xmodal.evaluation.video.preflight import check_videos
     from namm_xmodal.evaluation.video.runner import evaluate_videos
 
     runs = make_runs(settings)
-    questions = build_benchmark(settings).questions()[: settings.limit]
+    benchmark = build_benchmark(settings)
+    questions = benchmark.questions()[: settings.limit]
     console.print(
         f"[bold]{settings.model}[/bold] on {settings.benchmark}: {len(runs)} runs x {len(questions)} questions = "
         f"{len(runs) * len(questions)} results in {settings.output}",
         soft_wrap=True,
     )
     if dry_run:
+        check_videos(settings, runs, benchmark, questions, notice)
         for run in runs:
             size = "own size" if run.budget is None else f"{run.budget:.0%} of the visual tokens"
             what = "full cache" if run.full else run.policy or run.reduction

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
+from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.results import load_results_config
 from namm_xmodal.config.save import GENERATED_TEXT, NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict
@@ -95,6 +96,15 @@ class VideoQAConfig(Strict):
     )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field("results/video", min_length=1, description="Folder of the results.")
+
+    @field_validator("sampler")
+    @classmethod
+    def _sampler(cls, sampler: str) -> str:
+        from namm_xmodal.video.samplers import SAMPLERS
+
+        if sampler not in SAMPLERS:
+            raise ValueError(f"{sampler!r}: unknown sampler; {did_you_mean(sampler, SAMPLERS)}")
+        return sampler
 
     @field_validator("budgets")
     @classmethod

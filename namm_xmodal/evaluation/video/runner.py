@@ -6,6 +6,7 @@ from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_di
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import Progress, open_results
 from namm_xmodal.evaluation.video.plan import VideoRun, make_runs
+from namm_xmodal.evaluation.video.preflight import check_videos
 from namm_xmodal.evaluation.video.source import group_by_video, videos
 from namm_xmodal.evaluation.video.worker import VideoWorker
 
@@ -47,6 +48,7 @@ def evaluate_videos(
             notice(f"going on after {finished} of {total} results in {config.output}")
         progress(finished, total, "")
         if groups:
+            check_videos(config, runs, benchmark, [question for _, question in questions])
             worker = VideoWorker(config, benchmark)
             sources = [group[0][0][1].video for group in groups]
             for group, clip in zip(groups, videos(config, sources), strict=True):

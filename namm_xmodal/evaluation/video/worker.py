@@ -15,7 +15,7 @@ from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.evaluation.record import Key, Record
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.evaluation.video.estimated import with_estimated_statistics
-from namm_xmodal.evaluation.video.plan import VideoRun, cache_room
+from namm_xmodal.evaluation.video.plan import VideoRun, cache_room, check_update
 from namm_xmodal.evaluation.video.prefix import Prefix, read_prefix
 from namm_xmodal.evaluation.video.scoring import Answer, answer
 from namm_xmodal.evaluation.video.source import Numbered
@@ -147,7 +147,11 @@ class VideoWorker:
     def _room(self, run: VideoRun, prompt: EmbeddedPrompt) -> int | None:
         """Tokens that the policy may keep; None where it decides itself or nothing is forgotten."""
         config = self.config
-        if run.policy is None or run.budget is None:
+        if run.policy is None:
+            return None
+        every = config.update_every if run.protocol == "clock" else None
+        if run.budget is None:
+            check_update(prompt.length, every)
             return None
         visual = int(prompt.visual.sum())
         return cache_room(
@@ -155,7 +159,7 @@ class VideoWorker:
             full=prompt.full,
             visual=visual,
             text=prompt.length - visual,
-            every=config.update_every if run.protocol == "clock" else None,
+            every=every,
             protected=config.protect_first + config.protect_recent,
         )
 
