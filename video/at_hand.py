@@ -7,7 +7,7 @@ from typing import Any
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.at_hand import model_at_hand
 from namm_xmodal.language.quiet import quiet_transformers
-from namm_xmodal.video.models import cannot_be_loaded, check_kind, parts_folder, place_of
+from namm_xmodal.video.models import VideoModel, cannot_be_loaded, check_kind, parts_folder, place_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class VideoModelAtHand:
     def tokenizer(self) -> Any:
         """The processor's tokenizer."""
         return self.processor.tokenizer
+
+
+def at_hand(loaded: VideoModel) -> VideoModelAtHand:
+    """The same of a model that is loaded."""
+    return VideoModelAtHand(loaded.processor, loaded.name, _cells(loaded.model.config), loaded.model.config)
 
 
 def video_model_at_hand(name: str) -> VideoModelAtHand | None:
@@ -77,6 +82,9 @@ def _read(place: str, name: str) -> VideoModelAtHand:
             processor = AutoProcessor.from_pretrained(place, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise cannot_be_loaded(name, error) from error
+    return VideoModelAtHand(processor, name, _cells(config), config)
+
+
+def _cells(config: Any) -> int:
     vision = config.vision_config
-    side = int(vision.image_size) // int(vision.patch_size) // int(config.spatial_pool_stride)
-    return VideoModelAtHand(processor, name, side**2, config)
+    return (int(vision.image_size) // int(vision.patch_size) // int(config.spatial_pool_stride)) ** 2

@@ -118,10 +118,6 @@ def parts_folder(name: str) -> Path | None:
 
 
 def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
-    try:
-        import timm  # noqa: F401
-    except ImportError:
-        raise DataError(f"{folder.name}: its vision tower needs timm; run: pip install 'namm-xmodal[video]'") from None
     from namm_xmodal.video.real_parts.assemble import assemble
     from namm_xmodal.video.real_parts.parts import WEIGHTS, read_parts
 
@@ -135,13 +131,13 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
         with quiet_transformers():
             config = AutoConfig.from_pretrained(place)
             check_kind(config, name)
+            if config.vision_config.model_type == "timm_wrapper":
+                from namm_xmodal.video.timm_tower import adapt_timm_tower
             processor = AutoProcessor.from_pretrained(place)
             model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise cannot_be_loaded(name, error) from error
     if config.vision_config.model_type == "timm_wrapper":
-        from namm_xmodal.video.timm_tower import adapt_timm_tower
-
         adapt_timm_tower(model, name)
     return model, processor
 

@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -171,11 +171,6 @@ def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot save the model ({error.strerror})") from None
     model.float().load_state_dict(state)
-
-
-def with_target(facts: Facts, target: float) -> Facts:
-    """The same facts with another target."""
-    return replace(facts, target=target)
 
 
 def _facts(config: Any, place: str) -> Facts | None:

@@ -95,6 +95,7 @@ def warm_start_command(
             start=start,
             schedule=schedule,
             workers=setup.config.evaluator.workers,
+            silence=setup.config.evaluator.silence,
             told=told,
         )
     save_policy(setup, statistics, descent, folder / "policy")

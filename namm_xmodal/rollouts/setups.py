@@ -11,6 +11,7 @@ from namm_xmodal.agents.facts import Facts
 from namm_xmodal.config import RolloutConfig
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.rollout import Target
+from namm_xmodal.envs.spaces import size_of
 from namm_xmodal.errors import ConfigError
 
 
@@ -77,12 +78,14 @@ def _look_at(make: Callable[[], Any], model: Any, environment: str, label: str) 
     """Most steps of an episode; refuses an environment whose states or actions are not the model's.
 
     Raises:
-        ConfigError: With both sizes.
+        ConfigError: With both sizes, or the kind of states or actions that is not supported.
     """
     world = make()
     try:
-        found = world.observation_space.shape, world.action_space.shape
+        found = (size_of(world.observation_space, "states"),), (size_of(world.action_space, "actions"),)
         limits = (getattr(world.spec, "max_episode_steps", None), getattr(world.unwrapped, "straight_steps", None))
+    except ConfigError as error:
+        raise ConfigError(f"{environment}: {error}") from None
     finally:
         world.close()
     wanted = (model.state_dim,), (model.act_dim,)

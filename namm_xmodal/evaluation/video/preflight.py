@@ -1,16 +1,16 @@
 """What a video evaluation would be refused for, found before its model is loaded: sizes, clock, processor, device."""
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from namm_xmodal.adapters.llava_next_video import missing_grid
 from namm_xmodal.config.building import at
 from namm_xmodal.config.video_qa import VideoQAConfig
-from namm_xmodal.errors import ConfigError, DataError, MissingDependencyError, UnsupportedModelError
+from namm_xmodal.errors import ConfigError, ItemError, UnsupportedModelError
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading
 from namm_xmodal.evaluation.preflight import not_at_hand
 from namm_xmodal.evaluation.video.plan import VideoRun, cache_room
+from namm_xmodal.extras import need
 from namm_xmodal.language.precision import check_precision
 from namm_xmodal.video.at_hand import VideoModelAtHand, video_model_at_hand
 from namm_xmodal.video.benchmarks.benchmark import Benchmark
@@ -27,32 +27,54 @@ def check_videos(
     benchmark: Benchmark,
     questions: Sequence[VideoQuestion],
     notice: Notice = lambda text: None,
-) -> None:
-    """Counts the tokens of every prompt, and refuses rows that would not hold what they say.
-
-    Videos in files count as if they had all the frames that are asked for; shorter ones are checked when they are read.
+) -> bool:
+    """Refuses what could not run, and what `check_prompts` refuses if the processor is on this machine.
 
     Args:
         config: The evaluation.
         runs: Its policies and baselines.
         benchmark: Makes the prompts.
         questions: Those that are asked.
-        notice: Told if the processor is not on this machine, so that prompts cannot be counted.
+        notice: Told if the processor is not on this machine, so that prompts cannot be counted yet.
+
+    Returns:
+        Whether prompts were counted.
 
     Raises:
         NammError: The first mistake, on one line.
     """
     check_precision(config.dtype, config.device)
     files = any(isinstance(question.video, Path) for question in questions)
-    if files and config.loader.backend == "decord" and find_spec("decord") is None:
-        raise MissingDependencyError("backend decord", "decord")
+    if files:
+        need("av", "a video")
+        if config.loader.backend == "decord":
+            need("decord", "backend decord")
     model = video_model_at_hand(config.model)
     if model is None:
         notice(not_at_hand(config.model))
-        return
+        return False
     if model.config is not None and (problem := missing_grid(model.config)) is not None:
         raise UnsupportedModelError(f"model {config.model!r} {problem}")
-    sizes = sorted({_size(config, model, benchmark, question) for question in questions})
+    check_prompts(config, runs, benchmark, questions, model)
+    return True
+
+
+def check_prompts(
+    config: VideoQAConfig,
+    runs: Sequence[VideoRun],
+    benchmark: Benchmark,
+    questions: Sequence[VideoQuestion],
+    model: VideoModelAtHand,
+) -> None:
+    """Counts the tokens of every prompt, and refuses rows that would not hold what they say.
+
+    Videos in files count as if they had all the frames that are asked for; what is wrong with shorter ones is found when
+    they are read, and skips them.
+
+    Raises:
+        NammError: The first mistake, on one line.
+    """
+    sizes = sorted({size for question in questions if (size := _size(config, model, benchmark, question)) is not None})
     for run in runs:
         for frames, text in sizes:
             if run.reduction is not None:
@@ -63,13 +85,19 @@ def check_videos(
 
 def _size(
     config: VideoQAConfig, model: VideoModelAtHand, benchmark: Benchmark, question: VideoQuestion
-) -> tuple[int, int]:
-    """Frames, and tokens beside the visual ones, of a prompt."""
+) -> tuple[int, int] | None:
+    """Frames, and tokens beside the visual ones, of a prompt; None if it cannot be asked."""
+    if question.problem:
+        return None
     made = isinstance(question.video, Generated | Composed)
     frames = question.video.frames if made else config.frames
-    prompt = benchmark.prompt(question, range(frames))
+    try:
+        prompt = benchmark.prompt(question, range(frames))
+        text = len(model.tokenizer(chat_text(model, prompt))["input_ids"])
+    except ItemError:
+        return None
     marks = sum(isinstance(segment, range) for segment in prompt.segments)  # each is one token until frames replace it
-    return frames, len(model.tokenizer(chat_text(model, prompt))["input_ids"]) - marks
+    return frames, text - marks
 
 
 def _check_policy(config: VideoQAConfig, run: VideoRun, frames: int, visual: int, text: int) -> None:
@@ -79,7 +107,7 @@ def _check_policy(config: VideoQAConfig, run: VideoRun, frames: int, visual: int
     if run.budget is not None:
         try:
             cache_room(run.budget, full=visual, visual=visual, text=text, every=every, protected=pruning.protected)
-        except DataError as error:
+        except ItemError as error:
             raise at(row, error) from None
 
 
