@@ -55,10 +55,10 @@ def warm_start_command(
     setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
     check_run(setup, notice if dry_run else lambda text: None, gradient=True)
     if dry_run:
-        options = setup.config.gradient
+        gradient = setup.config.gradient
         console.print(
-            f"[bold]{', '.join(setup.config.models)}[/bold]: {options.steps} steps on {setup.config.samples} samples of "
-            f"{len(setup.config.tasks)} tasks, to {options.budget:.0%} of the cache, in {setup.config.run}",
+            f"[bold]{', '.join(setup.config.models)}[/bold]: {gradient.steps} steps on {setup.config.samples} samples of "
+            f"{len(setup.config.tasks)} tasks, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
             soft_wrap=True,
         )
         return

@@ -65,5 +65,7 @@ def _is_dropped(char: str, rest: str) -> bool:
     """Whether a character at an end does not count, given the rest of the line."""
     if char in _COUNTS or not (unicodedata.category(char).startswith("P") or char == "`"):
         return False
-    partners = {_PARTNERS.get(char), *(opening for opening, closing in _PARTNERS.items() if closing == char)} - {None}
-    return not any(partner in rest for partner in partners)
+    return not any(
+        (char == opening and closing in rest) or (char == closing and opening in rest)
+        for opening, closing in _PARTNERS.items()
+    )

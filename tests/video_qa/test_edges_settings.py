@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from benchmark_folders import longvideobench
+from video_files import write_video
 
 from namm_xmodal.config import packaged_configs
 from namm_xmodal.evaluation.video import worker
@@ -77,3 +79,20 @@ def test_inspect_refuses_what_it_could_not_draw(run, tmp_path):
         line = run("inspect", "generated:0", *options, "--output", tmp_path / "a.png", code=2).stderr
         assert said in line
         assert not list(tmp_path.iterdir())
+
+
+def test_a_video_too_short_for_an_update_is_one_skipped_item(run, model_folder, tmp_path):
+    longvideobench(tmp_path / "data")
+    write_video(tmp_path / "data" / "videos" / "v1.mp4", frames=1)
+    sets = (f"data={tmp_path / 'data'}", f"model={model_folder}", "dtype=float32", "frames=8", "sampler=linspace")
+    alone = "policies={keydiff: null, h2o: null, snapkv: null, random: null, namm: {policy: namm, init: zeros}}"
+    few = ("budgets=[0.5]", "update_every=96", "generate=false", "loader.workers=0", alone)
+    options = [part for each in (*sets, *few) for part in ("--set", each)]
+    run("video-qa", "video/longvideobench", *options, "--output", tmp_path / "out")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()[1:]]
+    short = {line["policy"]: line["tags"] for line in lines if line["tags"]["id"] == "v1_0"}
+    assert short["full"]["status"] == "answered"
+    assert {short[policy]["status"] for policy in ("recency", "namm")} == {"skipped"}
+    assert "is shorter than one update (update_every=96)" in short["recency"]["reason"]
+    whole = {line["policy"]: line["tags"]["status"] for line in lines if line["tags"]["id"] == "v0_0"}
+    assert set(whole.values()) == {"answered"}

@@ -89,8 +89,8 @@ def _size(
     """Frames, and tokens beside the visual ones, of a prompt; None if it cannot be asked."""
     if question.problem:
         return None
-    made = isinstance(question.video, Generated | Composed)
-    frames = question.video.frames if made else config.frames
+    video = question.video
+    frames = video.frames if isinstance(video, Generated | Composed) else config.frames
     try:
         prompt = benchmark.prompt(question, range(frames))
         text = len(model.tokenizer(chat_text(model, prompt))["input_ids"])

@@ -49,11 +49,11 @@ def evaluate_videos(
             notice(f"going on after {finished} of {total} results in {config.output}")
         progress(finished, total, "")
         if groups:
-            asked = [question for _, question in questions]
-            checked = check_videos(config, runs, benchmark, asked)
+            every = [question for _, question in questions]
+            checked = check_videos(config, runs, benchmark, every)
             worker = VideoWorker(config, benchmark)
             if not checked:
-                check_prompts(config, runs, benchmark, asked, at_hand(worker.loaded))
+                check_prompts(config, runs, benchmark, every, at_hand(worker.loaded))
             first = [group[0][0][1] for group in groups]
             told = set()
             for group, clip in zip(groups, videos(config, first), strict=True):
