@@ -92,7 +92,7 @@ def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> li
             raise at(path, error) from None
     lengths, context = getattr(task, "length", ()), None if model is None else model.max_context
     if context is not None and max(lengths, default=0) > context:
-        raise DataError(f"{path}.length: {max(lengths)} tokens: {name} was built for {context}; use shorter lengths")
+        raise DataError(f"{path}: length: {max(lengths)} tokens: {name} was built for {context}; use shorter lengths")
     return [Reading(f"{path}.length: a sample", length) for length in lengths]
 
 
