@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from namm_xmodal.envs.trajectories import Trajectories, split_episodes
-from namm_xmodal.errors import DataError, MissingDependencyError
+from namm_xmodal.errors import DataError
+from namm_xmodal.trust.hdf5 import open_hdf5
 
 _NEEDED = ("observations", "actions", "rewards", "terminals")
 
@@ -23,26 +24,19 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
         DataError: If the file is missing, damaged, or lacks a part.
         MissingDependencyError: If h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise MissingDependencyError("reading HDF5", "rl") from None
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; expected an HDF5 file of D4RL, for example hopper_medium-v2.hdf5")
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [name for name in _NEEDED if name not in file]
-            if missing:
-                raise DataError(f"{path}: lacks {', '.join(missing)}; expected D4RL's layout, one row per step")
-            if "timeouts" not in file and timeouts:
-                raise DataError(
-                    f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
-                    "pass timeouts=False to split on terminals only"
-                )
-            parts: dict[str, Any] = {name: file[name][()] for name in (*_NEEDED, "timeouts") if name in file}
-    except OSError as error:
-        raise DataError(f"{path}: not a whole HDF5 file ({str(error).splitlines()[0]}); fetch it again") from None
+    with open_hdf5(path, error=DataError, expected="a whole HDF5 file of D4RL, such as hopper_medium-v2.hdf5") as file:
+        missing = [name for name in _NEEDED if name not in file]
+        if missing:
+            raise DataError(f"{path}: lacks {', '.join(missing)}; expected D4RL's layout, one row per step")
+        if "timeouts" not in file and timeouts:
+            raise DataError(
+                f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
+                "pass timeouts=False to split on terminals only"
+            )
+        parts: dict[str, Any] = {name: file.array(name) for name in (*_NEEDED, "timeouts") if name in file}
+        if odd := [name for name, values in parts.items() if values.ndim == 0]:
+            raise DataError(f"{path}: {odd[0]} is one number; expected one row per step")
     rows = {name: len(values) for name, values in parts.items()}
     if len(set(rows.values())) != 1:
         raise DataError(f"{path}: parts of different lengths ({rows}); fetch it again")

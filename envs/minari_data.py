@@ -7,6 +7,9 @@ import numpy as np
 
 from namm_xmodal.envs.trajectories import Trajectories, Trajectory
 from namm_xmodal.errors import DataError, MissingDependencyError
+from namm_xmodal.trust.files import refusing
+from namm_xmodal.trust.hdf5 import check_hdf5
+from namm_xmodal.trust.json_text import read_json
 
 _VERSION = re.compile(r"-v\d+$")
 
@@ -25,9 +28,14 @@ def read_minari(name: str, *, download: bool = False) -> Trajectories:
         MissingDependencyError: If minari is not installed.
     """
     minari = _minari()
+    from minari.storage.datasets_root_dir import get_dataset_path
+
     found = name if _VERSION.search(name) else _highest(minari, name, download)
     try:
-        dataset = minari.load_dataset(found, download=download)
+        if download and not (get_dataset_path(found) / "data").exists():
+            minari.download_dataset(found)
+        _check(found, data=True)
+        dataset = minari.load_dataset(found)
     except (FileNotFoundError, ValueError, OSError, KeyError) as error:
         known = ", ".join(sorted(minari.list_local_datasets())) or "none"
         raise DataError(
@@ -57,6 +65,7 @@ def minari_reference(name: str) -> tuple[float, float]:
     """
     minari = _minari()
     try:
+        _check(name)
         metadata: dict[str, Any] = minari.load_dataset(name).storage.metadata
         return float(metadata["ref_min_score"]), float(metadata["ref_max_score"])
     except (FileNotFoundError, ValueError, OSError):
@@ -121,6 +130,37 @@ def write_minari(
         )
     except (ValueError, OSError) as error:
         raise DataError(f"Minari dataset {name}: cannot be written ({str(error).splitlines()[0]})") from None
+
+
+def _check(name: str, *, data: bool = False) -> None:
+    """Refuses a dataset that Minari cannot read without running what its metadata name, and one that unpacks to too much.
+
+    Args:
+        name: With its version; nothing is said of one that is not here.
+        data: Whether its arrays are about to be read.
+
+    Raises:
+        DataError: With what is wrong.
+    """
+    from minari.storage.datasets_root_dir import get_dataset_path
+
+    if ".." in name.split("/") or name.startswith("/"):
+        raise DataError(f"Minari dataset {name}: expected a name such as mujoco/hopper/medium-v0")
+    folder = get_dataset_path(name) / "data"
+    if not folder.exists():
+        return
+    expected = "the metadata of a Minari dataset"
+    metadata = read_json(folder / "metadata.json", error=DataError, expected=expected)
+    with refusing(folder, error=DataError, expected=expected):
+        # Without spaces Minari makes the environment of `env_spec`, whose entry point may be any function of any module.
+        if not all(isinstance(metadata[f"{kind}_space"], str) for kind in ("observation", "action")):
+            raise ValueError("its spaces are no text")
+        if metadata["data_format"] != "hdf5":
+            raise ValueError(f"its format is {metadata['data_format']!r}, hdf5 can be read")
+        if not 0 < metadata["total_episodes"] <= 10_000_000:
+            raise ValueError(f"it has {metadata['total_episodes']:,} episodes")
+    if data:
+        check_hdf5(folder / "main_data.hdf5", error=DataError, expected="the arrays of a Minari dataset")
 
 
 def _highest(minari: Any, name: str, download: bool) -> str:

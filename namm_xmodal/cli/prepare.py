@@ -86,6 +86,8 @@ def prepare_language(
 
     Example: `namm-xmodal prepare language --model smollm2-135m --texts python-source`
     """
+    from rich.text import Text
+
     from namm_xmodal.cli.console import console, show_log
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.language.texts import find_texts
@@ -97,7 +99,7 @@ def prepare_language(
         size = sum(len(document.text) for document in documents)
         console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
     for name in models or ("smollm2-135m",):
-        with console.status(f"{name}: fetching and converting, once"):
+        with console.status(Text(f"{name}: fetching and converting, once")):
             loaded = load_language_model(name, dtype="float32")
         console.print(str(loaded), soft_wrap=True)
 

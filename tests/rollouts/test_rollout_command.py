@@ -116,7 +116,7 @@ def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_t
         ("budgets=[2]", "policies.recency: budget=2: below protect_first + protect_recent"),
         ("score=measured", "references: missing; measured scores need two returns"),
         ("score=dataset", "dataset: missing"),
-        ("state_statistics=absent.json", "absent.json: no state statistics in it"),
+        ("state_statistics=absent.json", "absent.json: no such file; expected state statistics"),
         ("episods=3", "episods: unknown key; did you mean episodes?"),
     ],
 )

@@ -1,12 +1,12 @@
 """LongVideoBench (Wu et al., arXiv 2407.15754): JSON or parquet, both subtitle schemas, subtitles interleaved or not."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.benchmarks.answers import absent, as_text, read_answer, read_options, shortened
 from namm_xmodal.video.benchmarks.benchmark import INSTRUCTION, LetterBenchmark, letter_candidates, lettered
 from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, inside
@@ -102,7 +102,7 @@ def _positions(value: Any) -> tuple[int, ...]:
     """Numbers of frames, as a list or as its text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value) if value.strip() else []
+            value = parse_json(value) if value.strip() else []
         except ValueError:
             raise ItemError(f"position is {shortened(value)}: expected a list of frames' numbers") from None
     found = [] if absent(value) else value
