@@ -58,8 +58,9 @@ def rollout_command(
         f"{settings.output}",
         soft_wrap=True,
     )
-    for setup in check_rollout(settings, plan, notice if dry_run else lambda text: None):
-        normaliser_of(settings, setup.environment)  # says now whether the dataset of its scores is at hand
+    if dry_run or video is None:  # a film is of one episode, and shows what it holds
+        for setup in check_rollout(settings, plan, notice if dry_run else lambda text: None):
+            normaliser_of(settings, setup.environment)  # says now whether the dataset of its scores is at hand
     if dry_run:
         for run in plan:
             known = f", statistics {run.statistics}" if run.statistics else ""

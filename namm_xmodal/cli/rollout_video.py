@@ -20,14 +20,11 @@ def film(config: RolloutConfig, plan: list[Run], wanted: str) -> None:
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.rollouts.film import film_episode, find_run
     from namm_xmodal.rollouts.players import load_players
-    from namm_xmodal.rollouts.preflight import check_rows
     from namm_xmodal.rollouts.runner import prepared
     from namm_xmodal.rollouts.setups import find_setups
 
     run = find_run(plan, wanted)
-    setups = find_setups(config)
-    check_rows(config, [run], setups)
-    player = load_players(config, setups[:1], notice)[0]
+    player = load_players(config, find_setups(config)[:1], notice)[0]
     with progress("filming") as advance:
 
         def told(step: int, running: int) -> None:
