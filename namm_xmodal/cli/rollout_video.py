@@ -22,9 +22,10 @@ def film(config: RolloutConfig, plan: list[Run], wanted: str) -> None:
     from namm_xmodal.rollouts.film import film_episode, find_run
     from namm_xmodal.rollouts.players import load_players
     from namm_xmodal.rollouts.runner import prepared
+    from namm_xmodal.rollouts.setups import find_setups
 
     run = find_run(plan, wanted)
-    player = load_players(config, notice)[0]
+    player = load_players(config, find_setups(config)[:1], notice)[0]
     with progress("filming") as advance:
 
         def told(step: int, running: int) -> None:

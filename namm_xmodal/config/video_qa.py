@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
+from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.results import load_results_config, without_adapter
-from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
+from namm_xmodal.config.save import GENERATED_TEXT, NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict
 
 _NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
@@ -105,6 +106,15 @@ class VideoQAConfig(Strict):
     def _adapter(cls, content: Any) -> Any:
         return without_adapter(content, _ADAPTER)
 
+    @field_validator("sampler")
+    @classmethod
+    def _sampler(cls, sampler: str) -> str:
+        from namm_xmodal.video.samplers import SAMPLERS
+
+        if sampler not in SAMPLERS:
+            raise ValueError(f"{sampler!r}: unknown sampler; {did_you_mean(sampler, SAMPLERS)}")
+        return sampler
+
     @field_validator("budgets")
     @classmethod
     def _budgets(cls, budgets: tuple[float, ...]) -> tuple[float, ...]:
@@ -138,6 +148,8 @@ def video_digest(config: VideoQAConfig) -> str:
     relevant["loader"] = {key: content["loader"][key] for key in ("backend", "max_side", "salvage")}
     relevant["adapter"] = _ADAPTER
     relevant["options"] = {key: value for key, value in content["options"].items() if key != "n"}
+    if config.generate:
+        relevant["generated_text"] = GENERATED_TEXT
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
