@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config import build_policy, load_rollout_config
+from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.policies.namm import Namm
 
 RESULTS = Path(__file__).parent / "results"
@@ -58,7 +59,7 @@ def distance(track: str, overrides: list[str], policy: str) -> dict[str, Any]:
     assert isinstance(namm, Namm) and namm.statistics is not None
     mean, std = namm.statistics.mean, namm.statistics.std
     shifts, ratios = [], []
-    for player in load_players(config, lambda text: None):
+    for player in load_players(config, find_setups(config), lambda text: None):
         found = estimate_on(player, namm, config, lambda step, running: None)[0]
         shifts.append((found.mean - mean) / std)
         ratios.append(found.mean / mean)

@@ -46,6 +46,9 @@ def evaluate(
             notice(f"all {everything} results are in {config.run.output} already; nothing was run")
         elif finished:
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
+        for section in plan:
+            if works[section.name]:
+                section.check()
         progress(finished, everything, "")
         known = _Known(journal.records)
         for section in plan:

@@ -16,7 +16,8 @@ class Questions:
     What stands in `question` is asked after the prompt, so that a streaming schedule reads the prompt without knowing it.
 
     Attributes:
-        file: Path of the `.jsonl` file. `answers`, a list, may stand for `answer`: the first one's likelihood is scored.
+        file: Path of the `.jsonl` file. `answers`, a list, may stand for `answer`: the first one's likelihood is scored,
+            and generated text may be any of them.
     """
 
     name: ClassVar[str] = "questions"
@@ -46,7 +47,8 @@ class Questions:
             **{k: v for k, v in (row.get("tags") or {}).items() if isinstance(v, str | int | float)},
         }
         question = str(row.get("question") or "")
-        return Sample(self.name, index, str(row["prompt"]), question, answer, choices, tags)
+        others = tuple(_continued(each) for each in answers[1:])
+        return Sample(self.name, index, str(row["prompt"]), question, answer, choices, tags, also_right=others)
 
 
 def _continued(text: str) -> str:

@@ -18,6 +18,7 @@ from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 2
 EXHIBITS = "exhibits.json"
@@ -123,7 +124,7 @@ def _as_text(tables: Sequence[Table]) -> str:
     from io import StringIO
 
     buffer = StringIO()
-    console = Console(file=buffer, width=200, markup=False, emoji=False)
+    console = PlainConsole(file=buffer, width=200)
     for table in tables:
         console.print(table)
     return buffer.getvalue()

@@ -14,8 +14,9 @@ from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
-from namm_xmodal.errors import ConfigError, MissingDependencyError
+from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.extras import need
 from namm_xmodal.modalities.rl.players import Player
 from namm_xmodal.modalities.rl.section import RlSection
 
@@ -63,10 +64,7 @@ def film_episode(
         ConfigError: If the environment cannot draw itself, or the episode is too short for a frame.
         MissingDependencyError: If PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError:
-        raise MissingDependencyError("a video", "video") from None
+    av = need("av", "a video")
     world = drawing(player)
     folder.mkdir(parents=True, exist_ok=True)
     video, still = folder / f"{name}.mp4", folder / f"{name}.png"

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaNextVideoForConditionalGeneration
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
+from namm_xmodal.errors import CheckpointError
 from namm_xmodal.training.llava_small.build import make_model, make_tokenizer
 from namm_xmodal.training.llava_small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
 from namm_xmodal.training.llava_small.pixels import as_pixels
@@ -21,6 +22,8 @@ from namm_xmodal.training.llava_small.qa_batch import IGNORED, QABatch, qa_batch
 from namm_xmodal.training.llava_small.quick_score import accuracies, overall
 from namm_xmodal.training.llava_small.recipe import Recipe
 from namm_xmodal.training.llava_small.snapshot import load_snapshot, save_snapshot
+from namm_xmodal.trust.files import read_text, refusing
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.procedural.words import KINDS
 
 SAVE_EVERY, SCORE_EVERY = 100, 200
@@ -106,8 +109,10 @@ def train(
 
 def seconds_so_far(folder: Path) -> float:
     """CPU time that a run's journal tells of."""
-    lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
+    path = folder / "journal.jsonl"
+    lines = read_text(path, error=CheckpointError, expected="the journal of a training run", most=LONGEST).splitlines()
+    with refusing(path, error=CheckpointError, expected="the journal of a training run"):
+        return max((float(parse_json(line)["seconds"]) for line in lines), default=0.0)
 
 
 def schedule(step: int, steps: int) -> float:
