@@ -53,6 +53,8 @@ class Registry(Mapping[str, Any]):
 
     @cached_property
     def _entries(self) -> dict[str, Any]:
+        if _under_way:  # the table would lack what that file is about to define
+            raise PluginError(f"looks up {self._kind} while it is being imported; do that in a function")
         found = dict(self._known)
         for point in entry_points(group=f"namm_xmodal.{self._kind}"):
             origin = f"plug-in {point.name!r} of {point.dist.name if point.dist else 'an installed distribution'}"
@@ -103,8 +105,6 @@ def _files() -> list[Path]:
 def _import_file(path: Path) -> Any:
     if path.suffix != ".py" or not path.stem.isidentifier() or not path.is_file():
         raise PluginError(f"--plugins {path}: no such Python file; expected a file such as mine.py")
-    if path in _under_way:
-        raise PluginError(f"--plugins {path}: looks a name up while it is being imported; do that in a function")
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # last: it hides no other module
     spec = find_spec(path.stem)

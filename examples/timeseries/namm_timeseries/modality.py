@@ -29,7 +29,7 @@ class SeriesFacts:
 
 
 class Series(Modality):
-    """Seasons with noise; the next value is asked for."""
+    """Seasons that repeat; the next value is asked for."""
 
     name = "series"
     section = SeriesSection
