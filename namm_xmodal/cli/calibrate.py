@@ -36,6 +36,7 @@ def calibrate_command(
     from rich.table import Table
 
     from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.folders import policy_folder
     from namm_xmodal.errors import ConfigError
     from namm_xmodal.evaluation.estimated import SPARE, plain_texts, with_estimated_statistics
     from namm_xmodal.language.models import load_language_model
@@ -47,6 +48,8 @@ def calibrate_command(
         raise ConfigError(f"--statistics={statistics}: expected frozen or estimated")
     if length <= update_every:
         raise ConfigError(f"--length={length}: expected more than --update-every={update_every}")
+    folder = policy_folder(output, policy, model)
+    folder.check()
     start = Namm.from_pretrained(policy)
     with progress("calibrating") as advance:
         language = load_language_model(model, dtype=dtype)
@@ -77,7 +80,8 @@ def calibrate_command(
         "kept": {str(seen): round(share, 4) for seen, share in found.kept.items()},
     }
     made = replace(start, threshold=0.0, schedule=found.schedule, metadata={**start.metadata, "calibrated": how})
-    made.save_pretrained(output)
+    with folder.claimed():
+        made.save_pretrained(output)
     table = Table("tokens seen", "threshold", "kept", "aim")
     for seen, share in found.kept.items():
         table.add_row(

@@ -32,6 +32,7 @@ def evaluate_command(
     settings = load_eval_config(config, changes, str(output) if output else None)
 
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
     from namm_xmodal.evaluation.runner import evaluate
 
@@ -42,7 +43,9 @@ def evaluate_command(
         f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}",
         soft_wrap=True,
     )
+    folder = eval_folder(settings)
     if dry_run:
+        folder.check()
         for run in plan.runs:
             size = "own size" if run.budget is None else f"budget {run.budget}"
             console.print(
@@ -51,13 +54,13 @@ def evaluate_command(
                 soft_wrap=True,
             )
         return
-    with progress("evaluating") as advance:
-        records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
-
     from namm_xmodal.report import write_report
 
-    for table in write_report(records, settings):
-        console.print(table)
+    with folder.claimed():
+        with progress("evaluating") as advance:
+            records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
+        for table in write_report(records, settings):
+            console.print(table)
     console.print(
         f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
     )

@@ -57,6 +57,7 @@ def evolve_command(
     from namm_xmodal.cli.console import console
     from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
     from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.cli.group import INTERRUPTED
 
     place = run if resume is None else resume
@@ -66,6 +67,7 @@ def evolve_command(
     folder = setup.config.run
     console.print(describe(setup), soft_wrap=True)
     if dry_run:
+        run_folder(setup.config, "evolve").check()
         return
     sitting = run_sitting(setup, resume=resume is not None)
     done = len(sitting.result.generations)
@@ -79,6 +81,9 @@ def evolve_command(
     if sitting.verdict is not None:
         for line in verdict_lines(sitting.verdict):
             console.print(line, soft_wrap=True)
+    elif not sitting.result.fresh:
+        more = f"namm-xmodal evolve --resume {folder} --set generations={2 * done}"
+        console.print(f"finished, {done} of {setup.config.generations} generations; for more: {more}", soft_wrap=True)
     if setup.config.held_out:
         console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True)
     console.print(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from namm_xmodal.cli.console import Advance
-from namm_xmodal.cli.evolve_files import write_whole
+from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
@@ -15,11 +15,9 @@ from namm_xmodal.fitness import LanguageObjective
 from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
 
-STATISTICS = "statistics.json"
-
 
 def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance) -> FeatureStatistics:
-    """The run's statistics, and writes them into its folder.
+    """The run's statistics; writes nothing.
 
     Args:
         setup: The run.
@@ -48,7 +46,6 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance)
             raise ConfigError(
                 f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}"
             )
-    save_statistics(statistics, folder / STATISTICS)
     return statistics
 
 
@@ -70,17 +67,6 @@ def load_statistics(path: Path) -> FeatureStatistics:
         raise CheckpointError(
             f"{path}: no feature statistics ({error}); expected the folder of a run or of a saved policy"
         ) from None
-
-
-def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
-    """Writes them in one step; a float32 number keeps all its bits."""
-    values = {
-        "mean": statistics.mean.double().tolist(),
-        "std": statistics.std.double().tolist(),
-        "source": statistics.source,
-        "count": statistics.count,
-    }
-    write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
 def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:

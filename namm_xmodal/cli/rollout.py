@@ -34,10 +34,13 @@ def rollout_command(
     settings = load_rollout_config(config, list(assignments or []), str(output) if output else None)
 
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import rollout_folder
     from namm_xmodal.rollouts.plan import make_plan
 
     plan = make_plan(settings)
+    folder = rollout_folder(settings)
     if dry_run:
+        folder.check()
         for run in plan:
             known = f", statistics {run.statistics}" if run.statistics else ""
             console.print(f"  {run.label}: memory {run.size}{known}: {run.policy}", soft_wrap=True)
@@ -45,15 +48,17 @@ def rollout_command(
     if video is not None:
         from namm_xmodal.cli.rollout_video import film
 
-        film(settings, plan, video)
+        with folder.claimed():
+            film(settings, plan, video)
         return
 
     from namm_xmodal.report.rollout_write import write_rollout_report
     from namm_xmodal.rollouts.runner import run_rollouts
 
-    with progress("rolling out") as advance:
-        records = run_rollouts(settings, fresh=fresh, progress=advance, notice=notice)
-    console.print(write_rollout_report(records, settings))
+    with folder.claimed():
+        with progress("rolling out") as advance:
+            records = run_rollouts(settings, fresh=fresh, progress=advance, notice=notice)
+        console.print(write_rollout_report(records, settings))
     console.print(
         f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
     )

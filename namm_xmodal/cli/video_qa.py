@@ -30,6 +30,7 @@ def video_qa_command(
     settings = load_video_qa_config(config, changes, str(output) if output else None)
 
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import video_qa_folder
     from namm_xmodal.evaluation.video.plan import make_runs
     from namm_xmodal.evaluation.video.runner import evaluate_videos
 
@@ -40,7 +41,9 @@ def video_qa_command(
         f"{len(runs) * len(questions)} results in {settings.output}",
         soft_wrap=True,
     )
+    folder = video_qa_folder(settings)
     if dry_run:
+        folder.check()
         for run in runs:
             size = "own size" if run.budget is None else f"{run.budget:.0%} of the visual tokens"
             what = "full cache" if run.full else run.policy or run.reduction
@@ -48,13 +51,13 @@ def video_qa_command(
                 f"  {run.label}: {'everything' if run.full else size}, {run.protocol}: {what}", soft_wrap=True
             )
         return
-    with progress("evaluating") as advance:
-        records = evaluate_videos(settings, fresh=fresh, progress=advance, notice=notice)
-
     from namm_xmodal.report.video_write import write_video_report
 
-    for table in write_video_report(records, settings, console.width):
-        console.print(table)
+    with folder.claimed():
+        with progress("evaluating") as advance:
+            records = evaluate_videos(settings, fresh=fresh, progress=advance, notice=notice)
+        for table in write_video_report(records, settings, console.width):
+            console.print(table)
     console.print(
         f"results.jsonl, summary.json, predictions.json, config.yaml, accuracy.png and .svg are in {settings.output}",
         soft_wrap=True,

@@ -7,6 +7,7 @@ from typing import Any
 
 from namm_xmodal.config import to_yaml
 from namm_xmodal.config.save import to_mapping
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, Notice, set_aside
@@ -69,5 +70,15 @@ def open_results(
         try:
             replace_text(path, to_yaml(config))
         except OSError as error:
-            raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
+            raise ResultsError(f"{path}: cannot be written: {disk_trouble(error, 'run again to resume')}") from None
         yield journal
+
+
+def notice_earlier(notice: Notice, finished: int, total: int, what: str, output: str) -> None:
+    """Says how many results an earlier run has left, if any."""
+    if finished == total:
+        notice(
+            f"finished earlier: all {total} {what} are in {output}; --fresh starts from scratch, and keeps them aside"
+        )
+    elif finished:
+        notice(f"resuming after {finished} of {total} {what} in {output}")

@@ -7,7 +7,7 @@ from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
 from namm_xmodal.evaluation.pool import run_in_processes
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.results_folder import Progress, open_results
+from namm_xmodal.evaluation.results_folder import Progress, notice_earlier, open_results
 
 
 def evaluate(
@@ -36,8 +36,7 @@ def evaluate(
         done = frozenset(record.key for record in journal.records)
         units = plan.units(done)
         finished = plan.total - sum(len(unit.runs) for unit in units)
-        if finished and units:
-            notice(f"going on after {finished} of {plan.total} results in {config.output}")
+        notice_earlier(notice, finished, plan.total, "results", config.output)
         progress(finished, plan.total, "")
         for record in _results(config, plan, units):
             journal.append(record)

@@ -58,6 +58,15 @@ class RunRecord:
             self.pending[line.index] = line
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a run has begun there: the first line of its journal is whole. Killed before, there is nothing to resume."""
+    try:
+        with (folder / JOURNAL).open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        return False
+
+
 def read_run(folder: Path) -> RunRecord:
     """Reads the journal of a run; a last line that was cut off is left out.
 
@@ -74,7 +83,7 @@ def read_run(folder: Path) -> RunRecord:
         raise EvolutionError(f"{path}: no journal of a run there ({error.strerror})") from None
     record = parse(content, path)
     if not record.header:
-        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it anew")
+        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it again")
     return record
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from namm_xmodal.evaluation.metrics import lower_is_better
+from namm_xmodal.report.picture_file import save_figure
 from namm_xmodal.report.summary import FULL, Cell, Summary
 
 # Okabe and Ito's colours (distinguishable with any colour vision) first, then darker ones; markers tell repeats apart.
@@ -62,7 +63,7 @@ def plot_scores(summary: Summary, path: Path, title: str = "") -> list[Path]:
         figure.suptitle(title, fontsize=11)
     written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     for target in written:
-        figure.savefig(target, dpi=150, metadata={"Date": None} if target.suffix == ".svg" else None)
+        save_figure(figure, target, 150)
     return written
 
 

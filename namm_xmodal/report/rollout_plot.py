@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from namm_xmodal.report.picture_file import save_figure
 from namm_xmodal.report.plot import COLOURS, MARKERS
 from namm_xmodal.report.rollout_summary import RolloutRow
 from namm_xmodal.rollouts.statistics import Aggregate
@@ -114,5 +115,5 @@ def _lengths(values: list[Aggregate]) -> list[list[float]]:
 def _save(figure: Any, path: Path) -> list[Path]:
     written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     for target in written:
-        figure.savefig(target, dpi=130, metadata={"Date": None} if target.suffix == ".svg" else None)
+        save_figure(figure, target, 130)
     return written

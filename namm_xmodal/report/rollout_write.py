@@ -8,7 +8,8 @@ from rich.table import Table
 
 from namm_xmodal.agents.survivors import AGES
 from namm_xmodal.config import RolloutConfig, config_digest
-from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.report.rollout_plot import plot_rollouts, plot_survivors
 from namm_xmodal.report.rollout_summary import normaliser_of, summarise_rollouts
@@ -67,12 +68,14 @@ def write_rollout_report(records: list[RolloutRecord], config: RolloutConfig) ->
     table = rollout_table(rows, title, named, Console().width)
     try:
         replace_text(folder / "summary.json", json.dumps(content, indent=1) + "\n")
-        with (folder / "table.txt").open("w", encoding="utf-8") as file:
+        with replacing(folder / "table.txt") as fresh, fresh.open("w", encoding="utf-8") as file:
             Console(file=file, width=180).print(rollout_table(rows, title, named))
         plot_rollouts(rows, folder / "scores", title, score)
         watched = [row for row in rows if row.survivors is not None]
         if watched:
             plot_survivors(watched, AGES, folder / "survivors", title)
     except OSError as error:
-        raise ResultsError(f"{folder}: cannot be written ({error.strerror}); the results themselves are kept") from None
+        raise ResultsError(
+            f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+        ) from None
     return table

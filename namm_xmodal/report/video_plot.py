@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.report.picture_file import save_figure
 from namm_xmodal.report.plot import COLOURS, MARKERS
 from namm_xmodal.report.video_summary import VideoRow
 
@@ -40,7 +41,7 @@ def plot_videos(rows: Sequence[VideoRow], path: Path, title: str) -> list[Path]:
     figure.suptitle(title, fontsize=11)
     written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     for target in written:
-        figure.savefig(target, dpi=150, metadata={"Date": None} if target.suffix == ".svg" else None)
+        save_figure(figure, target, 150)
     return written
 
 

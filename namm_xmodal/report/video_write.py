@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_digest
-from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -37,13 +38,15 @@ def write_video_report(records: list[Record], config: VideoQAConfig, width: int 
     try:
         replace_text(folder / "summary.json", _summary(rows, records, config, benchmark))
         replace_text(folder / "predictions.json", json.dumps(_predictions(records), indent=1) + "\n")
-        with (folder / "table.txt").open("w", encoding="utf-8") as file:
+        with replacing(folder / "table.txt") as fresh, fresh.open("w", encoding="utf-8") as file:
             console = Console(file=file, width=200)
             for table in video_tables(rows, benchmark, 200):
                 console.print(table)
         plot_videos(rows, folder / "accuracy", f"{config.model} on {config.benchmark}")
     except OSError as error:
-        raise ResultsError(f"{folder}: cannot be written ({error.strerror}); the results themselves are kept") from None
+        raise ResultsError(
+            f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+        ) from None
     return tables
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config import EvalConfig, build_task, evaluation_digest
-from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -43,13 +44,15 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(folder / "summary.json", summary_json(summary, config))
-        with (folder / "table.txt").open("w", encoding="utf-8") as file:
+        with replacing(folder / "table.txt") as fresh, fresh.open("w", encoding="utf-8") as file:
             console = Console(file=file, width=200)
             for table in score_tables(summary, 200):
                 console.print(table)
         plot_scores(summary, folder / "scores", f"{config.model}, update every {config.update_every} tokens")
     except OSError as error:
-        raise ResultsError(f"{folder}: cannot be written ({error.strerror}); the results themselves are kept") from None
+        raise ResultsError(
+            f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+        ) from None
     return tables
 
 

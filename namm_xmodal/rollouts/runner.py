@@ -11,7 +11,7 @@ from namm_xmodal.config import RolloutConfig, rollout_digest
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.evaluation.journal import Notice
-from namm_xmodal.evaluation.results_folder import Progress, open_results
+from namm_xmodal.evaluation.results_folder import Progress, notice_earlier, open_results
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
@@ -67,8 +67,7 @@ def run_rollouts(
             for player in players
             for seed in seeds
         )
-        if 0 < finished < total:
-            notice(f"going on after {finished} of {total} episodes in {config.output}")
+        notice_earlier(notice, finished, total, "episodes", config.output)
         estimated: dict[tuple[str, str], list[FeatureStatistics]] = {}
         for run in plan:
             for player in players:

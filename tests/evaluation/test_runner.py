@@ -84,7 +84,7 @@ def test_an_interrupted_run_goes_on_to_the_same_results(reference, tmp_path):
     records = evaluate(load(tmp_path), notice=notices.append)
     assert numbers(records) == numbers(reference[1])
     assert (tmp_path / "results.jsonl").read_text().startswith(kept)
-    assert "going on after 4 of" in notices[0]
+    assert "resuming after 4 of" in notices[0]
 
 
 def test_two_workers_give_the_same_results(reference, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_digest
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.results_folder import Progress, open_results
+from namm_xmodal.evaluation.results_folder import Progress, notice_earlier, open_results
 from namm_xmodal.evaluation.video.plan import VideoRun, make_runs
 from namm_xmodal.evaluation.video.source import group_by_video, videos
 from namm_xmodal.evaluation.video.worker import VideoWorker
@@ -43,8 +43,7 @@ def evaluate_videos(
                 groups.append([(each, wanted) for each, wanted in left if wanted])
         total = len(runs) * len(questions)
         finished = total - sum(len(wanted) for group in groups for _, wanted in group)
-        if finished and groups:
-            notice(f"going on after {finished} of {total} results in {config.output}")
+        notice_earlier(notice, finished, total, "results", config.output)
         progress(finished, total, "")
         if groups:
             worker = VideoWorker(config, benchmark)
