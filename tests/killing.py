@@ -10,6 +10,7 @@ import shutil
 import signal
 import stat
 import threading
+import time
 import traceback
 
 from typer.testing import CliRunner
@@ -145,28 +146,35 @@ def killed_at_every_operation(folder, start, again, alive=lambda folder: None, b
         shutil.rmtree(folder)
 
 
-def killed_at_random(folder, start, again, kills, seed, alive=lambda folder: None):
-    """Kills a run again and again at random moments until it has been killed so often; asserts the same.
+def killed_at_random(folder, start, again, kills, seed, but=()):
+    """Kills a run at random moments, and its resumed runs too, until there were so many kills; asserts the same.
+
+    Args:
+        folder: Of the run.
+        start: Starts it, given the folder.
+        again: Resumes it.
+        kills: How many.
+        seed: Of the moments.
+        but: Names of files that may differ.
 
     Returns:
         How many runs that took.
     """
-    from time import perf_counter
-
-    began = perf_counter()
     expected = whole_run(folder, start)
-    usual, rng, left = perf_counter() - began, random.Random(seed), kills
-    for number in itertools.count(1):
-        act = start
-        while left and not in_fork(lambda act=act: act(folder), kill_after=rng.uniform(0, 1.1 * usual)):
-            alive(folder)
-            left, act = left - 1, again
-        if not folder.exists() or act is again:
-            assert in_fork(lambda: again(folder))
-        _assert_same(contents(folder), expected, f"run {number}, seed {seed}")
-        shutil.rmtree(folder)
-        if not left:
-            return number
+    began = time.perf_counter()
+    assert in_fork(lambda: start(folder))
+    usual, rng, runs = time.perf_counter() - began, random.Random(seed), 0
+    while kills:
+        shutil.rmtree(folder, ignore_errors=True)
+        runs, act, killed = runs + 1, start, True
+        while killed:
+            killed = not in_fork(lambda act=act: act(folder), kill_after=rng.uniform(0, usual) if kills else None)
+            act, kills = again, kills - killed
+        _assert_same(
+            {**contents(folder), **{name: expected[name] for name in but}}, expected, f"run {runs}, seed {seed}"
+        )
+    shutil.rmtree(folder)
+    return runs
 
 
 def _assert_same(found, expected, when):

@@ -52,6 +52,8 @@ def is_own(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         begin = file.read(_NEAR)
+        if path.suffix.lower() == ".json":
+            return begin.startswith(signature)
         file.seek(max(0, os.fstat(file.fileno()).st_size - _NEAR))
         return signature in begin or signature in file.read()
 
