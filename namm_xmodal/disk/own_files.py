@@ -39,7 +39,11 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), option: 
     for path in outputs:
         if any(is_same(path, given) for given in read):
             raise FolderError(f"{option}: {path} is read by this command, so it cannot be written; choose another name")
-        if path.exists() and not is_own(path):
+        try:
+            foreign = path.exists() and not is_own(path)
+        except OSError as error:  # a name that is too long, a file that may not be read
+            raise FolderError(f"{option}: {path} cannot be used ({error.strerror}); choose another name") from None
+        if foreign:
             raise FolderError(
                 f"{option}: {path} is there already and was not written by {NAME}; remove it, or choose another name"
             )

@@ -45,7 +45,12 @@ class OwnedFolder:
         Raises:
             FolderError: If it is no folder, another command's, an input, or holds files that would be overwritten.
         """
-        remedy = f"choose another {self.option}"
+        try:
+            self._check(f"choose another {self.option}")
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            raise FolderError(f"{self.path}: cannot be used ({error.strerror}); choose another {self.option}") from None
+
+    def _check(self, remedy: str) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f"{self.path}: is a file, expected a folder or a new name; {remedy}")
         owner = owner_of(self.path)

@@ -144,3 +144,14 @@ def test_a_finished_evaluation_says_so(run, tmp_path):
     said = " ".join(run(*EVAL, "--output", tmp_path / "out").stderr.split())
     assert "finished earlier: all 2 results are in" in said
     assert "--fresh starts from scratch" in said
+
+
+def test_a_training_of_another_seed_is_not_taken_for_this_one(run, refused, tmp_path):
+    import torch
+
+    with torch.enable_grad():
+        run("prepare", "video", "--tiny", "--output", tmp_path / "run")
+    before = contents(tmp_path)
+    line = refused("prepare", "video", "--tiny", "--seed", "1", "--output", tmp_path / "run")
+    assert "of a training with another seed or recipe; choose another --output" in line
+    assert contents(tmp_path) == before

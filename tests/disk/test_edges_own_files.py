@@ -34,6 +34,11 @@ def test_a_file_that_only_speaks_of_the_package_is_not_its_own(tmp_path, content
         assert not is_own(tmp_path / f"a{suffix}")
 
 
+def test_a_name_that_cannot_be_used(tmp_path):
+    with pytest.raises(FolderError, match=r"cannot be used \(File name too long\); choose another name"):
+        check_outputs([tmp_path / ("x" * 300 + ".png")])
+
+
 @pytest.mark.parametrize("link", [os.link, os.symlink])
 def test_an_input_under_another_name_is_an_input(tmp_path, link):
     (tmp_path / "notes.json").write_text("{}")

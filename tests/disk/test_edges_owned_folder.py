@@ -77,6 +77,16 @@ def test_an_input_or_a_file_is_no_folder_to_write_into(tmp_path):
         folder(tmp_path / "file", option="--run").check()
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "file/inside", "nowhere", "marked"])
+def test_places_that_cannot_be_used(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
+    (tmp_path / "marked" / MARKER).mkdir(parents=True)
+    with pytest.raises(FolderError, match=r"cannot be (used|written) \(.*\); choose another --output"):
+        with folder(tmp_path / name).claimed():
+            pass
+
+
 def test_two_processes_cannot_hold_one_folder(tmp_path):
     place = tmp_path / "out"
 
