@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,10 +84,12 @@ class VideoWorker:
             ):
                 key = (room, factor)
                 if held[0] != key or held[1] is None or not held[1].begins(prompt):
-                    more = any(each[0] == room for each in sized[at + 1 :])
-                    held = (key, read_prefix(memory, prompt) if more and run.protocol != "prompt_end" else None)
+                    # Also for a single question: read in one piece, its last bits would tell whether others were left.
+                    held = (key, read_prefix(memory, prompt) if run.protocol != "prompt_end" else None)
+                shared = any(each[0] == room for each in sized[at + 1 :])
+                prefix = None if held[1] is None else replace(held[1], shared=shared)
                 limit = self.config.generate_tokens if self.config.generate else 0
-                found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
+                found = answer(memory, prompt, self.loaded.tokenizer, limit, prefix)
                 statistics = getattr(getattr(policy, "statistics", None), "source", "")
             yield self._record(number, question, run, clip, prompt, found, (factor, statistics, *seconds))
 
