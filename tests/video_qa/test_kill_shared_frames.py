@@ -1,4 +1,4 @@
-"""Questions about one video share what was read of its frames; a resumed run, with one of them left, gives the same bits."""
+"""Questions about one video share what was read of its frames; a resumed run, with one left, gives the same bits."""
 
 from namm_xmodal.config.video_qa import build_benchmark, load_video_qa_config
 from namm_xmodal.evaluation.video.plan import make_runs
