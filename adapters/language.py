@@ -1,6 +1,7 @@
 """Decoder-only language models of transformers: Llama, Mistral, Qwen, Phi, Gemma, GPT-2, GPT-NeoX, OPT, OLMo and kin."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -34,7 +35,18 @@ class LanguageAdapter:
             return "shares one layer's keys among several layers (num_kv_shared_layers)"
         if not getattr(text, "num_hidden_layers", 0):
             return "has no num_hidden_layers in its config"
+        if "past_key_values" not in signature(self.decoder(model).forward).parameters:
+            return "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)"
         return None
+
+    def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
+        """See `Adapter.decoder`."""
+        whole: Any = model
+        found = whole.get_decoder() if hasattr(model, "get_decoder") else model
+        if "past_key_values" not in signature(found.forward).parameters:  # a head that is called decoder, for example
+            found = getattr(model, "base_model", model)
+        decoder: torch.nn.Module = found
+        return decoder
 
     def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:
         """See `Adapter.attention_implementation`."""
@@ -52,9 +64,7 @@ class LanguageAdapter:
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
         """See `Adapter.rotary`."""
-        whole: Any = model
-        decoder = whole.get_decoder() if hasattr(model, "get_decoder") else model
-        return find_rotary(decoder, self.num_layers(model))
+        return find_rotary(self.decoder(model), self.num_layers(model))
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """See `Adapter.forward`; `inputs` has `input_ids` (B, Q) and what else the model takes. Returns logits."""

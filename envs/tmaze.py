@@ -6,13 +6,16 @@ locomotion, where the last few states are nearly all that matters. A policy has 
 
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from namm_xmodal.envs.trajectories import Trajectory
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.extras import need
+
+need("gymnasium", "an environment")
+import gymnasium  # noqa: E402
+from gymnasium import spaces  # noqa: E402
 
 TMAZE = "namm_xmodal/TMaze-v0"
 CUE, JUNCTION = 0, 1

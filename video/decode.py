@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from namm_xmodal.errors import CorruptVideoError
 from namm_xmodal.video.index import VideoIndex, video_stream
-from namm_xmodal.video.open import open_container
+from namm_xmodal.video.open import av, open_container
 
 
 @dataclass

@@ -7,10 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-
 from namm_xmodal.errors import EmptyVideoError, NoVideoStreamError, UnsupportedCodecError, VideoError
-from namm_xmodal.video.open import open_container
+from namm_xmodal.video.open import av, open_container
 
 _SEEKABLE = {"mov", "mp4", "matroska", "webm", "avi"}
 

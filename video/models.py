@@ -109,10 +109,6 @@ def _parts_folder(name: str) -> Path | None:
 
 
 def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
-    try:
-        import timm  # noqa: F401
-    except ImportError:
-        raise DataError(f"{folder.name}: its vision tower needs timm; run: pip install 'namm-xmodal[video]'") from None
     from namm_xmodal.video.real_parts.assemble import assemble
     from namm_xmodal.video.real_parts.parts import WEIGHTS, read_parts
 
@@ -129,6 +125,8 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
                 raise UnsupportedModelError(
                     f"model {name!r} is of type {config.model_type}, expected llava_next_video; use one of its checkpoints"
                 )
+            if config.vision_config.model_type == "timm_wrapper":
+                from namm_xmodal.video.timm_tower import adapt_timm_tower
             processor = AutoProcessor.from_pretrained(place)
             model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -138,7 +136,5 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
             "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
         ) from error
     if config.vision_config.model_type == "timm_wrapper":
-        from namm_xmodal.video.timm_tower import adapt_timm_tower
-
         adapt_timm_tower(model, name)
     return model, processor

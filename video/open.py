@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
-
 from namm_xmodal.errors import EmptyVideoError, MissingVideoError, NotAVideoError
+from namm_xmodal.extras import need
 
+av = need("av", "reading videos")
 av.logging.set_level(av.logging.PANIC)  # what matters is raised; FFmpeg's own notes name no file
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.behaviour.policy import BehaviourPolicy, Normalisation, read_npz, write_npz
 from namm_xmodal.envs.behaviour.record import mean_return
+from namm_xmodal.envs.spaces import size_of
 from namm_xmodal.errors import DataError
 
 Numbers = NDArray[np.float64]
@@ -142,7 +143,7 @@ class _State:
     @classmethod
     def fresh(cls, make: Callable[[], Any], recipe: ArsRecipe, seed: int) -> "_State":
         environment = make()
-        sizes = environment.action_space.shape[0], environment.observation_space.shape[0]
+        sizes = size_of(environment.action_space, "actions"), size_of(environment.observation_space, "states")
         environment.close()
         return cls(seed, 0, 0, 0, np.zeros(sizes), _Running(sizes[1]), [])
 

@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +143,6 @@ def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: cannot save the model; {disk_trouble(error, 'save it again')}") from None
     model.float().load_state_dict(state)
-
-
-def with_target(facts: Facts, target: float) -> Facts:
-    """The same facts with another target."""
-    return replace(facts, target=target)
 
 
 def _facts(config: Any, place: str) -> Facts | None:

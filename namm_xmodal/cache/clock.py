@@ -5,6 +5,7 @@ Every row counts its own real tokens, so a left-padded row is pruned at the same
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ class Clock:
             raise ClockError(f"protocol={self.protocol!r}: expected 'clock' or 'prompt_end'")
         if self.protocol == "clock" and self.every is None:
             raise ClockError("update_every=None: expected a positive number of tokens, for example 512")
-        if self.every is not None and (isinstance(self.every, bool) or not isinstance(self.every, int)):
+        if self.every is not None and (isinstance(self.every, bool) or not isinstance(self.every, Integral)):
             raise ClockError(f"update_every={self.every!r}: expected an integer number of tokens, for example 512")
         if self.every is not None and self.every < 1:
             raise ClockError(f"update_every={self.every}: expected a positive number of tokens, for example 512")

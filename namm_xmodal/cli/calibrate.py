@@ -11,11 +11,13 @@ def calibrate_command(
     output: Annotated[Path, typer.Option(help="Folder for the calibrated policy.", show_default=False)],
     budget: Annotated[float, typer.Option(help="Share of the tokens seen that is kept after every update.")] = 0.25,
     floor: Annotated[int, typer.Option(help="Tokens kept at least.", min=0)] = 96,
-    model: Annotated[str, typer.Option(help="A name of `list models`, a folder or a hub id.")] = "smollm2-135m",
+    model: Annotated[
+        str, typer.Option(help="A name of `namm-xmodal list models`, a folder or a hub id.")
+    ] = "smollm2-135m",
     statistics: Annotated[
         str, typer.Option(help="Feature statistics: frozen, as saved, or estimated on this model.")
     ] = "frozen",
-    texts: Annotated[str, typer.Option(help="Texts to read: a name of `list texts`.")] = "python-topics",
+    texts: Annotated[str, typer.Option(help="Texts to read: a name of `namm-xmodal list texts`.")] = "python-topics",
     length: Annotated[int, typer.Option(help="Tokens of each text; the schedule ends there.", min=32)] = 1536,
     count: Annotated[int, typer.Option(help="Texts.", min=1)] = 6,
     update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 128,

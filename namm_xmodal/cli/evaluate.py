@@ -35,13 +35,16 @@ def evaluate_command(
     from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
     from namm_xmodal.evaluation.runner import evaluate
+    from namm_xmodal.report.words import counted
 
     plan = make_plan(settings)
+    runs, policies = counted(len(plan.runs), "run"), counted(len(settings.policies), "policy", "policies")
+    samples = counted(sum(task.count for task in plan.tasks), "sample")
     console.print(
-        f"[bold]{settings.model}[/bold]: {len(plan.runs)} runs "
-        f"({len(settings.policies)} policies) x {sum(task.count for task in plan.tasks)} samples "
-        f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}",
+        f"{settings.model}: {runs} ({policies}) x {samples} of {counted(len(plan.tasks), 'task')} = "
+        f"{counted(plan.total, 'result')} in {settings.output}",
         soft_wrap=True,
+        markup=False,
     )
     folder = eval_folder(settings)
     if dry_run:
@@ -52,6 +55,7 @@ def evaluate_command(
                 f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}"
                 + ("" if run.calibrated is None else f", calibrated to keep {run.calibrated:.0%}"),
                 soft_wrap=True,
+                markup=False,
             )
         return
     from namm_xmodal.report import write_report
@@ -59,8 +63,10 @@ def evaluate_command(
     with folder.claimed():
         with progress("evaluating") as advance:
             records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
-        for table in write_report(records, settings):
-            console.print(table)
+        for table in write_report(records, settings, console.width):
+            console.print(table, markup=False)
     console.print(
-        f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
+        f"results.jsonl, summary.json, table.txt, config.yaml, scores.png and scores.svg are in {settings.output}",
+        soft_wrap=True,
+        markup=False,
     )

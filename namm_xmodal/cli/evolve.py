@@ -59,13 +59,14 @@ def evolve_command(
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.cli.group import INTERRUPTED
+    from namm_xmodal.report.words import counted
 
     place = run if resume is None else resume
     name = config if resume is None else resumed_config(resume)
     assert name is not None
     setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
     folder = setup.config.run
-    console.print(describe(setup), soft_wrap=True)
+    console.print(describe(setup), soft_wrap=True, markup=False)
     if dry_run:
         run_folder(setup.config, "evolve").check()
         return
@@ -76,37 +77,43 @@ def evolve_command(
             f"interrupted after {done} of {setup.config.generations} generations; go on with: "
             f"namm-xmodal evolve --resume {folder}",
             soft_wrap=True,
+            markup=False,
         )
         raise typer.Exit(INTERRUPTED)
     if sitting.verdict is not None:
         for line in verdict_lines(sitting.verdict):
-            console.print(line, soft_wrap=True)
+            console.print(line, soft_wrap=True, markup=False)
     elif not sitting.result.fresh:
         more = f"namm-xmodal evolve --resume {folder} --set generations={2 * done}"
-        console.print(f"finished, {done} of {setup.config.generations} generations; for more: {more}", soft_wrap=True)
+        finished = f"finished, {done} of {counted(setup.config.generations, 'generation')}; for more: {more}"
+        console.print(finished, soft_wrap=True, markup=False)
     if setup.config.held_out:
-        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True)
+        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True, markup=False)
     console.print(
         f"policy/ (after generation {done - 1}), journal.jsonl, config.yaml, plot.png and plot.svg are in {folder}",
         soft_wrap=True,
+        markup=False,
     )
 
 
 def describe(setup: "Setup") -> str:
     """What a run is, on one line."""
+    from namm_xmodal.report.words import counted
+
     config, strategy = setup.config, setup.strategy
     scores = strategy.population * config.samples * len(config.tasks) * len(config.models)
     return (
-        f"[bold]{', '.join(config.models)}[/bold]: {config.generations} generations of {strategy.population} members "
-        f"({strategy.name}, {strategy.spec['parameters']:,} parameters) x {config.samples} samples of "
-        f"{len(config.tasks)} tasks = {scores:,} scores and about {setup.tokens():,} tokens a generation, in {config.run}"
+        f"{', '.join(config.models)}: {counted(config.generations, 'generation')} of {strategy.population} "
+        f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} of "
+        f"{counted(len(config.tasks), 'task')} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
+        f"{config.run}"
     )
 
 
 def verdict_lines(verdict: "Verdict") -> list[str]:
     """The comparison with the start, in words that it can bear."""
     lines = [
-        f"[bold]{verdict.words}[/bold], by {verdict.fitness.n} fresh samples of each training task "
+        f"{verdict.words}, by {verdict.fitness.n} fresh samples of each training task "
         f"(seed {verdict.seed}; they chose nothing, but they are of the tasks that it was trained on)",
         f"  fitness (score - {verdict.weight:.2f} x kept): {_interval(verdict.fitness)}",
         f"  score over the full cache's: {_interval(verdict.score)}",
@@ -123,4 +130,4 @@ def verdict_lines(verdict: "Verdict") -> list[str]:
 def _interval(interval: "Interval") -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.mean:+.3f} (one sample: no interval)"
-    return rf"{interval.mean:+.3f} \[{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"

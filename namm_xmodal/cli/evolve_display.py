@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from namm_xmodal.cli.console import console, errors, notice
 from namm_xmodal.evolution.events import Event, GenerationFinished, Notice, ShardFinished, Started
 from namm_xmodal.evolution.generation import Generation
-from namm_xmodal.report.evolution_table import generation_line, generation_table
+from namm_xmodal.report.evolution_table import generation_line, generation_tables
 
 LINES = 12
 
@@ -66,5 +66,5 @@ class Display:
     def _refresh(self) -> None:
         if self._live is None:
             return
-        table = [generation_table(self._generations, LINES)] if self._generations else []
-        self._live.update(Group(*table, self._bar))
+        tables = generation_tables(self._generations, LINES, errors.width) if self._generations else []
+        self._live.update(Group(*tables, self._bar))

@@ -6,10 +6,18 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from namm_xmodal.errors import NammError
+from namm_xmodal.errors import MissingDependencyError, NammError
+from namm_xmodal.extras import EXTRAS
 
 USER_ERROR = 2
 INTERRUPTED = 130
+
+_AGAIN = "; partial results are saved, run the command again to resume"
+RESUME = {
+    **dict.fromkeys(("eval", "rollout", "video-qa", "warm-start", "prepare"), _AGAIN),
+    "evolve": "; a run that had begun is resumed with `namm-xmodal evolve --resume FOLDER`",
+}
+"""What to say after Ctrl-C; the other commands keep nothing."""
 
 
 class Commands(TyperGroup):
@@ -22,9 +30,12 @@ class Commands(TyperGroup):
         except NammError as error:
             print(f"namm-xmodal: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
+        except ModuleNotFoundError as error:  # inside of another library, where `need` does not reach
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
+                raise
+            print(f"namm-xmodal: {MissingDependencyError(package, EXTRAS[package])}", file=sys.stderr)
+            raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
-            print(
-                "\nnamm-xmodal: interrupted; results so far are kept, the same command goes on from there",
-                file=sys.stderr,
-            )
+            print(f"\nnamm-xmodal: interrupted{RESUME.get(ctx.invoked_subcommand, '')}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None

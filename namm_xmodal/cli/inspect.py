@@ -22,12 +22,16 @@ def inspect_command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A name of `list models`, a folder or a hub id.", show_default="smollm2-135m or llava-small"),
+        typer.Option(
+            help="A name of `namm-xmodal list models`, a folder or a hub id.",
+            show_default="smollm2-135m or llava-small",
+        ),
     ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name of `list policies`; for a video as often as needed.", show_default="h2o; several for a video"
+            help="A name of `namm-xmodal list policies`; for a video as often as needed.",
+            show_default="h2o; several for a video",
         ),
     ] = None,
     budget: Annotated[

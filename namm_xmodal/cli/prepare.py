@@ -13,11 +13,6 @@ prepare_app = typer.Typer(
 )
 
 
-@prepare_app.callback()
-def group() -> None:
-    """Fetch weights and texts ahead of time. Example: `namm-xmodal prepare language`."""
-
-
 @prepare_app.command("video")
 def prepare_video(
     model: Annotated[
@@ -43,7 +38,7 @@ def prepare_video(
     EfficientNet-Lite0 and SmolLM2-135M; its projector and low-rank additions learn from clips composed of captioned
     pictures in about 20. After Ctrl-C or a crash the same command goes on where it stopped.
 
-    The folder `model` inside is what `video-qa video/offline --set model=FOLDER` loads.
+    The folder `model` inside is what `namm-xmodal video-qa video/offline --set model=FOLDER` loads.
 
     Example: `namm-xmodal prepare video --seed 1`, or `namm-xmodal prepare video --model llava-smollm2 --fetch`
     """
@@ -75,11 +70,19 @@ def prepare_video(
 def prepare_language(
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", help="A name of `list models`; as often as needed.", show_default="smollm2-135m"),
+        typer.Option(
+            "--model",
+            help="A language model of `namm-xmodal list models`; as often as needed.",
+            show_default="smollm2-135m",
+        ),
     ] = None,
     texts: Annotated[
         list[str] | None,
-        typer.Option("--texts", help="Another source of text, such as a Debian package.", show_default=False),
+        typer.Option(
+            "--texts",
+            help="A name of `namm-xmodal list texts`; as often as needed.",
+            show_default="python-topics and python-source",
+        ),
     ] = None,
 ) -> None:
     """Fetch and convert models, read text sources, and say what is there.
@@ -89,12 +92,13 @@ def prepare_language(
     from namm_xmodal.cli.console import console, show_log
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.language.texts import find_texts
+    from namm_xmodal.report.words import counted
 
     show_log(logging.INFO)
     for name in texts or ("python-topics", "python-source"):
         documents = find_texts(name)
         size = sum(len(document.text) for document in documents)
-        console.print(f"{name}: {len(documents)} documents, {size / 1e6:.1f} million characters")
+        console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
     for name in models or ("smollm2-135m",):
         with console.status(f"{name}: fetching and converting, once"):
             loaded = load_language_model(name, dtype="float32")
@@ -147,6 +151,7 @@ def prepare_rl(
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.cli.folders import families_folder
     from namm_xmodal.errors import ConfigError, UnknownNameError
+    from namm_xmodal.report.words import counted
     from namm_xmodal.training.locomotion import Behaviour
     from namm_xmodal.training.prepare import ENVIRONMENTS, families_of, prepare_locomotion, prepare_tmaze
     from namm_xmodal.training.recipes import LONG, SHORT
@@ -170,4 +175,4 @@ def prepare_rl(
                 else:
                     made = prepare_locomotion(name, behaviour, steps, range(seeds), output, advance, updates)
             for folder in made:
-                console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
+                console.print(f"{folder}: {counted(seeds, 'model')}; see {folder / 'README.md'}", soft_wrap=True)

@@ -35,15 +35,23 @@ def rollout_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import rollout_folder
+    from namm_xmodal.report.words import counted
     from namm_xmodal.rollouts.plan import make_plan
 
     plan = make_plan(settings)
+    console.print(
+        f"{settings.model}: {counted(len(plan), 'run')} x {counted(settings.episodes, 'episode')} of each model, in "
+        f"{settings.output}",
+        soft_wrap=True,
+        markup=False,
+    )
     folder = rollout_folder(settings)
     if dry_run:
         folder.check()
         for run in plan:
             known = f", statistics {run.statistics}" if run.statistics else ""
-            console.print(f"  {run.label}: memory {run.size}{known}: {run.policy}", soft_wrap=True)
+            what = run.policy or ("full cache" if run.window is None else "recomputed window")
+            console.print(f"  {run.label}: memory {run.size}{known}: {what}", soft_wrap=True, markup=False)
         return
     if video is not None:
         from namm_xmodal.cli.rollout_video import film
@@ -58,7 +66,11 @@ def rollout_command(
     with folder.claimed():
         with progress("rolling out") as advance:
             records = run_rollouts(settings, fresh=fresh, progress=advance, notice=notice)
-        console.print(write_rollout_report(records, settings))
+        for table in write_rollout_report(records, settings, console.width):
+            console.print(table, markup=False)
+    survivors = ", survivors.png and .svg" if settings.survivors else ""
     console.print(
-        f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
+        f"results.jsonl, summary.json, table.txt, config.yaml, scores.png and .svg{survivors} are in {settings.output}",
+        soft_wrap=True,
+        markup=False,
     )

@@ -31,6 +31,8 @@ def film(config: RolloutConfig, plan: list[Run], wanted: str) -> None:
 
         ready = prepared(run, player, config, {}, told)
         name = f"{run.label}-{run.size.replace(' ', '-')}".replace("%", "pc")
-        made, total = film_episode(ready, player, config, Path(config.output), name, told)
+        made, episode = film_episode(ready, player, config, Path(config.output), name, told)
     for path in made:
-        console.print(f"{path}: one episode, seed {config.seed}, return {total:.0f}", soft_wrap=True)
+        console.print(f"{path}: one episode, seed {config.seed}, return {episode.total:.0f}", soft_wrap=True)
+    if episode.message:
+        notice(f"the episode failed at {episode.message}")

@@ -99,6 +99,7 @@ def _descend(setup: "Setup", folder: Path) -> int:
             start=start,
             schedule=schedule,
             workers=setup.config.evaluator.workers,
+            silence=setup.config.evaluator.silence,
             told=told,
         )
     save_policy(setup, statistics, descent, folder / "policy")

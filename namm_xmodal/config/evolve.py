@@ -129,8 +129,12 @@ def load_evolve_config(
     Raises:
         ConfigError: With one line that names file, key, value and what is expected.
     """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of every command
+
     path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
+    content = load_mapping(path)
+    refuse_other_command(EvolveConfig, content, str(name))
+    content = apply_overrides(content, overrides)
     content["run"] = run or content.get("run") or f"runs/{path.stem}"
     if workers is not None:
         content = apply_overrides(content, _with_workers(content, workers))

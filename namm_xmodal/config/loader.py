@@ -53,18 +53,18 @@ def resolve_config(name: str | Path, beside: Path | None = None) -> Path:
 def load_mapping(name: str | Path) -> Mapping:
     """Reads a YAML file and everything it extends into one mapping; the extending file wins, key by key.
 
-    Lists are replaced as a whole. A `null` removes an inherited key, so its default applies again.
+    Lists are replaced as a whole. A `null` removes an inherited key, so its default applies again; `{}` empties a mapping.
     """
     return _load(resolve_config(name), ())
 
 
 def merge(base: Mapping, change: Mapping) -> Mapping:
-    """Deep merge: mappings are merged, all else is replaced, `null` removes what was inherited."""
+    """Deep merge: mappings are merged, all else is replaced, `null` removes what was inherited, `{}` empties it."""
     merged = dict(base)
     for key, value in change.items():
         if value is None and key in merged:
             del merged[key]
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+        elif isinstance(value, dict) and value and isinstance(merged.get(key), dict):
             merged[key] = merge(merged[key], value)
         else:
             merged[key] = value

@@ -21,6 +21,7 @@ from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.workers.pool import SILENCE
 
 JOURNAL = "gradient.jsonl"
 STATE = "gradient.npz"
@@ -56,6 +57,7 @@ def descend(
     start: Vector | None = None,
     schedule: ThresholdSchedule | None = None,
     workers: int = 1,
+    silence: float = SILENCE,
     told: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
     """Runs all steps that the folder does not hold yet.
@@ -68,6 +70,7 @@ def descend(
         start: First parameters; random if None.
         schedule: First thresholds.
         workers: Processes.
+        silence: Seconds without an answer after which one is replaced.
         told: Called after each step is on disk.
 
     Raises:
@@ -79,7 +82,7 @@ def descend(
     _take_up(descent, folder, digest)
     if descent.step >= settings.steps:
         return descent
-    with gradients(factory, workers) as take:
+    with gradients(factory, workers, silence) as take:
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget

@@ -11,7 +11,8 @@ from torch import Tensor
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.errors import ConfigError, DataError
-from namm_xmodal.memory.pruned import Memory, pruned
+from namm_xmodal.memory.memory import Memory
+from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm import Namm, ThresholdSchedule
 from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
 from namm_xmodal.policies.state import State

@@ -10,7 +10,7 @@ import numpy as np
 
 from namm_xmodal.evolution.generation import Generation, Spread
 from namm_xmodal.report.evolution_table import short_labels
-from namm_xmodal.report.picture_file import save_figure
+from namm_xmodal.report.picture import save_picture
 from namm_xmodal.report.plot import COLOURS
 
 BOTH = (".png", ".svg")
@@ -56,7 +56,7 @@ def plot_evolution(generations: Sequence[Generation], path: Path, title: str = "
         axis.set_visible(False)
     if title:
         figure.suptitle(title, fontsize=11)
-    save_figure(figure, path, 150)
+    save_picture(figure, path, 150)
     return path
 
 

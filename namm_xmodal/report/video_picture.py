@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from namm_xmodal.disk.own_files import software
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.evaluation.video.inspection import VideoInspection
-from namm_xmodal.report.picture_file import save_figure
+from namm_xmodal.extras import need
+from namm_xmodal.report.picture import save_picture
 
 DIMMED = 0.18
 """Brightness of a patch that no head holds any more."""
@@ -73,7 +74,7 @@ def contact_sheet(
         _bars(row[-1], inspection)
     where = "all layers" if layer is None else f"layer {layer}"
     figure.suptitle(f"{question}   (brightness: share of heads of {where} that still hold a patch)", fontsize=10)
-    save_figure(figure, path, 130)
+    save_picture(figure, path, 130)
 
 
 def _bars(axis: Any, inspection: VideoInspection) -> None:
@@ -102,7 +103,8 @@ def film(
         layer: Of one layer; averaged over all if None.
         rate: Frames per second.
     """
-    import av
+    av = need("av", "an MP4 of what is kept")
+    need("PIL", "an MP4 of what is kept")
     from PIL import Image
 
     side = 240 if len(inspections) > 2 else 320

@@ -14,9 +14,11 @@ from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.report.picture import fingerprints
 from namm_xmodal.report.video_plot import plot_videos
 from namm_xmodal.report.video_summary import VideoRow, summarise_videos
 from namm_xmodal.report.video_table import video_tables
+from namm_xmodal.video.benchmarks.answers import LETTERS
 
 SUMMARY_FORMAT = 1
 
@@ -39,10 +41,10 @@ def write_video_report(records: list[Record], config: VideoQAConfig, width: int 
         replace_text(folder / "summary.json", _summary(rows, records, config, benchmark))
         replace_text(folder / "predictions.json", json.dumps(_predictions(records), indent=1) + "\n")
         with replacing(folder / "table.txt") as fresh, fresh.open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200)
+            console = Console(file=file, width=200, markup=False, emoji=False)
             for table in video_tables(rows, benchmark, 200):
                 console.print(table)
-        plot_videos(rows, folder / "accuracy", f"{config.model} on {config.benchmark}")
+        plot_videos(rows, folder / "accuracy", f"{config.model} on {config.benchmark}", fingerprints(records))
     except OSError as error:
         raise ResultsError(
             f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
@@ -76,6 +78,6 @@ def _predictions(records: Sequence[Record]) -> dict[str, dict[str, str | None]]:
     for record in records:
         size = "all" if record.budget is None else f"{record.budget:g}"
         chosen = record.tags.get("chosen")
-        letter = None if chosen is None else "ABCDEFGH"[chosen]
+        letter = None if chosen is None else LETTERS[chosen]
         found.setdefault(f"{record.policy} {size}", {})[record.tags["id"]] = letter
     return found

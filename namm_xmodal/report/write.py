@@ -12,6 +12,7 @@ from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.report.picture import fingerprints
 from namm_xmodal.report.plot import plot_scores
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
@@ -45,10 +46,11 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(folder / "summary.json", summary_json(summary, config))
         with replacing(folder / "table.txt") as fresh, fresh.open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200)
+            console = Console(file=file, width=200, markup=False, emoji=False)
             for table in score_tables(summary, 200):
                 console.print(table)
-        plot_scores(summary, folder / "scores", f"{config.model}, update every {config.update_every} tokens")
+        title = f"{config.model}, update every {config.update_every} tokens"
+        plot_scores(summary, folder / "scores", title, fingerprints(records))
     except OSError as error:
         raise ResultsError(
             f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"

@@ -15,6 +15,7 @@ from namm_xmodal.agents.facts import Facts
 from namm_xmodal.config import RolloutConfig
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.rollout import Target
+from namm_xmodal.envs.spaces import size_of
 from namm_xmodal.errors import ConfigError
 
 Notice = Callable[[str], None]
@@ -84,11 +85,13 @@ def check_sizes(make: Callable[[], Any], body: Body, environment: str, label: st
     """Refuses an environment whose states or actions are not the model's.
 
     Raises:
-        ConfigError: With both sizes.
+        ConfigError: With both sizes, or the kind of states or actions that is not supported.
     """
     world = make()
     try:
-        found = world.observation_space.shape, world.action_space.shape
+        found = (size_of(world.observation_space, "states"),), (size_of(world.action_space, "actions"),)
+    except ConfigError as error:
+        raise ConfigError(f"{environment}: {error}") from None
     finally:
         world.close()
     wanted = (body.model.config.state_dim,), (body.model.config.act_dim,)

@@ -22,7 +22,7 @@ EVAL = ("eval", "language/smoke")
         ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
         ("model=no/such-model", "model 'no/such-model' cannot be loaded"),
         ("device=gpu", "device: 'gpu': expected a torch device"),
-        ("dtype=int8", "dtype: 'int8': input should be"),
+        ("dtype=int8", "dtype: 'int8': expected one of auto"),
         ("seed", "expected path=value"),
     ],
 )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from namm_xmodal.disk.own_files import check_outputs, is_own
 from namm_xmodal.errors import FolderError
-from namm_xmodal.report.picture_file import save_figure
+from namm_xmodal.report.picture import save_picture
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".PNG"])
@@ -15,13 +15,13 @@ def test_own_pictures_are_known_and_others_refused(tmp_path, suffix):
     own, other = tmp_path / f"own{suffix}", tmp_path / f"other{suffix}"
     figure = Figure()
     figure.subplots().plot([1, 2], label="namm-xmodal")
-    save_figure(figure, own, 50)
+    save_picture(figure, own, 50)
     figure.savefig(other)
     check_outputs([own, tmp_path / "new.png"])
     with pytest.raises(FolderError, match="is there already and was not written by namm-xmodal; remove it, or choose"):
         check_outputs([other])
     before = own.read_bytes()
-    save_figure(figure, own, 50)
+    save_picture(figure, own, 50)
     assert own.read_bytes() == before
 
 

@@ -1,7 +1,10 @@
 """Whole evaluations of a random model: resuming, workers, extending, refusing."""
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,8 +90,17 @@ def test_an_interrupted_run_goes_on_to_the_same_results(reference, tmp_path):
     assert "resuming after 4 of" in notices[0]
 
 
-def test_two_workers_give_the_same_results(reference, tmp_path):
-    assert numbers(evaluate(load(tmp_path, "workers=2"))) == numbers(reference[1])
+def test_two_workers_killed_and_stopped_give_the_same_results(reference, tmp_path):
+    trouble = {3: signal.SIGKILL, 6: signal.SIGSTOP}
+
+    def progress(done, total, what):
+        if done in trouble:
+            os.kill(multiprocessing.active_children()[0].pid, trouble.pop(done))
+
+    assert numbers(evaluate(load(tmp_path, "workers=2", "silence=10"), progress=progress)) == numbers(reference[1])
+    assert not trouble
+    assert not multiprocessing.active_children()
+    assert numbers(evaluate(load(tmp_path, "silence=20"))) == numbers(reference[1])  # no other configuration
 
 
 def test_more_samples_extend_a_run(reference, tmp_path):

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import yaml
+from child_processes import heed_ctrl_c
 
 from namm_xmodal import Namm
 from namm_xmodal.config import load_eval_config
@@ -68,6 +69,7 @@ def test_ctrl_c_then_resume_with_two_processes_ends_with_the_same_bits(run, smal
     process = subprocess.Popen(
         [*COMMAND, *SMOKE, "--run", str(parts), *few],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     journal = parts / "journal.jsonl"

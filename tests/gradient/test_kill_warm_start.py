@@ -15,7 +15,7 @@ from namm_xmodal.report import warm_start as picture
 
 
 @contextmanager
-def made_up(factory, workers):
+def made_up(factory, workers, silence):
     """Gradients that are a function of the point and the sample."""
 
     def take(point, shards):

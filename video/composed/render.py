@@ -5,10 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.extras import need
 from namm_xmodal.video.composed.pictures import Picture
+
+need("PIL", "clips of pictures")
+from PIL import Image, UnidentifiedImageError  # noqa: E402
 
 SIDE = 192
 """Pixels of a frame's side."""

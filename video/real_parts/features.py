@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.extras import need
 from namm_xmodal.video.composed.captions import MOST_WORDS
 from namm_xmodal.video.composed.clip import KNOWN_VARIANTS
 from namm_xmodal.video.composed.pictures import Picture, find_pictures
@@ -66,9 +67,7 @@ class Bank:
 
 def class_names() -> list[str]:
     """The first name of each of the 1,000 ImageNet classes, as `timm` lists them."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo()
+    info = need("timm.data", "the list of picture classes").ImageNetInfo()
     return [info.index_to_description(at).split(",")[0] for at in range(1000)]
 
 

@@ -47,11 +47,14 @@ def evaluate_videos(
         progress(finished, total, "")
         if groups:
             worker = VideoWorker(config, benchmark)
-            sources = [group[0][0][1].video for group in groups]
-            for group, clip in zip(groups, videos(config, sources), strict=True):
-                if isinstance(clip, Exception):
-                    notice(f"skipped: {clip}")
+            first = [group[0][0][1] for group in groups]
+            told = set()
+            for group, clip in zip(groups, videos(config, first), strict=True):
                 for record in worker.records(clip, group):
+                    reason = record.tags.get("reason")
+                    if reason and reason not in told:
+                        told.add(reason)
+                        notice(f"skipped: {reason}")
                     journal.append(record)
                     finished += 1
                     progress(finished, total, f"{record.policy} on {record.tags['id']}")

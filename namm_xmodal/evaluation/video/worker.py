@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from namm_xmodal.config.video_qa import VideoQAConfig, video_digest
-from namm_xmodal.errors import VideoError
+from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.evaluation.record import Key, Record
 from namm_xmodal.evaluation.versions import software_versions
@@ -42,9 +42,9 @@ class VideoWorker:
         self._model = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
         self._estimated: dict[str, Any] = {}
 
-    def records(self, clip: VideoClip | VideoError, work: list[tuple[Numbered, list[VideoRun]]]) -> Iterator[Record]:
+    def records(self, clip: VideoClip | ItemError, work: list[tuple[Numbered, list[VideoRun]]]) -> Iterator[Record]:
         """All runs that are left on the questions about one video."""
-        if isinstance(clip, VideoError):
+        if isinstance(clip, ItemError):
             for (number, question), runs in work:
                 for run in runs:
                     yield self._skipped(number, question, run, clip)
@@ -58,10 +58,14 @@ class VideoWorker:
             if run.reduction is not None:
                 visual = run.reduction.reduce(self.loaded.model, video, run.budget)
             seconds = (vision, time.process_time() - began)
-            prompts = [
-                (number, question, embed_prompt(self.loaded, self.benchmark.prompt(question, clip.times), visual))
-                for number, question in asked
-            ]
+            prompts = []
+            for number, question in asked:
+                try:
+                    prompt = embed_prompt(self.loaded, self.benchmark.prompt(question, clip.times), visual)
+                except ItemError as error:
+                    yield self._skipped(number, question, run, ItemError(f"{question.id}: {error}"))
+                else:
+                    prompts.append((number, question, prompt))
             yield from self._answered(run, clip, prompts, seconds)
 
     def _answered(
@@ -184,9 +188,9 @@ class VideoWorker:
                 scores["generated_accuracy"] = float(parsed == question.answer)
         return scores, verdict
 
-    def _skipped(self, number: int, question: VideoQuestion, run: VideoRun, error: VideoError) -> Record:
+    def _skipped(self, number: int, question: VideoQuestion, run: VideoRun, error: ItemError) -> Record:
         scores: dict[str, float] = {}
-        if self.config.strict and question.answer is not None:
+        if self.config.strict and question.scored:
             scores = {"accuracy": 0.0, "answer_probability": 0.0}
             scores |= {"generated_accuracy": 0.0} if self.config.generate else {}
         tags = {**self._tags(question, None), "status": SKIPPED, "reason": str(error), "error": type(error).__name__}
