@@ -59,7 +59,6 @@ def evolve_command(
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.cli.group import INTERRUPTED
-    from namm_xmodal.report.words import counted
 
     place = run if resume is None else resume
     name = config if resume is None else resumed_config(resume)
@@ -85,7 +84,7 @@ def evolve_command(
             console.print(line, soft_wrap=True, markup=False)
     elif not sitting.result.fresh:
         more = f"namm-xmodal evolve --resume {folder} --set generations={2 * done}"
-        finished = f"finished, {done} of {counted(setup.config.generations, 'generation')}; for more: {more}"
+        finished = f"finished, {done} of {setup.config.generations} generations; for more: {more}"
         console.print(finished, soft_wrap=True, markup=False)
     if setup.config.held_out:
         console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True, markup=False)

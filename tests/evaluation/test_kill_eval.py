@@ -10,7 +10,7 @@ FEW = (*FEW, "policies={h2o: null, snapkv: null}", "bootstrap.resamples=100", "s
 
 
 def test_at_every_file_operation(monkeypatch, tmp_path):
-    def draw(summary, path, title):
+    def draw(summary, path, *rest):
         for suffix in (".png", ".svg"):
             replace_text(path.with_suffix(suffix), f"{len(summary.cells)}\n")
 

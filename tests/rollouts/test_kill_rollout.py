@@ -13,7 +13,7 @@ QUICK = (*QUICK, f"policies={ONLY}", "policies.namm_untrained=null", "bootstrap.
 
 
 def test_at_every_file_operation(monkeypatch, tmp_path):
-    def draw(rows, path, title, score):
+    def draw(rows, path, *rest):
         for suffix in (".png", ".svg"):
             replace_text(path.with_suffix(suffix), f"{len(rows)}\n")
 

@@ -12,7 +12,7 @@ QUICK = (*QUICK, "policies={h2o: null}", "reductions={fewer_frames: null, divpru
 
 
 def test_at_every_file_operation(monkeypatch, tmp_path, model_folder):
-    def draw(rows, path, title):
+    def draw(rows, path, *rest):
         for suffix in (".png", ".svg"):
             replace_text(path.with_suffix(suffix), f"{len(rows)}\n")
 
