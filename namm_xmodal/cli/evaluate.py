@@ -34,6 +34,7 @@ def evaluate_command(
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
+    from namm_xmodal.evaluation.preflight import check_evaluation
     from namm_xmodal.evaluation.runner import evaluate
     from namm_xmodal.report.words import counted
 
@@ -44,18 +45,17 @@ def evaluate_command(
         f"{settings.model}: {runs} ({policies}) x {samples} of {counted(len(plan.tasks), 'task')} = "
         f"{counted(plan.total, 'result')} in {settings.output}",
         soft_wrap=True,
-        markup=False,
     )
     folder = eval_folder(settings)
     if dry_run:
         folder.check()
+        check_evaluation(settings, plan, notice)
         for run in plan.runs:
             size = "own size" if run.budget is None else f"budget {run.budget}"
             console.print(
                 f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}"
                 + ("" if run.calibrated is None else f", calibrated to keep {run.calibrated:.0%}"),
                 soft_wrap=True,
-                markup=False,
             )
         return
     from namm_xmodal.report import write_report
@@ -64,9 +64,8 @@ def evaluate_command(
         with progress("evaluating") as advance:
             records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
         for table in write_report(records, settings, console.width):
-            console.print(table, markup=False)
+            console.print(table)
     console.print(
         f"results.jsonl, summary.json, table.txt, config.yaml, scores.png and scores.svg are in {settings.output}",
         soft_wrap=True,
-        markup=False,
     )

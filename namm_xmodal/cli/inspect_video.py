@@ -41,8 +41,10 @@ def inspect_video_file(
     from namm_xmodal.cli.console import console
     from namm_xmodal.cli.inspect import write_numbers, writing
     from namm_xmodal.disk.own_files import check_outputs
+    from namm_xmodal.video.samplers import check_sampler
 
     share = _share(budget)
+    check_sampler(sampler)
     movie, data = output.with_suffix(".mp4"), output.with_suffix(".json")
     check_outputs([output, movie, data], [] if video.startswith(GENERATED) else [Path(video)])
     makers = {

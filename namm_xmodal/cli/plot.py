@@ -61,4 +61,4 @@ def plot_command(
         except OSError as error:
             trouble = disk_trouble(error, "draw it again, or choose another --output")
             raise ConfigError(f"{path}: cannot be written; {trouble}") from None
-        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True, markup=False)
+        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True)

@@ -33,20 +33,22 @@ def video_qa_command(
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import video_qa_folder
     from namm_xmodal.evaluation.video.plan import make_runs
+    from namm_xmodal.evaluation.video.preflight import check_videos
     from namm_xmodal.evaluation.video.runner import evaluate_videos
     from namm_xmodal.report.words import counted
 
     runs = make_runs(settings)
-    questions = build_benchmark(settings).questions()[: settings.limit]
+    benchmark = build_benchmark(settings)
+    questions = benchmark.questions()[: settings.limit]
     console.print(
         f"{settings.model} on {settings.benchmark}: {counted(len(runs), 'run')} x {counted(len(questions), 'question')} = "
         f"{counted(len(runs) * len(questions), 'result')} in {settings.output}",
         soft_wrap=True,
-        markup=False,
     )
     folder = video_qa_folder(settings)
     if dry_run:
         folder.check()
+        check_videos(settings, runs, benchmark, questions, notice)
         for run in runs:
             size = "own size" if run.budget is None else f"{run.budget:.0%} of the visual tokens"
             what: Any = "full cache" if run.full else run.policy or run.reduction
@@ -55,7 +57,6 @@ def video_qa_command(
             console.print(
                 f"  {run.label}: {'everything' if run.full else size}, {run.protocol}: {what}",
                 soft_wrap=True,
-                markup=False,
             )
         return
     from namm_xmodal.report.video_write import write_video_report
@@ -64,10 +65,9 @@ def video_qa_command(
         with progress("evaluating") as advance:
             records = evaluate_videos(settings, fresh=fresh, progress=advance, notice=notice)
         for table in write_video_report(records, settings, console.width):
-            console.print(table, markup=False)
+            console.print(table)
     console.print(
         "results.jsonl, summary.json, table.txt, predictions.json, config.yaml, accuracy.png and .svg are in "
         f"{settings.output}",
         soft_wrap=True,
-        markup=False,
     )

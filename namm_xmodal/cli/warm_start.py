@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from namm_xmodal.cli.options import DryRun
+
 if TYPE_CHECKING:
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.gradient.descent import Descent
@@ -27,6 +29,7 @@ def warm_start_command(
     workers: Annotated[
         int | None, typer.Option(help="Local processes, each with its own model; default: as in the file.", min=1)
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
@@ -36,15 +39,27 @@ def warm_start_command(
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
     """
-    from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.evolve_preflight import check_run
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.config.evolve import load_evolve_config
 
     plain = load_evolve_config(config, assignments or [], str(run) if run else None, workers)
     setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
+    owned = run_folder(setup.config, "warm-start")
+    owned.check()
+    check_run(setup, notice if dry_run else lambda text: None, gradient=True)
+    if dry_run:
+        gradient = setup.config.gradient
+        console.print(
+            f"[bold]{', '.join(setup.config.models)}[/bold]: {gradient.steps} steps on {setup.config.samples} samples of "
+            f"{len(setup.config.tasks)} tasks, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
+            soft_wrap=True,
+        )
+        return
     folder = Path(setup.config.run)
-    with run_folder(setup.config, "warm-start").claimed():
+    with owned.claimed():
         steps = _descend(setup, folder)
     console.print(
         f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "

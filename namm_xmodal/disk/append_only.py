@@ -8,6 +8,10 @@ from typing import cast
 
 from namm_xmodal.disk.whole_file import sync_folder
 from namm_xmodal.errors import NammError
+from namm_xmodal.trust.files import MIB, check_file
+
+LONGEST = 1024 * MIB
+"""Bytes of a journal, of which a run writes some hundred a minute."""
 
 
 class AppendOnlyFile:
@@ -29,6 +33,8 @@ class AppendOnlyFile:
             NammError: Of the type `error`, if the file is in use by another run or cannot be written.
         """
         self.path = path
+        if path.exists():
+            check_file(path, error=error, expected="a journal", most=LONGEST)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = _open_locked(path)

@@ -1,8 +1,9 @@
 """Whose a folder is: its marker says so; a folder from before there were markers is known by how its journal begins."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from namm_xmodal.trust.json_text import parse_json
 
 MARKER = ".namm-xmodal.json"
 
@@ -44,7 +45,7 @@ def _first_line(path: Path, most: int = 2**20) -> bytes:
 
 def _values(text: bytes) -> dict[str, Any]:
     try:
-        values = json.loads(text)
+        values = parse_json(text)
     except ValueError:
         return {}
     return values if isinstance(values, dict) else {}

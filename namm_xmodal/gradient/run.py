@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
@@ -21,6 +21,9 @@ from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.trust.archive import read_npz
+from namm_xmodal.trust.files import read_text
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.workers.pool import SILENCE
 
 JOURNAL = "gradient.jsonl"
@@ -101,13 +104,14 @@ def read_steps(folder: Path) -> list[StepRecord]:
     Raises:
         CheckpointError: If there is no journal, or it is damaged.
     """
+    path = folder / JOURNAL
+    text = read_text(path, error=CheckpointError, expected="the journal of a warm start", most=LONGEST)
     try:
-        whole = (folder / JOURNAL).read_text(encoding="utf-8").rpartition("\n")[0]
-        lines = [json.loads(line) for line in whole.splitlines()]
+        lines = [parse_json(line) for line in text.rpartition("\n")[0].splitlines()]
         steps = [{k: v for k, v in line.items() if k != "kind"} for line in lines if line["kind"] == "step"]
         return [StepRecord(**step) for step in steps]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / JOURNAL}: no journal of a warm start ({error})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: no journal of a warm start ({error})") from None
 
 
 def _record(
@@ -135,12 +139,8 @@ def saved_state(folder: Path, digest: str) -> dict[str, Vector] | None:
     path = folder / STATE
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        found = str(arrays.pop("digest"))
-    except (OSError, ValueError, KeyError) as error:
-        raise EvolutionError(f"{path}: damaged ({error}); choose another --run, or remove the folder") from None
+    arrays = read_npz(path, error=EvolutionError, expected="the state of a warm start; choose another --run")
+    found = str(arrays.pop("digest", ""))
     if found != digest:
         raise EvolutionError(
             f"{folder}: holds a warm start with other settings ({found}, not {digest}); choose another --run"
@@ -154,7 +154,7 @@ def _take_up(descent: Descent, folder: Path, digest: str) -> None:
     lines = [json.dumps({"kind": "run", "config": digest})]
     if state is not None:
         descent.restore(state)
-        text = journal.read_text(encoding="utf-8") if journal.exists() else ""
+        text = read_text(journal, error=EvolutionError, expected="a journal", most=LONGEST) if journal.exists() else ""
         lines += [line for line in text.rpartition("\n")[0].splitlines()[1:] if _step_of(line) <= descent.step]
     try:
         replace_text(journal, "\n".join(lines) + "\n")
@@ -165,7 +165,7 @@ def _take_up(descent: Descent, folder: Path, digest: str) -> None:
 def _step_of(line: str) -> float:
     """Of a line of the journal; infinite for one that cannot be read."""
     try:
-        return float(json.loads(line)["step"])
+        return float(parse_json(line)["step"])
     except (ValueError, KeyError, TypeError):
         return float("inf")
 

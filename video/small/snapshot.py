@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import CheckpointError
+from namm_xmodal.trust.safetensors_file import safetensors_shapes
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -44,6 +45,7 @@ def load_snapshot(
     Raises:
         CheckpointError: If the file is damaged or of another run.
     """
+    safetensors_shapes(path, error=CheckpointError, expected="a snapshot of this training run")
     try:
         with safe_open(path, "pt") as file:
             if file.metadata().get("run", run) != run:  # snapshots of earlier versions do not say

@@ -7,14 +7,19 @@ it, under a name made of their digest, and are read from there until they have t
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from namm_xmodal.disk.whole_file import replace_text, replacing, sync_folder
+from namm_xmodal.errors import CheckpointError
+from namm_xmodal.trust.files import MIB, read_bytes
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-_DIGEST = "weights"
+LARGEST = 256 * MIB
+"""Bytes of weights; those of the shipped policies are 17 kB."""
+_DIGEST, _HEX = "weights", re.compile("[0-9a-f]{64}")
 
 
 def write_pair(folder: Path, config: dict[str, Any], weights: bytes) -> None:
@@ -34,25 +39,27 @@ def write_pair(folder: Path, config: dict[str, Any], weights: bytes) -> None:
         left.unlink(missing_ok=True)
 
 
-def read_weights(folder: Path, config: dict[str, Any]) -> tuple[bytes, bool]:
-    """The weights of a configuration, and whether they are those it was saved with.
+def weights_of(folder: Path, config: dict[str, Any]) -> tuple[Path, bool]:
+    """The file with the weights of a configuration, and whether it is the one that was saved with it.
 
     Args:
         folder: Of the pair.
         config: Content of `config.json`; of a version that named no digest, any weights are its own.
 
     Raises:
-        OSError: If there are none.
+        CheckpointError: If there is none, or it is too large to be one.
     """
-    digest = config.get(_DIGEST)
-    if not isinstance(digest, str):
-        return (folder / WEIGHTS).read_bytes(), True
-    with suppress(OSError):
-        staged = _staged(folder, digest).read_bytes()
-        if hashlib.sha256(staged).hexdigest() == digest:
-            return staged, True
-    weights = (folder / WEIGHTS).read_bytes()
-    return weights, hashlib.sha256(weights).hexdigest() == digest
+    digest, weights = config.get(_DIGEST), folder / WEIGHTS
+    if digest is None:
+        return weights, True
+    if not isinstance(digest, str) or not _HEX.fullmatch(digest):  # it becomes part of a path
+        return weights, False
+    staged = _staged(folder, digest)
+    for path in (staged, weights) if staged.exists() else (weights,):
+        content = read_bytes(path, error=CheckpointError, expected="the weights of a saved NAMM", most=LARGEST)
+        if hashlib.sha256(content).hexdigest() == digest:
+            return path, True
+    return weights, False
 
 
 def _staged(folder: Path, digest: str) -> Path:
