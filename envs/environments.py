@@ -5,6 +5,7 @@ from typing import Any
 
 from namm_xmodal.envs.quiet import quiet_simulator
 from namm_xmodal.errors import ConfigError, MissingDependencyError
+from namm_xmodal.extras import need
 
 
 def register_environments() -> None:
@@ -13,10 +14,7 @@ def register_environments() -> None:
     Raises:
         MissingDependencyError: If gymnasium is not installed.
     """
-    try:
-        import gymnasium
-    except ImportError:
-        raise MissingDependencyError("a rollout", "rl") from None
+    gymnasium = need("gymnasium", "a rollout")
     from namm_xmodal.envs.positions import HOPPER_POSITIONS
     from namm_xmodal.envs.tmaze import TMAZE
 

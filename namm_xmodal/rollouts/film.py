@@ -15,7 +15,8 @@ from namm_xmodal.config import RolloutConfig
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
-from namm_xmodal.errors import ConfigError, MissingDependencyError
+from namm_xmodal.errors import ConfigError
+from namm_xmodal.extras import need
 from namm_xmodal.rollouts.plan import Run
 from namm_xmodal.rollouts.players import Player
 
@@ -62,10 +63,7 @@ def film_episode(
         ConfigError: If the environment cannot draw itself, or the episode is too short for a frame.
         MissingDependencyError: If PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError:
-        raise MissingDependencyError("a video", "video") from None
+    av = need("av", "a video")
     world = drawing(player)
     folder.mkdir(parents=True, exist_ok=True)
     video, still = folder / f"{name}.mp4", folder / f"{name}.png"

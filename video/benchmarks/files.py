@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from namm_xmodal.errors import DataError, ItemError, MissingDependencyError
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.extras import need
 
 Row = dict[str, Any]
 VIDEO_SUFFIXES = (
@@ -71,10 +72,7 @@ def read_rows(path: Path) -> list[Any]:
     """
     try:
         if path.suffix == ".parquet":
-            try:
-                from pyarrow import parquet
-            except ImportError:
-                raise MissingDependencyError("reading parquet files", "video") from None
+            parquet = need("pyarrow.parquet", "reading parquet files")
             rows: Any = parquet.read_table(path).to_pylist()
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
