@@ -6,8 +6,7 @@ from typing import Any
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.at_hand import model_at_hand
-from namm_xmodal.language.quiet import quiet_transformers
-from namm_xmodal.video.models import VideoModel, cannot_be_loaded, check_kind, parts_folder, place_of
+from namm_xmodal.video.models import VideoModel, open_with_processor, parts_folder, place_of
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,8 @@ def _of_parts(folder: Path, name: str) -> VideoModelAtHand | None:
 
 
 def _read(place: str, name: str) -> VideoModelAtHand:
-    from transformers import AutoConfig, AutoProcessor
-
-    options = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(place, **options)
-            check_kind(config, name)
-            processor = AutoProcessor.from_pretrained(place, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise cannot_be_loaded(name, error) from error
-    return VideoModelAtHand(processor, name, _cells(config), config)
+    folder, processor = open_with_processor(place, name, local=True)
+    return VideoModelAtHand(processor, name, _cells(folder.config), folder.config)
 
 
 def _cells(config: Any) -> int:

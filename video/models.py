@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
-from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, UnsupportedModelError
+from namm_xmodal.errors import ConfigError, DataError, NammError, UnknownNameError, UnsupportedModelError
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
+from namm_xmodal.trust.files import reason_of
+from namm_xmodal.trust.model_folder import ModelFolder, open_model_folder
 
 SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
 """Short names and their folders in `video/small/shipped`."""
@@ -81,8 +83,7 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
     else:
         source = f"folder {name}" if Path(name).is_dir() else f"hub {name}"
     place = place_of(name)
-    model, processor = _from_pretrained(place, precision, name)
-    revision = getattr(model.config, "_commit_hash", None)
+    model, processor, revision = _from_pretrained(place, precision, name)
     if source.startswith("hub") and revision:
         source += f"@{revision}"
     return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
@@ -124,40 +125,57 @@ def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
     return assemble(read_parts(folder), dtype, folder / WEIGHTS)
 
 
-def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoProcessor, LlavaNextVideoForConditionalGeneration
+def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any, str | None]:
+    """Model, processor, and the commit if they come from the hub."""
+    from transformers import LlavaNextVideoForConditionalGeneration
+
+    folder, processor = open_with_processor(place, name)
+    timm = folder.config.vision_config.model_type == "timm_wrapper"
+    try:
+        with quiet_transformers():
+            if timm:
+                from namm_xmodal.video.timm_tower import adapt_timm_tower
+            model, _ = folder.model(LlavaNextVideoForConditionalGeneration, precision)
+    except NammError:
+        raise
+    except Exception as error:  # damaged models raise whatever they like
+        raise _cannot_be_loaded(name, error) from error
+    if timm:
+        adapt_timm_tower(model, name)
+    return model, processor, folder.revision
+
+
+def open_with_processor(place: str, name: str, *, local: bool = False) -> tuple[ModelFolder, Any]:
+    """A model's folder and its processor, before the weights are loaded.
+
+    Args:
+        place: A folder or hub id.
+        name: Of the model, for messages.
+        local: Fetch nothing.
+
+    Raises:
+        DataError: If they cannot be had or read; its cause is an OSError if there is no such model.
+        UnsupportedModelError: If it is another kind of model.
+    """
+    from transformers import AutoProcessor
 
     try:
         with quiet_transformers():
-            config = AutoConfig.from_pretrained(place)
-            check_kind(config, name)
-            if config.vision_config.model_type == "timm_wrapper":
-                from namm_xmodal.video.timm_tower import adapt_timm_tower
-            processor = AutoProcessor.from_pretrained(place)
-            model = LlavaNextVideoForConditionalGeneration.from_pretrained(place, dtype=precision)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise cannot_be_loaded(name, error) from error
-    if config.vision_config.model_type == "timm_wrapper":
-        adapt_timm_tower(model, name)
-    return model, processor
+            folder = open_model_folder(place, error=DataError, local=local)
+            if folder.config.model_type != "llava_next_video":
+                raise UnsupportedModelError(
+                    f"model {name!r} is of type {folder.config.model_type}, expected llava_next_video; use one of its "
+                    "checkpoints"
+                )
+            return folder, folder.part(AutoProcessor)
+    except NammError:
+        raise
+    except Exception as error:  # absent, gated, foreign and damaged models raise whatever they like
+        raise _cannot_be_loaded(name, error) from error
 
 
-def check_kind(config: Any, name: str) -> None:
-    """Refuses another kind of model.
-
-    Raises:
-        UnsupportedModelError: With its kind.
-    """
-    if config.model_type != "llava_next_video":
-        raise UnsupportedModelError(
-            f"model {name!r} is of type {config.model_type}, expected llava_next_video; use one of its checkpoints"
-        )
-
-
-def cannot_be_loaded(name: str, error: Exception) -> DataError:
-    """What transformers found wrong with a model, in one line."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _cannot_be_loaded(name: str, error: Exception) -> DataError:
     return DataError(
-        f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
+        f"model {name!r} cannot be loaded ({reason_of(error)}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
         "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
     )

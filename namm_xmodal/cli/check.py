@@ -30,7 +30,7 @@ def check_policy_command(
     from namm_xmodal.policies.check import check_policy
 
     check_policy(policy)
-    console.print(f"{policy}: keeps the contract of a policy", markup=False)
+    console.print(f"{policy}: keeps the contract of a policy")
 
 
 @check_app.command("adapter")
@@ -57,4 +57,4 @@ def check_adapter_command(
     usual, example = EXAMPLES[name]
     model = model or usual
     check_adapter(adapter, *example(model))
-    console.print(f"{name} on {model}: keeps the contract of an adapter", markup=False)
+    console.print(f"{name} on {model}: keeps the contract of an adapter")

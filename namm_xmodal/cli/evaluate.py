@@ -44,7 +44,6 @@ def evaluate_command(
         f"{settings.model}: {runs} ({policies}) x {samples} of {counted(len(plan.tasks), 'task')} = "
         f"{counted(plan.total, 'result')} in {settings.output}",
         soft_wrap=True,
-        markup=False,
     )
     if dry_run:
         check_evaluation(settings, plan, notice)
@@ -54,7 +53,6 @@ def evaluate_command(
                 f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}"
                 + ("" if run.calibrated is None else f", calibrated to keep {run.calibrated:.0%}"),
                 soft_wrap=True,
-                markup=False,
             )
         return
     with progress("evaluating") as advance:
@@ -63,9 +61,8 @@ def evaluate_command(
     from namm_xmodal.report import write_report
 
     for table in write_report(records, settings, console.width):
-        console.print(table, markup=False)
+        console.print(table)
     console.print(
         f"results.jsonl, summary.json, table.txt, config.yaml, scores.png and scores.svg are in {settings.output}",
         soft_wrap=True,
-        markup=False,
     )

@@ -65,7 +65,7 @@ def evolve_command(
     assert name is not None
     setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
     folder = setup.config.run
-    console.print(describe(setup), soft_wrap=True, markup=False)
+    console.print(describe(setup), soft_wrap=True)
     check_run(setup, notice if dry_run else lambda text: None)
     if dry_run:
         return
@@ -76,18 +76,16 @@ def evolve_command(
             f"interrupted after {done} of {setup.config.generations} generations; go on with: "
             f"namm-xmodal evolve --resume {folder}",
             soft_wrap=True,
-            markup=False,
         )
         raise typer.Exit(INTERRUPTED)
     if sitting.verdict is not None:
         for line in verdict_lines(sitting.verdict):
-            console.print(line, soft_wrap=True, markup=False)
+            console.print(line, soft_wrap=True)
     if setup.config.held_out:
-        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True, markup=False)
+        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True)
     console.print(
         f"policy/ (after generation {done - 1}), journal.jsonl, config.yaml, plot.png and plot.svg are in {folder}",
         soft_wrap=True,
-        markup=False,
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,6 +14,8 @@ from namm_xmodal.errors import CheckpointError, ConfigError, NammError
 from namm_xmodal.fitness import LanguageObjective
 from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
+from namm_xmodal.trust.files import MIB, refusing
+from namm_xmodal.trust.json_text import read_json
 
 STATISTICS = "statistics.json"
 
@@ -70,14 +71,11 @@ def load_statistics(path: Path) -> FeatureStatistics:
         path = path / STATISTICS
     if path.suffix != ".json":
         return Namm.from_pretrained(path).statistics
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    expected = "the folder of a run or of a saved policy"
+    values = read_json(path, error=CheckpointError, expected=expected, most=MIB)
+    with refusing(path, error=CheckpointError, expected=expected):
         mean, std = (torch.tensor(values[name], dtype=torch.float32) for name in ("mean", "std"))
         return FeatureStatistics(mean, std, str(values["source"]), int(values["count"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: no feature statistics ({error}); expected the folder of a run or of a saved policy"
-        ) from None
 
 
 def save_statistics(statistics: FeatureStatistics, path: Path) -> None:

@@ -55,4 +55,4 @@ def plot_command(
             draw(path, str(run))
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True, markup=False)
+        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True)

@@ -43,7 +43,6 @@ def video_qa_command(
         f"{settings.model} on {settings.benchmark}: {counted(len(runs), 'run')} x {counted(len(questions), 'question')} = "
         f"{counted(len(runs) * len(questions), 'result')} in {settings.output}",
         soft_wrap=True,
-        markup=False,
     )
     if dry_run:
         check_videos(settings, runs, benchmark, questions, notice)
@@ -55,7 +54,6 @@ def video_qa_command(
             console.print(
                 f"  {run.label}: {'everything' if run.full else size}, {run.protocol}: {what}",
                 soft_wrap=True,
-                markup=False,
             )
         return
     with progress("evaluating") as advance:
@@ -64,10 +62,9 @@ def video_qa_command(
     from namm_xmodal.report.video_write import write_video_report
 
     for table in write_video_report(records, settings, console.width):
-        console.print(table, markup=False)
+        console.print(table)
     console.print(
         "results.jsonl, summary.json, table.txt, predictions.json, config.yaml, accuracy.png and .svg are in "
         f"{settings.output}",
         soft_wrap=True,
-        markup=False,
     )

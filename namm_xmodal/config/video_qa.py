@@ -55,7 +55,8 @@ class VideoQAConfig(Strict):
         description="Folder of the benchmark in its published layout; of pictures for `composed`; unused by `generated`.",
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="The benchmark's own fields, such as split or subtitles; `list benchmarks`."
+        default_factory=dict,
+        description="The benchmark's own fields, such as split or subtitles; `namm-xmodal list benchmarks`.",
     )
     limit: int | None = Field(None, ge=1, description="Only the first questions; all if absent.")
     frames: int = Field(32, ge=1, description="Frames of each video; shorter videos give all they have.")
@@ -183,7 +184,8 @@ def benchmark_options(name: str) -> dict[str, str]:
     from namm_xmodal.config.building import defaults
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
-    return {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    shown = {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    return {**shown, "seed": "that of the file"} if "seed" in shown else shown
 
 
 def build_reduction(spec: dict[str, Any], path: str) -> Any:

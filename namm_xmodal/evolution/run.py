@@ -156,6 +156,8 @@ def _sitting(
 def _begun(folder: Path) -> bool:
     """Whether a journal's first line is whole; killed before, a run has not begun."""
     try:
+        if not (folder / JOURNAL).is_file():
+            return False
         with (folder / JOURNAL).open("rb") as file:
             return file.readline().endswith(b"\n")
     except OSError:

@@ -7,10 +7,8 @@ from typing import Any
 from namm_xmodal.errors import DataError
 from namm_xmodal.language import tiny_random
 from namm_xmodal.language.converted_weights import folder_if_converted
-from namm_xmodal.language.models import cannot_be_loaded, context_of, refuse_near_miss
-from namm_xmodal.language.quiet import quiet_transformers
+from namm_xmodal.language.models import context_of, open_with_tokenizer, refuse_near_miss
 from namm_xmodal.language.registry_models import REGISTRY_MODELS
-from namm_xmodal.language.vocabulary import check_vocabulary
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,5 @@ def model_at_hand(name: str) -> ModelAtHand | None:
 
 
 def _read(place: str, name: str) -> ModelAtHand:
-    from transformers import AutoConfig, AutoTokenizer
-
-    options = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(place, **options)
-            tokenizer = AutoTokenizer.from_pretrained(place, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise cannot_be_loaded(name, error) from error
-    check_vocabulary(tokenizer, config, name)
-    return ModelAtHand(tokenizer, context_of(config))
+    folder, tokenizer = open_with_tokenizer(place, name, local=True)
+    return ModelAtHand(tokenizer, context_of(folder.config))

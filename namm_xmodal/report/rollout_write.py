@@ -16,6 +16,7 @@ from namm_xmodal.report.rollout_summary import normaliser_of, summarise_rollouts
 from namm_xmodal.report.rollout_table import rollout_tables
 from namm_xmodal.report.words import counted
 from namm_xmodal.rollouts.record import RolloutRecord
+from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 1
 
@@ -71,7 +72,7 @@ def write_rollout_report(records: list[RolloutRecord], config: RolloutConfig, wi
     try:
         replace_text(folder / "summary.json", json.dumps(content, indent=1) + "\n")
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=180, markup=False, emoji=False)
+            console = PlainConsole(file=file, width=180)
             for table in rollout_tables(rows, title, named, 180):
                 console.print(table)
         policies = fingerprints(records)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_digest
@@ -17,6 +16,7 @@ from namm_xmodal.report.picture import fingerprints
 from namm_xmodal.report.video_plot import plot_videos
 from namm_xmodal.report.video_summary import VideoRow, summarise_videos
 from namm_xmodal.report.video_table import video_tables
+from namm_xmodal.trust.terminal import PlainConsole
 from namm_xmodal.video.benchmarks.answers import LETTERS
 
 SUMMARY_FORMAT = 1
@@ -40,7 +40,7 @@ def write_video_report(records: list[Record], config: VideoQAConfig, width: int 
         replace_text(folder / "summary.json", _summary(rows, records, config, benchmark))
         replace_text(folder / "predictions.json", json.dumps(_predictions(records), indent=1) + "\n")
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200, markup=False, emoji=False)
+            console = PlainConsole(file=file, width=200)
             for table in video_tables(rows, benchmark, 200):
                 console.print(table)
         plot_videos(rows, folder / "accuracy", f"{config.model} on {config.benchmark}", fingerprints(records))

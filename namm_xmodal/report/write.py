@@ -15,6 +15,7 @@ from namm_xmodal.report.picture import fingerprints
 from namm_xmodal.report.plot import plot_scores
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 1
 
@@ -45,7 +46,7 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(folder / "summary.json", summary_json(summary, config))
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200, markup=False, emoji=False)
+            console = PlainConsole(file=file, width=200)
             for table in score_tables(summary, 200):
                 console.print(table)
         title = f"{config.model}, update every {config.update_every} tokens"

@@ -55,7 +55,7 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--text", "missing.txt"), "--text missing.txt: No such file"),
+        (("--text", "missing.txt"), "missing.txt: no such file; expected a text file"),
         (("--text", "-"), "text of 5 tokens: shorter than one update (update_every=32)"),
         (("--text", "-", "--policy", "h2oo"), "unknown policy 'h2oo'"),
         (("--text", "-", "--budget", "0"), "budget=0: expected at least 1 token"),
