@@ -117,6 +117,10 @@ class ResultsError(NammError):
     """Raised when a results file belongs to another configuration or cannot be written."""
 
 
+class FolderError(NammError):
+    """Raised when an output would replace an input, another command's folder, or a file that the command did not make."""
+
+
 class EvolutionError(NammError):
     """Raised when a run of evolution cannot go on, resume or start; its journal is left intact."""
 

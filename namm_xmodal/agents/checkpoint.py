@@ -1,9 +1,6 @@
 """Decision Transformers by name: shipped with the package, in a folder, or on the hub."""
 
-import os
 import re
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from namm_xmodal.agents.body import Body, StateStatistics
 from namm_xmodal.agents.facts import KEY, Facts, published_facts
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replacing_folder
 from namm_xmodal.envs.published import PREFIX, published_name, published_names
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
 from namm_xmodal.trust.files import MIB, reason_of, refusing
@@ -152,19 +152,12 @@ def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
     state = {name: value.clone() for name, value in model.state_dict().items()}
     model.config.update({KEY: facts.to_json()})
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".saving-"))
-        temporary.chmod(0o755)
-        try:
-            model.half().save_pretrained(temporary)
-            for path in temporary.iterdir():
+        with replacing_folder(folder) as fresh:
+            model.half().save_pretrained(fresh)
+            for path in fresh.iterdir():
                 path.chmod(0o644)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: cannot save the model ({error.strerror})") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: cannot save the model; {disk_trouble(error, 'save it again')}") from None
     model.float().load_state_dict(state)
 
 

@@ -44,6 +44,7 @@ def calibrate_command(
     from rich.table import Table
 
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import policy_folder
     from namm_xmodal.errors import ConfigError
     from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading
     from namm_xmodal.language.models import load_language_model
@@ -59,6 +60,8 @@ def calibrate_command(
         raise ConfigError(f"--statistics={statistics}: expected frozen or estimated")
     if length <= update_every:
         raise ConfigError(f"--length={length}: expected more than --update-every={update_every}")
+    folder = policy_folder(output, policy, model)
+    folder.check()
     check_share(budget)
     check_precision(dtype, "cpu")
     start = Namm.from_pretrained(policy)
@@ -110,7 +113,8 @@ def calibrate_command(
         "kept": {str(seen): round(share, 4) for seen, share in found.kept.items()},
     }
     made = replace(start, threshold=0.0, schedule=found.schedule, metadata={**start.metadata, "calibrated": how})
-    made.save_pretrained(output)
+    with folder.claimed():
+        made.save_pretrained(output)
     table = Table("tokens seen", "threshold", "kept", "aim")
     for seen, share in found.kept.items():
         table.add_row(

@@ -58,6 +58,7 @@ def evolve_command(
     from namm_xmodal.cli.evolve_preflight import check_run
     from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
     from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.cli.group import INTERRUPTED
 
     place = run if resume is None else resume
@@ -66,6 +67,7 @@ def evolve_command(
     setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
     folder = setup.config.run
     console.print(describe(setup), soft_wrap=True)
+    run_folder(setup.config, "evolve").check()
     check_run(setup, notice if dry_run else lambda text: None)
     if dry_run:
         return
@@ -81,6 +83,10 @@ def evolve_command(
     if sitting.verdict is not None:
         for line in verdict_lines(sitting.verdict):
             console.print(line, soft_wrap=True)
+    elif not sitting.result.fresh:
+        more = f"namm-xmodal evolve --resume {folder} --set generations={2 * done}"
+        finished = f"finished, {done} of {setup.config.generations} generations; for more: {more}"
+        console.print(finished, soft_wrap=True)
     if setup.config.held_out:
         console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True)
     console.print(

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup
-from namm_xmodal.cli.evolve_statistics import STATISTICS, given_statistics
+from namm_xmodal.cli.evolve_statistics import given_statistics
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import evaluation_config
 from namm_xmodal.config.evolve_tasks import held_out_evaluation

@@ -1,12 +1,11 @@
 """The feature statistics of a run: taken over or estimated once, then read from its folder ever after."""
 
-import json
 from pathlib import Path
 
 import torch
 
 from namm_xmodal.cli.console import Advance
-from namm_xmodal.cli.evolve_files import write_whole
+from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evolve import EvolveConfig
@@ -17,11 +16,9 @@ from namm_xmodal.policies.namm import FeatureStatistics, Namm
 from namm_xmodal.trust.files import MIB, refusing
 from namm_xmodal.trust.json_text import read_json
 
-STATISTICS = "statistics.json"
-
 
 def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance) -> FeatureStatistics:
-    """The run's statistics, and writes them into its folder.
+    """The run's statistics; writes nothing.
 
     Args:
         setup: The run.
@@ -35,9 +32,7 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance)
     """
     if saved and (folder / STATISTICS).exists():
         return load_statistics(folder / STATISTICS)
-    statistics = given_statistics(setup.config) or _estimate(setup, advance)
-    save_statistics(statistics, folder / STATISTICS)
-    return statistics
+    return given_statistics(setup.config) or _estimate(setup, advance)
 
 
 def given_statistics(config: EvolveConfig) -> FeatureStatistics | None:
@@ -76,17 +71,6 @@ def load_statistics(path: Path) -> FeatureStatistics:
     with refusing(path, error=CheckpointError, expected=expected):
         mean, std = (torch.tensor(values[name], dtype=torch.float32) for name in ("mean", "std"))
         return FeatureStatistics(mean, std, str(values["source"]), int(values["count"]))
-
-
-def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
-    """Writes them in one step; a float32 number keeps all its bits."""
-    values = {
-        "mean": statistics.mean.double().tolist(),
-        "std": statistics.std.double().tolist(),
-        "source": statistics.source,
-        "count": statistics.count,
-    }
-    write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
 def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:

@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -141,11 +143,14 @@ def _inspect_text(
 ) -> None:
     from namm_xmodal.config import build_policy
     from namm_xmodal.config.overrides import apply_overrides
+    from namm_xmodal.disk.own_files import check_outputs
     from namm_xmodal.errors import ConfigError
 
     if len(policies) > 1:
         raise ConfigError(f"--policy: {len(policies)} given; a text is drawn for one at a time")
     (policy,) = policies
+    data = output.with_suffix(".json")
+    check_outputs([output, data], [] if text == "-" else [Path(text)])
     content = read_text(text)
     changes = [*assignments, *([f"budget={budget}"] if budget is not None else [])]
     chosen = None if policy == "full" else build_policy(apply_overrides({"policy": policy}, changes))
@@ -169,16 +174,38 @@ def _inspect_text(
         protect_recent=protect_recent,
         limit=tokens,
     )
-    data = output.with_suffix(".json")
-    try:
+    with writing(output):
         draw_inspection(inspection, output)
-        data.write_text(json.dumps(inspection.to_json()) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
+        write_numbers(data, inspection.to_json())
     console.print(
         f"{inspection.policy}: keeps {inspection.kept_fraction:.1%} of {len(inspection.tokens)} tokens", soft_wrap=True
     )
     console.print(f"{output} and {data} written", soft_wrap=True)
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Trouble with the disk while the pictures are written becomes one line.
+
+    Raises:
+        ConfigError: In place of an OSError.
+    """
+    from namm_xmodal.disk.trouble import disk_trouble
+    from namm_xmodal.errors import ConfigError
+
+    try:
+        yield
+    except OSError as error:
+        trouble = disk_trouble(error, "run the command again, or choose another place")
+        raise ConfigError(f"--output {output}: cannot be written; {trouble}") from None
+
+
+def write_numbers(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes the numbers behind a picture as JSON that says who made it."""
+    from namm_xmodal.disk.own_files import software
+    from namm_xmodal.disk.whole_file import replace_text
+
+    replace_text(path, json.dumps({"software": software(), **content}) + "\n")
 
 
 def read_text(name: str) -> str:

@@ -1,6 +1,5 @@
 """`namm-xmodal inspect VIDEO`: which patches of which frames policies forget, as a contact sheet and a film."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,10 +39,14 @@ def inspect_video_file(
         NammError: On the user's mistakes, in one line.
     """
     from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.inspect import write_numbers, writing
+    from namm_xmodal.disk.own_files import check_outputs
     from namm_xmodal.video.samplers import check_sampler
 
     share = _share(budget)
     check_sampler(sampler)
+    movie, data = output.with_suffix(".mp4"), output.with_suffix(".json")
+    check_outputs([output, movie, data], [] if video.startswith(GENERATED) else [Path(video)])
     makers = {
         name: _maker(name, assignments, update_every, protocol, protect_first, protect_recent) for name in policies
     }
@@ -69,19 +72,16 @@ def inspect_video_file(
         protect_first=protect_first,
         protect_recent=protect_recent,
     )
-    movie, data = output.with_suffix(".mp4"), output.with_suffix(".json")
     content = {
         "video": video,
         "question": asked,
         "frames": len(pictures),
         "policies": [each.to_json() for each in found],
     }
-    try:
+    with writing(output):
         contact_sheet(pictures, found, asked, output, layer)
         film(pictures, found, movie, layer)
-        data.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
+        write_numbers(data, content)
     console.print(f"{asked}  ({len(pictures)} frames, {share:.0%} of the visual tokens)", soft_wrap=True)
     for each in found:
         best = sorted(each.probabilities.items(), key=lambda item: -item[1])[:3]

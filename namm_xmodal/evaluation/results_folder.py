@@ -47,7 +47,7 @@ def open_results(
         try:
             replace_text(path, config.to_yaml())
         except OSError as error:
-            raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
+            raise ResultsError(f"{path}: cannot be written: {disk_trouble(error, 'run again to resume')}") from None
         yield journal
 
 

@@ -60,6 +60,17 @@ class RunRecord:
             self.pending[line.index] = line
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a run has begun there: the first line of its journal is whole. Killed before, there is nothing to resume."""
+    try:
+        if not (folder / JOURNAL).is_file():
+            return False
+        with (folder / JOURNAL).open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        return False
+
+
 def read_run(folder: Path) -> RunRecord:
     """Reads the journal of a run; a last line that was cut off is left out.
 
@@ -73,7 +84,7 @@ def read_run(folder: Path) -> RunRecord:
     content = read_bytes(path, error=EvolutionError, expected="the journal of a run", most=LONGEST)
     record = parse(content, path)
     if not record.header:
-        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it anew")
+        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it again")
     return record
 
 

@@ -46,7 +46,7 @@ def test_results_of_another_configuration(refused, run, tmp_path):
 
 def test_output_that_is_a_file(refused, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in refused(*EVAL, "--output", tmp_path / "file")
+    assert "file: is a file, expected a folder" in refused(*EVAL, "--output", tmp_path / "file")
 
 
 INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")

@@ -12,7 +12,9 @@ def test_eval_prints_a_table_and_writes_everything(run, tmp_path):
     for word in ("key_retrieval", "answer_probability", "h2o", "snapkv", "namm", "n = 1", "50%"):
         assert word in result.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"results.jsonl", "summary.json", "table.txt", "config.yaml", "scores.png", "scores.svg"}
+    assert names == {
+        ".namm-xmodal.json", "results.jsonl", "summary.json", "table.txt", "config.yaml", "scores.png", "scores.svg"
+    }  # fmt: skip
 
 
 def test_dry_run_lists_runs_and_writes_nothing(run, tmp_path):

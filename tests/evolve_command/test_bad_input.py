@@ -69,7 +69,8 @@ def test_a_run_that_is_finished_foreign_or_already_there(run, refused, small, tm
     folder = tmp_path / "run"
     run(*SMOKE, "--run", folder, *small("generations=1", "validation=0"))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert "finished, 1 of 1 generations; for more, add --set generations=2" in refused("evolve", "--resume", folder)
+    again = run("evolve", "--resume", folder).stdout
+    assert f"finished, 1 of 1 generations; for more: namm-xmodal evolve --resume {folder} --set generations=2" in again
     assert "a run is here already; go on with" in refused(*SMOKE, "--run", folder)
     more = ("evolve", "--resume", folder, "--set", "generations=2", "--set")
     for change, what in {

@@ -39,7 +39,7 @@ def test_a_run_writes_everything_and_goes_on_where_it_ended(run, small, tmp_path
         assert word in result.stdout
     names = {path.name for path in whole.iterdir()}
     written = {"journal.jsonl", "config.yaml", "statistics.json", "mean.npy", "start.npy", "policy", "held_out.yaml"}
-    assert names == written | {"validation.json", "plot.png", "plot.svg"}
+    assert names == written | {"validation.json", "plot.png", "plot.svg", ".namm-xmodal.json"}
 
     policy = Namm.from_pretrained(whole / "policy")
     assert np.array_equal(policy.parameters[0].numpy(), mean(whole).astype(np.float32))

@@ -1,19 +1,20 @@
 """Saves and loads a NAMM: `config.json` and `model.safetensors`, about 20 kB, nothing executable."""
 
-import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import CheckpointError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
+from namm_xmodal.policies.namm.saved_pair import CONFIG as _CONFIG
+from namm_xmodal.policies.namm.saved_pair import LARGEST, weights_of, write_pair
+from namm_xmodal.policies.namm.saved_pair import WEIGHTS as _WEIGHTS
 from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
@@ -29,11 +30,9 @@ FEATURES: dict[str, Any] = {
 SCORERS: dict[str, Any] = {BamScorer.name: BamScorer, MlpScorer.name: MlpScorer}
 SHIPPED = Path(__file__).parent / "shipped"
 
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
-
 
 def save(policy: Namm, folder: str | Path) -> None:
-    """Writes a policy; a reader sees the old files or the new ones, never a half.
+    """Writes a policy; a reader, and a crash, find the old one or the new one, never a mixture.
 
     Raises:
         CheckpointError: If the folder cannot be written.
@@ -57,24 +56,26 @@ def save(policy: Namm, folder: str | Path) -> None:
         "feature_std": policy.statistics.std.contiguous().cpu(),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
-            save_file(tensors, Path(temporary) / _WEIGHTS)
-            (Path(temporary) / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            for name in (_WEIGHTS, _CONFIG):
-                os.replace(Path(temporary) / name, folder / name)
-    except (OSError, SafetensorError) as error:
+        write_pair(folder, config, save_tensors(tensors))
+    except OSError as error:
         raise CheckpointError(
-            f"{folder}: cannot save the policy ({error}); choose a folder that can be written"
+            f"{folder}: cannot save the policy; {disk_trouble(error, 'save it again, or choose another folder')}"
         ) from None
 
 
 def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
     """Reads a policy from a folder, the package or the hub; see `Namm.from_pretrained`."""
     folder = _find(name_or_path, revision)
+    try:
+        return _load(folder)
+    except CheckpointError:  # perhaps another process was saving; a damaged policy says so once more
+        return _load(folder)
+
+
+def _load(folder: Path) -> Namm:
     config = _read_config(folder)
-    weights = folder / _WEIGHTS
-    tensors = read_safetensors(weights, error=CheckpointError, expected="the weights of a saved NAMM", most=256 * MIB)
+    weights, own = weights_of(folder, config)
+    tensors = read_safetensors(weights, error=CheckpointError, expected="the weights of a saved NAMM", most=LARGEST)
     missing = sorted({"parameters", "feature_mean", "feature_std"} - set(tensors))
     if missing:
         raise CheckpointError(f"{weights}: lacks {', '.join(missing)}; save the policy again")
@@ -82,7 +83,7 @@ def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
         features = _make("features", FEATURES, config["features"], folder)
         scorer = _make("scorer", SCORERS, config["scorer"], folder)
         origin, metadata = dict(config.get("statistics", {})), dict(config.get("metadata", {}))
-        return Namm(
+        policy = Namm(
             parameters=tensors["parameters"].float(),
             statistics=FeatureStatistics(
                 tensors["feature_mean"].float(),
@@ -98,6 +99,11 @@ def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
             schedule=_schedule(config.get("schedule", {}), folder),
             metadata=metadata,
         )
+    if not own:
+        raise CheckpointError(
+            f"{weights}: not the weights that {_CONFIG} was saved with; copy both files together, or save the policy again"
+        )
+    return policy
 
 
 def push(policy: Namm, repo_id: str, *, private: bool = False, token: str | None = None) -> str:

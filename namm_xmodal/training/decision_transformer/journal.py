@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from namm_xmodal.disk.append_only import LONGEST, append_line
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.trust.files import read_text
 from namm_xmodal.trust.json_text import parse_json
@@ -55,6 +56,8 @@ class StageJournal:
         try:
             append_line(self.path, line)
         except OSError as error:
-            raise ResultsError(f"{self.path}: cannot be written ({error.strerror}); the stage runs again") from None
+            raise ResultsError(
+                f"{self.path}: {disk_trouble(error, 'run the command again')}; the stage runs again"
+            ) from None
         self._done[stage] = result
         return result

@@ -60,8 +60,9 @@ def train(
         weight_decay=0.01,
     )
     snapshot, done, spent = folder / "snapshot.safetensors", 0, 0.0
+    run = f"seed {seed}, {recipe}"
     if snapshot.exists():
-        place = load_snapshot(snapshot, modules, optimiser)
+        place = load_snapshot(snapshot, modules, optimiser, run)
         done, spent = int(place["done"]), float(place["seconds"])  # type: ignore[call-overload,arg-type]
     total, began = recipe.steps, process_time()
     advance(done, total, "")
@@ -102,7 +103,7 @@ def train(
         if done % 20 == 0 or done == total or "accuracy" in note:
             append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done % SAVE_EVERY == 0 or done == total:
-            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
+            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds}, run)
         advance(done, total, f"loss {note['loss']:.2f}")
     return model.eval()
 
