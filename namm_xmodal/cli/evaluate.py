@@ -65,9 +65,11 @@ def rollout_command(
 
         allow(name)
     if video is not None and not dry_run:
+        from namm_xmodal.cli.folders import eval_folder
         from namm_xmodal.cli.rollout_video import film
 
-        film(settings, video)
+        with eval_folder(settings).claimed():
+            film(settings, video)
         return
     run(settings, fresh, dry_run)
 
@@ -113,13 +115,16 @@ def load(
 def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     """Runs what is missing and reports, or says what would run."""
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
     from namm_xmodal.modalities.table import MODALITIES
 
     plan = make_plan(settings, MODALITIES)
     for section in plan:
         say(section, settings)
+    folder = eval_folder(settings)
     if dry_run:
+        folder.check()
         for section in plan:
             section.check(notice)
             say_arms(section)
@@ -128,10 +133,11 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     from namm_xmodal.evaluation.runner import evaluate
     from namm_xmodal.report.write import write_report
 
-    with progress("evaluating") as advance:
-        records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
-    for table in write_report(records, settings, plan, notice=notice):
-        console.print(table)
+    with folder.claimed():
+        with progress("evaluating") as advance:
+            records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
+        for table in write_report(records, settings, plan, notice=notice):
+            console.print(table)
     console.print(
         f"results.jsonl, summary.json, table.txt and config.yaml are in {settings.run.output}; the page to open is "
         f"{settings.folder / 'report' / 'index.html'}",

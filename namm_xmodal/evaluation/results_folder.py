@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, Notice, set_aside

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -89,10 +90,12 @@ class VideoSession:
             ):
                 key = (room, factor)
                 if held[0] != key or held[1] is None or not held[1].begins(prompt):
-                    more = any(each[0] == room for each in sized[at + 1 :])
-                    held = (key, read_prefix(memory, prompt) if more and arm.schedule != "post_prefill" else None)
+                    # Also for a single question: read in one piece, its last bits would tell whether others were left.
+                    held = (key, read_prefix(memory, prompt) if arm.schedule != "post_prefill" else None)
+                shared = any(each[0] == room for each in sized[at + 1 :])
+                prefix = None if held[1] is None else replace(held[1], shared=shared)
                 limit = self.section.generate_tokens if self.section.generate else 0
-                found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
+                found = answer(memory, prompt, self.loaded.tokenizer, limit, prefix)
             yield self._outcome(item, arm, clip, prompt, found, seconds, (factor, described(policy)))
 
     def _outcome(
