@@ -27,7 +27,7 @@ class Item:
         number: Of the item within its task; the same number is the same item for every arm.
         group: Items of one group are worked on together, and are not independent if the metric says so.
         stratum: What the item was chosen from, not sampled: a type of question, a trained model. Empty if nothing.
-        tags: What scores are also shown by: length, depth, duration, place of the evidence.
+        tags: What scores are also shown by: length, depth, duration, kind; a session may add what shows only when it runs.
         content: What the session needs to find the item again; picklable.
     """
 
@@ -129,6 +129,7 @@ class Metric:
         clustered: Whether whole groups are resampled, for items that are not independent.
         stratified: Whether items are weighed (macro mean) or resampled by stratum.
         headline: Whether the table shows it.
+        partial: Whether it is shown although some scored items lack it; its n says how many have it.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Metric:
     clustered: bool = False
     stratified: bool = False
     headline: bool = True
+    partial: bool = False
 
 
 class Session(Protocol):

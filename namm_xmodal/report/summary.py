@@ -54,7 +54,8 @@ class Row:
         schedule: When it evicts.
         size: The size in words.
         fit: Of a NAMM: where its feature statistics and thresholds come from.
-        cells: By metric; no metric that some scored item lacks, so that no mean is over a subset that one cannot see.
+        cells: By metric; unless it is partial no metric that some scored item lacks, so that no mean is over a subset that
+            one cannot see.
         learned: Whether it is a NAMM, which the others are compared with.
         scores: By item and metric.
         records: Everything that it is made of.
@@ -195,11 +196,13 @@ def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfi
 def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, bootstrap: BootstrapConfig) -> Row:
     first = group[0]
     scores, against = _scores(section, group), _scores(section, full or ())
-    names = [name for name in next(iter(scores.values()), {}) if all(name in each for each in scores.values())]
+    names = list(dict.fromkeys(name for each in scores.values() for name in each))
     cells = {}
     for metric in section.modality.metrics(section.section, first.task, names):
         name = metric.name
-        own = [record for record in group if record.item in scores]
+        own = [record for record in group if name in scores.get(record.item, {})]
+        if len(own) < len(scores) and not metric.partial:
+            continue
         score = estimate([scores[record.item][name] for record in own], **options(own, metric, bootstrap))
         common = [record for record in own if name in against.get(record.item, {})]
         difference = relative = None

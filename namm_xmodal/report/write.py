@@ -56,7 +56,7 @@ def write_report(
     summary = summarise(records, plan, config.run.bootstrap)
     exhibits = _exhibits(folder, plan, notice)
     try:
-        replace_text(folder / "summary.json", summary_json(summary, plan))
+        replace_text(folder / "summary.json", summary_json(summary, records, plan))
         replace_text(folder / "table.txt", _as_text(score_tables(summary, 200)))
         for section in plan:
             own = [record for record in records if record.section == section.name]
@@ -70,12 +70,17 @@ def write_report(
     return score_tables(summary, width or Console().width)
 
 
-def summary_json(summary: Summary, plan: Sequence[SectionPlan]) -> str:
-    """The summary as JSON text."""
+def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[SectionPlan]) -> str:
+    """The summary as JSON text, and why items were skipped or failed."""
+    messages: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.message:
+            messages.setdefault(record.section, {})[record.item] = record.message
     content = {
         "format": SUMMARY_FORMAT,
         "digests": {section.name: section.digest for section in plan},
         "versions": software_versions(),
+        "messages": messages,
         "rows": [row.to_json() for row in summary.rows],
     }
     return json.dumps(content, indent=1) + "\n"

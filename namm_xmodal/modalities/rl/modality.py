@@ -28,7 +28,7 @@ class ReinforcementLearning(Modality):
 
         task = section.environment or section.model.rstrip("/").rsplit("/", 1)[-1]
         return [
-            Item(f"{label}#{seed}", task, seed, f"{label}/{number // section.batch}", stratum=label, content=label)
+            Item(f"{label}#{seed}", task, seed, f"{label}/{number // section.batch}", label, {"model": label}, label)
             for label in find_checkpoints(section.model, section.model_seeds)
             for number, seed in enumerate(range(section.seed, section.seed + section.episodes))
         ]
