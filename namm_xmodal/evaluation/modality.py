@@ -157,6 +157,7 @@ class Modality(Protocol):
         facts: The dataclass that its outcomes carry.
         arms_together: Whether a group is worked on by all arms at once, since they share what is costly to prepare.
         named_by_records: Keys of its section that the digest leaves out, since records name what they belong to.
+        not_compared: Tags that only say where an item comes from, so that scores are not shown by them.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Modality(Protocol):
     facts: type
     arms_together: bool = True
     named_by_records: frozenset[str] = frozenset()
+    not_compared: frozenset[str] = frozenset()
 
     def items(self, section: Any) -> Sequence[Item]:
         """All items, in the order in which they are to be worked on."""
@@ -196,6 +198,10 @@ class Modality(Protocol):
 
     def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
+        return ()
+
+    def exhibits_of_records(self, section: Any, records: Sequence[Any]) -> Sequence[Exhibit]:
+        """The same for what records say of all arms; nothing is run for it, so it is made anew for each report."""
         return ()
 
     def files(self, section: Any, records: Sequence[Any]) -> Mapping[str, str]:

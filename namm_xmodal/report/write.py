@@ -55,12 +55,15 @@ def write_report(
         raise ResultsError(f"{folder}: no results yet; expected at least one finished item, run the evaluation")
     summary = summarise(records, plan, config.run.bootstrap)
     exhibits = _exhibits(folder, plan, notice)
+    by_section = {section.name: [each for each in records if each.section == section.name] for section in plan}
+    for section in plan:
+        more = section.modality.exhibits_of_records(section.section, by_section[section.name])
+        exhibits.setdefault(section.name, []).extend(more)
     try:
         replace_text(folder / "summary.json", summary_json(summary, records, plan))
         replace_text(folder / "table.txt", _as_text(score_tables(summary, 200)))
         for section in plan:
-            own = [record for record in records if record.section == section.name]
-            for name, text in section.modality.files(section.section, own).items():
+            for name, text in section.modality.files(section.section, by_section[section.name]).items():
                 replace_text(folder / name, text)
         write_page(folder / "report", summary, exhibits, config.to_mapping(), folder.name)
     except OSError as error:

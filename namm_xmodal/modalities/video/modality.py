@@ -20,6 +20,7 @@ class Video(Modality):
     section = VideoSection
     facts = VideoFacts
     named_by_records = frozenset({"limit", "reductions"})
+    not_compared = frozenset({"id"})
 
     def items(self, section: VideoSection) -> Sequence[Item]:
         """Questions, those about one video together, videos in the order of their first question."""

@@ -16,8 +16,8 @@ from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, check_update, with_room
 from namm_xmodal.modalities.video.facts import VideoFacts
 from namm_xmodal.modalities.video.fit import PlainPrompts
-from namm_xmodal.modalities.video.preflight import check_prompts
 from namm_xmodal.modalities.video.prefix import Prefix, read_prefix
+from namm_xmodal.modalities.video.preflight import check_prompts
 from namm_xmodal.modalities.video.scoring import Answer, answer, evidence_place, judge
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.source import videos
