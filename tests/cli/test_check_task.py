@@ -1,0 +1,12 @@
+"""`namm-xmodal check task`."""
+
+
+def test_the_command(run):
+    assert "passes the task contract checks" in run("check", "task", "key_retrieval", "length=[512]").stdout
+
+
+def test_the_command_names_a_mistake(refused, tmp_path):
+    assert "unknown task 'key_retreival': did you mean" in refused("check", "task", "key_retreival")
+    (tmp_path / "own.jsonl").write_text('{"prompt": "p"}\n')
+    line = refused("check", "task", "questions", f"file={tmp_path}/own.jsonl", "n=1")
+    assert "own.jsonl:1: lacks answer" in line
