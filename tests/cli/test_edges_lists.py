@@ -74,7 +74,7 @@ def test_limits_are_said(run):
         }
 
     assert types()["bootstrap.level"] == "a number between 0 and 1"
-    assert types()["protocols"] == "one of clock, prompt_end, or a list of such"
+    assert types()["schedules"] == "one of streaming, post_prefill, or a list of such"
     assert types()["budgets"] == "a number, or a list of such"
     assert types()["model"] == "text, not empty"
     assert types("--evolve")["gradient.budget"] == "a number, above 0, at most 1"
