@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.envs.trajectories import Trajectories, split_episodes
+from namm_xmodal.envs.trajectories import Trajectories, as_flags, as_rewards, as_vectors, split_episodes
 from namm_xmodal.errors import DataError
 from namm_xmodal.trust.hdf5 import open_hdf5
 
@@ -21,7 +21,8 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
         timeouts: Refuse a file without `timeouts`; if false, episodes are split on terminals only.
 
     Raises:
-        DataError: If the file is missing, damaged, or lacks a part.
+        DataError: If the file is missing, damaged, or lacks a part, or if its observations or actions are discrete,
+            pictures or groups.
         MissingDependencyError: If h5py is not installed.
     """
     path = Path(path)
@@ -32,20 +33,18 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
         if "timeouts" not in file and timeouts:
             raise DataError(
                 f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
-                "pass timeouts=False to split on terminals only"
+                "pass timeouts=False (--no-timeouts) to split on terminals only"
             )
         parts: dict[str, Any] = {name: file.array(name) for name in (*_NEEDED, "timeouts") if name in file}
-        if odd := [name for name, values in parts.items() if values.ndim == 0]:
-            raise DataError(f"{path}: {odd[0]} is one number; expected one row per step")
+    try:
+        observations, actions = (as_vectors(parts[name], name) for name in ("observations", "actions"))
+        rewards, terminals = as_rewards(parts["rewards"]), as_flags(parts["terminals"], "terminals")
+        ends = as_flags(parts["timeouts"], "timeouts") if "timeouts" in parts else np.zeros(len(rewards), dtype=bool)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     rows = {name: len(values) for name, values in parts.items()}
     if len(set(rows.values())) != 1:
         raise DataError(f"{path}: parts of different lengths ({rows}); fetch it again")
-    ends = np.asarray(parts.get("timeouts", np.zeros(rows["rewards"])), dtype=bool)
-    episodes = split_episodes(
-        parts["observations"],
-        parts["actions"],
-        np.asarray(parts["rewards"]).reshape(-1),
-        np.asarray(parts["terminals"], dtype=bool).reshape(-1),
-        ends.reshape(-1),
-    )
-    return Trajectories(tuple(episodes), environment, path.name)
+    if not len(rewards):
+        raise DataError(f"{path}: no steps in it; fetch it again")
+    return Trajectories(tuple(split_episodes(observations, actions, rewards, terminals, ends)), environment, path.name)

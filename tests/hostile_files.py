@@ -388,7 +388,7 @@ def language_model_with_code(folder):
 @hostile(lambda place: load_language_model(str(place)))
 def language_model_of_terabytes(folder):
     config = {"model_type": "llama", "hidden_size": 65536, "intermediate_size": 65536, "num_hidden_layers": 500}
-    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 10, "num_attention_heads": 1}))
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 259, "num_attention_heads": 1}))
     save_file({"a": np.zeros(3, np.float32)}, folder / "model.safetensors")
     from namm_xmodal.language.tiny_random import build_tiny_random
 

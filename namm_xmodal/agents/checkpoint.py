@@ -20,7 +20,7 @@ from namm_xmodal.envs.published import PREFIX, published_name, published_names
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
 from namm_xmodal.trust.files import MIB, reason_of, refusing
 from namm_xmodal.trust.json_text import read_json
-from namm_xmodal.trust.model_folder import open_model_folder
+from namm_xmodal.trust.model_folder import ModelFolder, open_model_folder
 
 SHIPPED = Path(__file__).parent / "shipped"
 _CONFIG = "config.json"
@@ -95,12 +95,10 @@ def load_checkpoint(
     """
     from transformers import DecisionTransformerModel
 
+    folder = _open(place)
+    facts = _facts(folder.config, place)
     try:
         with _quiet_loading():
-            folder = open_model_folder(place, error=CheckpointError)
-            config = folder.config
-            if config.model_type != "decision_transformer" or "state_dim" not in config.to_dict():
-                raise CheckpointError(f"{place}: a model of type {config.model_type}, expected a decision_transformer")
             model, missing = folder.model(DecisionTransformerModel, dtype)
     except NammError:
         raise
@@ -110,9 +108,27 @@ def load_checkpoint(
         raise CheckpointError(
             f"{place}: weights lack {len(missing)} tensors ({missing[0]}, ...); fetch or save it again"
         )
-    facts = _facts(config, place)
     found = statistics or (facts.statistics if facts is not None else None)
     return Checkpoint(label, Body(model.eval(), found), facts)
+
+
+def read_configuration(place: str, *, local: bool = False) -> tuple[Any, Facts | None] | None:
+    """What is known of a model without its weights: transformers' configuration, and how to roll it out.
+
+    Args:
+        place: A folder or hub id, as `find_checkpoints` names it.
+        local: Give None for a model that would have to be fetched, instead of fetching it.
+
+    Raises:
+        CheckpointError: If it cannot be read or is no Decision Transformer.
+    """
+    try:
+        folder = _open(place, local=local)
+    except CheckpointError as error:
+        if local and isinstance(error.__cause__, OSError) and not Path(place).is_dir():
+            return None
+        raise
+    return folder.config, _facts(folder.config, place)
 
 
 def read_statistics(path: Path) -> StateStatistics:
@@ -150,6 +166,20 @@ def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot save the model ({error.strerror})") from None
     model.float().load_state_dict(state)
+
+
+def _open(place: str, *, local: bool = False) -> ModelFolder:
+    try:
+        with _quiet_loading():
+            folder = open_model_folder(place, error=CheckpointError, local=local)
+    except NammError:
+        raise
+    except Exception as error:  # transformers and the hub raise many kinds
+        raise CheckpointError(f"{place}: cannot be loaded ({reason_of(error)})") from error
+    config = folder.config
+    if config.model_type != "decision_transformer" or "state_dim" not in config.to_dict():
+        raise CheckpointError(f"{place}: a model of type {config.model_type}, expected a decision_transformer")
+    return folder
 
 
 def _facts(config: Any, place: str) -> Facts | None:

@@ -5,14 +5,13 @@ Every row counts its own real tokens, so a left-padded row is pruned at the same
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.errors import ClockError
-from namm_xmodal.types import Protocol
+from namm_xmodal.types import Protocol, plain
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,12 @@ class Clock:
         Raises:
             ClockError: With the value given and what to change.
         """
+        object.__setattr__(self, "every", plain(self.every))
         if self.protocol not in ("clock", "prompt_end"):
             raise ClockError(f"protocol={self.protocol!r}: expected 'clock' or 'prompt_end'")
         if self.protocol == "clock" and self.every is None:
             raise ClockError("update_every=None: expected a positive number of tokens, for example 512")
-        if self.every is not None and (isinstance(self.every, bool) or not isinstance(self.every, Integral)):
+        if self.every is not None and (isinstance(self.every, bool) or not isinstance(self.every, int)):
             raise ClockError(f"update_every={self.every!r}: expected an integer number of tokens, for example 512")
         if self.every is not None and self.every < 1:
             raise ClockError(f"update_every={self.every}: expected a positive number of tokens, for example 512")

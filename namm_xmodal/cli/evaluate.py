@@ -33,6 +33,7 @@ def evaluate_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.evaluation.plan import make_plan
+    from namm_xmodal.evaluation.preflight import check_evaluation
     from namm_xmodal.evaluation.runner import evaluate
     from namm_xmodal.report.words import counted
 
@@ -45,6 +46,7 @@ def evaluate_command(
         soft_wrap=True,
     )
     if dry_run:
+        check_evaluation(settings, plan, notice)
         for run in plan.runs:
             size = "own size" if run.budget is None else f"budget {run.budget}"
             console.print(

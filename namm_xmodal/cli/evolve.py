@@ -54,7 +54,8 @@ def evolve_command(
     if resume is not None and run is not None:
         raise ConfigError(f"--run {run}: not together with --resume {resume}, which goes on in its own folder")
 
-    from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.evolve_preflight import check_run
     from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.group import INTERRUPTED
@@ -65,6 +66,7 @@ def evolve_command(
     setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
     folder = setup.config.run
     console.print(describe(setup), soft_wrap=True)
+    check_run(setup, notice if dry_run else lambda text: None)
     if dry_run:
         return
     sitting = run_sitting(setup, resume=resume is not None)

@@ -9,6 +9,7 @@ from namm_xmodal.cli.console import Advance
 from namm_xmodal.cli.evolve_files import write_whole
 from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
+from namm_xmodal.config.evolve import EvolveConfig
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
 from namm_xmodal.fitness import LanguageObjective
 from namm_xmodal.fitness.statistics import statistics_of
@@ -32,24 +33,31 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance)
         CheckpointError: If those to take over are not there, damaged or of other features.
         DataError: If a text is too short.
     """
-    config = setup.config
     if saved and (folder / STATISTICS).exists():
         return load_statistics(folder / STATISTICS)
+    statistics = given_statistics(setup.config) or _estimate(setup, advance)
+    save_statistics(statistics, folder / STATISTICS)
+    return statistics
+
+
+def given_statistics(config: EvolveConfig) -> FeatureStatistics | None:
+    """The statistics that a configuration takes over; None if they are to be estimated.
+
+    Raises:
+        CheckpointError: If they are not there, or damaged.
+        ConfigError: If they are of other features.
+    """
     source = config.statistics.path or config.after
     if source is None:
-        statistics = _estimate(setup, advance)
-    else:
-        place = "statistics.path" if config.statistics.path else "after"
-        try:
-            statistics = load_statistics(Path(source))
-        except NammError as error:
-            raise at(place, error) from None
-        channels = no_statistics(config).mean.shape
-        if statistics.mean.shape != channels:
-            raise ConfigError(
-                f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}"
-            )
-    save_statistics(statistics, folder / STATISTICS)
+        return None
+    place = "statistics.path" if config.statistics.path else "after"
+    try:
+        statistics = load_statistics(Path(source))
+    except NammError as error:
+        raise at(place, error) from None
+    channels = no_statistics(config).mean.shape
+    if statistics.mean.shape != channels:
+        raise ConfigError(f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}")
     return statistics
 
 

@@ -125,6 +125,17 @@ def prepare_rl(
     origin: Annotated[
         str, typer.Option(help="Where these policies come from and under which licence, for the models' cards.")
     ] = "",
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on this instead of making data: an HDF5 file of D4RL, or the name of a Minari dataset; with --env "
+            "hopper, halfcheetah or walker2d.",
+            show_default=False,
+        ),
+    ] = None,
+    no_timeouts: Annotated[
+        bool, typer.Option("--no-timeouts", help="Split a D4RL file without `timeouts` on terminals only.")
+    ] = False,
     windows: Annotated[
         list[int] | None,
         typer.Option("--window", help="Steps of the training windows: 20, 200 or both.", show_default="both"),
@@ -145,12 +156,13 @@ def prepare_rl(
     else below the output folder. After Ctrl-C the same command goes on where it stopped.
 
     Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
-    model=runs/rl/hopper-long`
+    model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
     """
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.errors import ConfigError, UnknownNameError
     from namm_xmodal.report.words import counted
     from namm_xmodal.training.locomotion import Behaviour
+    from namm_xmodal.training.offline import prepare_dataset, read_dataset
     from namm_xmodal.training.prepare import ENVIRONMENTS, prepare_locomotion, prepare_tmaze
     from namm_xmodal.training.recipes import LONG, SHORT
 
@@ -164,6 +176,15 @@ def prepare_rl(
     output = output.resolve()
     os.environ.setdefault("MINARI_DATASETS_PATH", str(output / "minari"))
     Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
+    if dataset is not None:
+        if len(chosen) != 1 or policies is not None:
+            raise ConfigError("--dataset: expected one --env with it, and no --policies")
+        data = read_dataset(dataset, chosen[0], timeouts=not no_timeouts)
+        with progress(f"training on {data.source}") as advance:
+            made = prepare_dataset(chosen[0], data, steps, range(seeds), output, advance, updates)
+        for folder in made:
+            console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
+        return
     behaviour = Behaviour(policies, episodes=episodes, steps=search_steps, origin=origin)
     for name in chosen:
         with progress(f"preparing {name}") as advance:

@@ -47,8 +47,10 @@ def rollout_command(
         allow(name)
 
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.report.rollout_summary import normaliser_of
     from namm_xmodal.report.words import counted
     from namm_xmodal.rollouts.plan import make_plan
+    from namm_xmodal.rollouts.preflight import check_rollout
 
     plan = make_plan(settings)
     console.print(
@@ -56,6 +58,9 @@ def rollout_command(
         f"{settings.output}",
         soft_wrap=True,
     )
+    if dry_run or video is None:  # a film is of one episode, and shows what it holds
+        for setup in check_rollout(settings, plan, notice if dry_run else lambda text: None):
+            normaliser_of(settings, setup.environment)  # says now whether the dataset of its scores is at hand
     if dry_run:
         for run in plan:
             known = f", statistics {run.statistics}" if run.statistics else ""

@@ -32,17 +32,20 @@ def video_qa_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.evaluation.video.plan import make_runs
+    from namm_xmodal.evaluation.video.preflight import check_videos
     from namm_xmodal.evaluation.video.runner import evaluate_videos
     from namm_xmodal.report.words import counted
 
     runs = make_runs(settings)
-    questions = build_benchmark(settings).questions()[: settings.limit]
+    benchmark = build_benchmark(settings)
+    questions = benchmark.questions()[: settings.limit]
     console.print(
         f"{settings.model} on {settings.benchmark}: {counted(len(runs), 'run')} x {counted(len(questions), 'question')} = "
         f"{counted(len(runs) * len(questions), 'result')} in {settings.output}",
         soft_wrap=True,
     )
     if dry_run:
+        check_videos(settings, runs, benchmark, questions, notice)
         for run in runs:
             size = "own size" if run.budget is None else f"{run.budget:.0%} of the visual tokens"
             what: Any = "full cache" if run.full else run.policy or run.reduction

@@ -30,12 +30,12 @@ def command_of(keys: Iterable[str]) -> str | None:
 
 
 def refuse_other_command(kind: type[Strict], keys: Iterable[str], name: str) -> None:
-    """Refuses a file of another command than the one whose configuration is `kind`.
+    """Refuses a file with keys that `kind` does not know, if it is one of another command.
 
     Raises:
         ConfigError: With the command that reads it.
     """
-    command = command_of(keys)
+    command = None if set(keys) <= set(kind.model_fields) else command_of(keys)
     if command is not None and COMMANDS[command] is not kind:
         raise ConfigError(f"{name}: is a file of another command; run `namm-xmodal {command} {name}`")
 

@@ -14,6 +14,12 @@ NAMED_BY_RECORDS = frozenset({"policies", "budgets", "protocols"})
 ADAPTER = "language"  # of earlier versions' files for `namm-xmodal eval`; their digests have it
 # The same for a rollout, and what scores are made of returns with.
 NAMED_BY_EPISODES = frozenset({"model", "model_seeds", "statistics", "score", "dataset", "references"})
+GENERATED_TEXT = 2
+"""Version of how answers are generated and compared; results with generated text of another one are not mixed.
+
+1: `generate` with the checkpoint's generation settings; ASCII punctuation did not count, signs included.
+2: greedy whatever the checkpoint says, up to any of its end-of-text ids; the rules of `namm_xmodal.language.answer_text`.
+"""
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -42,6 +48,8 @@ def config_digest(config: BaseModel, named_by_records: frozenset[str] = frozense
             label: {key: value for key, value in spec.items() if key != "n"}
             for label, spec in relevant["tasks"].items()
         }
+    if "generate" in relevant.get("scoring", ()):
+        relevant["generated_text"] = GENERATED_TEXT
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
+from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.results import load_results_config, without_adapter
-from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
+from namm_xmodal.config.save import GENERATED_TEXT, NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict
 
 _NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
@@ -54,7 +55,8 @@ class VideoQAConfig(Strict):
         description="Folder of the benchmark in its published layout; of pictures for `composed`; unused by `generated`.",
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="The benchmark's own fields, such as split or subtitles; `list benchmarks`."
+        default_factory=dict,
+        description="The benchmark's own fields, such as split or subtitles; `namm-xmodal list benchmarks`.",
     )
     limit: int | None = Field(None, ge=1, description="Only the first questions; all if absent.")
     frames: int = Field(32, ge=1, description="Frames of each video; shorter videos give all they have.")
@@ -104,6 +106,15 @@ class VideoQAConfig(Strict):
     def _adapter(cls, content: Any) -> Any:
         return without_adapter(content, _ADAPTER)
 
+    @field_validator("sampler")
+    @classmethod
+    def _sampler(cls, sampler: str) -> str:
+        from namm_xmodal.video.samplers import SAMPLERS
+
+        if sampler not in SAMPLERS:
+            raise ValueError(f"{sampler!r}: unknown sampler; {did_you_mean(sampler, SAMPLERS)}")
+        return sampler
+
     @field_validator("budgets")
     @classmethod
     def _budgets(cls, budgets: tuple[float, ...]) -> tuple[float, ...]:
@@ -137,6 +148,8 @@ def video_digest(config: VideoQAConfig) -> str:
     relevant["loader"] = {key: content["loader"][key] for key in ("backend", "max_side", "salvage")}
     relevant["adapter"] = _ADAPTER
     relevant["options"] = {key: value for key, value in content["options"].items() if key != "n"}
+    if config.generate:
+        relevant["generated_text"] = GENERATED_TEXT
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -171,7 +184,8 @@ def benchmark_options(name: str) -> dict[str, str]:
     from namm_xmodal.config.building import defaults
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
-    return {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    shown = {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    return {**shown, "seed": "that of the file"} if "seed" in shown else shown
 
 
 def build_reduction(spec: dict[str, Any], path: str) -> Any:

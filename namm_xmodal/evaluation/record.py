@@ -33,7 +33,8 @@ class Record:
         started: UTC time, ISO 8601.
         seed: Seed of the samples.
         config: Digest of the configuration.
-        model: Name, source (package and hash, hub revision or folder) and dtype of the model.
+        model: Name, source (package and hash, hub revision or folder) and dtype of the model; where text was generated,
+            also `end_of_text`, the ids that end it, from its tokenizer and its `generation_config`.
         versions: Versions of torch, transformers and this package.
     """
 
@@ -56,7 +57,7 @@ class Record:
     started: str
     seed: int
     config: str
-    model: dict[str, str]
+    model: dict[str, Any]
     versions: dict[str, str]
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
+from namm_xmodal.evaluation.preflight import check_evaluation
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import Progress, open_results
 from namm_xmodal.workers.messages import Task
@@ -45,6 +46,8 @@ def evaluate(
         finished = plan.total - sum(len(unit.runs) for unit in units)
         if finished and units:
             notice(f"going on after {finished} of {plan.total} results in {config.output}")
+        if units:
+            check_evaluation(config, plan)
         progress(finished, plan.total, "")
         for record in _results(config, plan, units):
             journal.append(record)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral
 from typing import Literal
 
 import torch
@@ -16,7 +15,7 @@ from namm_xmodal.errors import ConfigError, UnsupportedModelError
 from namm_xmodal.memory.blocks import block, switch_of
 from namm_xmodal.memory.memory import Memory
 from namm_xmodal.policies.protocol import Policy
-from namm_xmodal.types import Protocol, Selection
+from namm_xmodal.types import Protocol, Selection, plain
 
 
 @contextmanager
@@ -89,8 +88,9 @@ def _settings(
     tile: int,
 ) -> Settings:
     """Refuses what cannot work before the model is touched."""
+    protect_first, protect_recent, tile = plain(protect_first), plain(protect_recent), plain(tile)
     for name, count in (("protect_first", protect_first), ("protect_recent", protect_recent)):
-        if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise ConfigError(f"{name}={count!r}: expected a number of tokens, 0 or more")
     for name, given, choices in (
         ("selection", selection, ("ragged", "layer_max")),
@@ -98,7 +98,7 @@ def _settings(
     ):
         if given not in choices:
             raise ConfigError(f"{name}={given!r}: expected one of {', '.join(choices)}")
-    if isinstance(tile, bool) or not isinstance(tile, Integral) or tile < 1:
+    if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
         raise ConfigError(f"tile={tile!r}: expected a positive number of queries")
     clock = Clock(update_every, protocol)
     if policy is not None:

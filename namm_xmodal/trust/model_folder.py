@@ -136,12 +136,13 @@ class ModelFolder:
         return type(bare)
 
 
-def open_model_folder(place: str, *, error: type[NammError]) -> ModelFolder:
+def open_model_folder(place: str, *, error: type[NammError], local: bool = False) -> ModelFolder:
     """Finds a model and checks its files; from the hub it is fetched first, without weights that are pickles if it can be.
 
     Args:
         place: A folder, or a hub id.
         error: What is raised.
+        local: Fetch nothing: a model of the hub must be in its cache.
 
     Raises:
         NammError: Of the type `error`, if a file is none that may be read.
@@ -149,7 +150,7 @@ def open_model_folder(place: str, *, error: type[NammError]) -> ModelFolder:
     """
     from transformers import AutoConfig
 
-    path, revision = (Path(place), None) if Path(place).is_dir() else _fetch(place)
+    path, revision = (Path(place), None) if Path(place).is_dir() else _fetch(place, local)
     if not (path / "config.json").exists():
         raise FileNotFoundError(f"no config.json in {path}")
     _check_files(path, error)
@@ -186,12 +187,14 @@ def _own_words(path: Path, error: type[NammError]) -> Iterator[None]:
         raise error(f"{path}: its weights have other shapes than config.json says; fetch or save it again") from None
 
 
-def _fetch(place: str) -> tuple[Path, str | None]:
+def _fetch(place: str, local: bool) -> tuple[Path, str | None]:
     from huggingface_hub import snapshot_download
 
-    found = Path(snapshot_download(place, allow_patterns=[*_PATTERNS, "model*.safetensors"]))
+    found = Path(snapshot_download(place, allow_patterns=[*_PATTERNS, "model*.safetensors"], local_files_only=local))
     if not any(found.glob("model*.safetensors")):
-        found = Path(snapshot_download(place, allow_patterns=[*_PATTERNS, "pytorch_model*.bin"]))
+        found = Path(
+            snapshot_download(place, allow_patterns=[*_PATTERNS, "pytorch_model*.bin"], local_files_only=local)
+        )
     return found, found.name
 
 

@@ -46,7 +46,8 @@ def test_everything_is_evaluated_once_with_its_provenance(reference):
         assert 0 < record.kept_fraction <= 1
         assert record.live_bytes <= record.allocated_bytes
         assert record.cpu_seconds >= 0
-        assert record.model == {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
+        source = {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
+        assert record.model == {**source, "end_of_text": [257]}
         assert set(record.versions) == {"namm-xmodal", "torch", "transformers", "numpy"}
     full = [record for record in records if record.policy == "full"]
     assert all(record.kept_fraction == 1 and record.protocol == "none" for record in full)

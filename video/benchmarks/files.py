@@ -123,7 +123,8 @@ def inside(folder: Path, name: str) -> Path:
         ItemError: If the name is empty, absolute, leads out of the folder, or cannot be a file's.
     """
     place = PurePosixPath(name.strip().replace("\\", "/"))
-    if not place.parts or place.is_absolute() or ".." in place.parts or "\0" in name or len(name.encode()) > 1000:
+    odd = ".." in place.parts or "\0" in name or any(len(part.encode()) > 255 for part in place.parts)
+    if odd or place.is_absolute() or not place.parts:
         raise ItemError(f"names the file {name[:60]!r}: expected one inside the benchmark's folder")
     return folder / place
 

@@ -10,7 +10,7 @@ from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.benchmarks.answers import absent, as_text, read_answer, read_options, shortened
 from namm_xmodal.video.benchmarks.benchmark import INSTRUCTION, LetterBenchmark, letter_candidates, lettered
 from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, inside
-from namm_xmodal.video.benchmarks.items import number_of, numbered, read_items, texts_of
+from namm_xmodal.video.benchmarks.items import label_of, number_of, numbered, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 from namm_xmodal.video.benchmarks.subtitles import Subtitle, interleave, read_longvideobench
 
@@ -58,10 +58,10 @@ class LongVideoBench(LetterBenchmark):
                 options=options,
                 answer=read_answer(row.get("correct_choice"), options, "index") if self.split == "val" else None,
                 kind=kind,
-                duration="" if absent(row.get("duration_group")) else as_text(row["duration_group"], "duration_group"),
+                duration=label_of(row, "duration_group"),
                 evidence=_positions(row.get("position")),
                 subtitles=_subtitles(row, folder / "subtitles") if self.subtitles == "interleaved" else (),
-                tags={"level": str(row.get("level", "")), "topic": str(row.get("topic_category", ""))},
+                tags={"level": label_of(row, "level"), "topic": label_of(row, "topic_category")},
             )
 
         fields = ("id", "question", "question_category", "video_path", "candidates|option0")

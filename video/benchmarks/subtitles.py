@@ -108,7 +108,7 @@ def read_srt(path: Path) -> tuple[Subtitle, ...]:
     if text.strip() and not timings:
         raise ItemError(f"its subtitles {path}: no line with --> in it; expected SubRip")
     for timing, following in zip(timings, [*timings[1:], None], strict=True):
-        lines = text[timing.end() : None if following is None else following.start()].strip().split("\n")
+        lines = text[timing.end() : None if following is None else following.start()].strip().splitlines() or [""]
         if following is not None and lines[-1].strip().isdigit():
             del lines[-1]
         shown = re.sub(r"<[^<>]*>|\{[^{}]*\}", "", " ".join(line for line in lines if line.strip())).strip()
