@@ -15,6 +15,10 @@ from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.video.clip import FrameRequest, VideoClip
 
 
+_READER = 2
+"""Counts changes in which frames a request gives; files of an earlier one are not used."""
+
+
 @dataclass(frozen=True)
 class FrameCache:
     """A folder of frames, one file per request; the files used longest ago go when it is full.
@@ -64,6 +68,7 @@ class FrameCache:
             return None
         told = {
             **asdict(request),
+            "reader": _READER,
             "path": str(request.path.resolve()),
             "size": status.st_size,
             "at": status.st_mtime_ns,

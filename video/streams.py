@@ -1,0 +1,51 @@
+"""Which stream of a file is the video: the one that ffmpeg would play."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+
+from namm_xmodal.errors import NoVideoStreamError, OversizedVideoError, UnsupportedCodecError
+from namm_xmodal.video.open import MAX_PIXELS
+
+_NO_MOVING_PICTURES = int(av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails)
+_DEFAULT = int(av.stream.Disposition.default)
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    """The largest stream of moving pictures, one marked as default before others; cover pictures of audio files are none.
+
+    Raises:
+        NoVideoStreamError: If there is none.
+        UnsupportedCodecError: If nothing here decodes it.
+        OversizedVideoError: If its pictures have more than `MAX_PIXELS`.
+    """
+    streams = [
+        each
+        for each in container.streams
+        if each.type == "video" and not int(each.disposition) & _NO_MOVING_PICTURES
+    ]
+    if not streams:
+        kinds = sorted({each.type or "unknown" for each in container.streams}) or ["no"]
+        raise NoVideoStreamError(f"{path}: no video stream, only {' and '.join(kinds)}; give a file with pictures")
+    stream = max(streams, key=_score)
+    context = stream.codec_context
+    if context is None:
+        raise UnsupportedCodecError(f"{path}: nothing installed decodes this video's codec; convert it to H.264")
+    if context.width * context.height > MAX_PIXELS:
+        raise OversizedVideoError(
+            f"{path}: pictures of {context.width} x {context.height}; at most {MAX_PIXELS:,} pixels are decoded, "
+            "scale the video down first"
+        )
+    stream.thread_type = "NONE"  # one thread per file: many files are read side by side
+    context.thread_count = 1
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # what the header does not tell, the decoder finds
+    return stream
+
+
+def _score(stream: Any) -> tuple[bool, int]:
+    """ffmpeg's order of preference; one that nothing decodes comes last."""
+    context = stream.codec_context
+    if context is None:
+        return False, 0
+    return True, context.width * context.height + 5_000_000 * bool(int(stream.disposition) & _DEFAULT)
