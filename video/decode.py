@@ -13,7 +13,7 @@ from namm_xmodal.errors import CorruptVideoError, VideoError
 from namm_xmodal.video.frames import FrameReader
 from namm_xmodal.video.index import VideoIndex
 from namm_xmodal.video.open import open_container
-from namm_xmodal.video.picture import picture_of, scaled_size
+from namm_xmodal.video.picture import Turn, picture_of, scaled_size, turn_of
 from namm_xmodal.video.streams import video_stream
 
 
@@ -62,7 +62,7 @@ def decode_frames(index: VideoIndex, numbers: Sequence[int], max_side: int = 720
 
 def _read(index: VideoIndex, wanted: list[int], max_side: int, found: Decoded, seeks: bool) -> bool:
     """Fills `found`; False if a seek landed where it should not."""
-    stored = size = (0, 0)
+    stored, size, rotation, turn = (0, 0), (0, 0), 0, Turn()
     with open_container(index.path) as container:
         reader = _Reader(container, video_stream(container, index.path), index, seeks)
         for number in wanted:
@@ -72,17 +72,24 @@ def _read(index: VideoIndex, wanted: list[int], max_side: int, found: Decoded, s
             if frame is None:
                 continue
             if not found.frames:
-                stored = (frame.width, frame.height)
+                stored, rotation = (frame.width, frame.height), frame.rotation
                 size = scaled_size(*stored, max_side)
                 found.scaled_from = stored if size != stored else None
+                turn = _turn(index, frame)
+            if frame.rotation != rotation:
+                raise VideoError(f"{index.path}: the picture is turned within the video; convert it first")
             found.resized += (frame.width, frame.height) != stored
-            try:
-                found.frames[number] = picture_of(frame, size)
-            except VideoError as error:
-                raise VideoError(f"{index.path}: {error}") from None
+            found.frames[number] = picture_of(frame, size, turn)
             if frame.is_corrupt:
                 found.corrupt.add(number)
     return True
+
+
+def _turn(index: VideoIndex, frame: Any) -> Turn:
+    try:
+        return turn_of(frame)
+    except VideoError as error:
+        raise VideoError(f"{index.path}: {error}") from None
 
 
 class _Reader:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from namm_xmodal.errors import CorruptVideoError, MissingDependencyError, Unsupp
 from namm_xmodal.video.decode import Decoded, decode_frames
 from namm_xmodal.video.index import VideoIndex
 from namm_xmodal.video.killable import run_killable
-from namm_xmodal.video.picture import resized, scaled_size
+from namm_xmodal.video.picture import picture_of, scaled_size
 
 DEFAULT_LIMIT = 60.0
 """Seconds for one video."""
@@ -59,7 +60,7 @@ def decode_frames_with_decord(
     decoded = Decoded()
     if size != (pictures.shape[2], pictures.shape[1]):
         decoded.scaled_from = (pictures.shape[2], pictures.shape[1])
-        pictures = [resized(picture, size) for picture in pictures]
+        pictures = [picture_of(av.VideoFrame.from_ndarray(picture, format="rgb24"), size) for picture in pictures]
     decoded.frames = dict(zip(wanted, pictures, strict=True))
     for number, picture in decode_frames(index, [wanted[0], wanted[-1]], max_side).frames.items():
         if not _same(picture, decoded.frames[number]):

@@ -80,8 +80,6 @@ def _decoded_clip(index: VideoIndex, chosen: list[int], name: str, request: Fram
         notes.append(f"{decoded.resized} frames had another size than the first and were scaled to it")
     kept = [number for number in chosen if number in decoded.frames]
     frames = [decoded.frames[number] for number in kept]
-    if len({frame.shape for frame in frames}) > 1:
-        raise VideoError(f"{index.path}: the picture is turned within the video; convert it first")
     times = index.times
     shown = tuple(times[number] for number in kept)
     return VideoClip(np.stack(frames), shown, index.duration, len(index.pts), name, tuple(notes))
