@@ -35,11 +35,18 @@ class FrameReader:
 
     def _demux(self) -> Iterator[Any]:
         """Packets, then None: what the decoder holds back comes out, also where a cut file ends within a packet."""
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:  # an empty one would end the decoding
-                    self.packets += not packet.is_corrupt
-                    yield packet
-        except av.error.FFmpegError:
-            pass
+        read, blocked = 0, -1
+        while blocked < read:  # a reader of MPEG-TS may ask to be called again; once more without a packet is the end
+            blocked = read
+            try:
+                for packet in self._container.demux(self._stream):
+                    read += 1
+                    if packet.size:  # an empty one would end the decoding
+                        self.packets += not packet.is_corrupt
+                        yield packet
+                break
+            except av.error.BlockingIOError:
+                continue
+            except (av.error.FFmpegError, IndexError):  # an index error at the end, if streams appeared in between
+                break
         yield None

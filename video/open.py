@@ -45,6 +45,8 @@ def open_container(path: Path) -> Iterator[Any]:
         container: Any = av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
     except PermissionError:
         raise MissingVideoError(f"{path}: may not be read; check its permissions") from None
+    except MemoryError:
+        raise  # one of FFmpeg's errors, too
     except (av.error.FFmpegError, OSError) as error:
         raise NotAVideoError(f"{path}: {_diagnosis(path, error)}") from None
     container.flags &= ~_GENPTS

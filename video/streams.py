@@ -5,7 +5,7 @@ from typing import Any
 
 import av
 
-from namm_xmodal.errors import NoVideoStreamError, OversizedVideoError, UnsupportedCodecError
+from namm_xmodal.errors import EmptyVideoError, NoVideoStreamError, OversizedVideoError, UnsupportedCodecError
 from namm_xmodal.video.open import MAX_PIXELS
 
 _NO_MOVING_PICTURES = int(av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails)
@@ -17,6 +17,7 @@ def video_stream(container: Any, path: Path) -> Any:
 
     Raises:
         NoVideoStreamError: If there is none.
+        EmptyVideoError: If the file ends before it says how the video is encoded.
         UnsupportedCodecError: If nothing here decodes it.
         OversizedVideoError: If its pictures have more than `MAX_PIXELS`.
     """
@@ -26,12 +27,15 @@ def video_stream(container: Any, path: Path) -> Any:
         if each.type == "video" and not int(each.disposition) & _NO_MOVING_PICTURES
     ]
     if not streams:
-        kinds = sorted({each.type or "unknown" for each in container.streams}) or ["no"]
-        raise NoVideoStreamError(f"{path}: no video stream, only {' and '.join(kinds)}; give a file with pictures")
+        kinds = sorted({each.type or "unknown" for each in container.streams})
+        what = f"no video stream, only {' and '.join(kinds)}" if kinds else "no streams"
+        raise NoVideoStreamError(f"{path}: {what}; give a file with pictures")
     stream = max(streams, key=_score)
     context = stream.codec_context
+    if context is None and not _has_packets(container, stream):
+        raise EmptyVideoError(f"{path}: ends before its video begins; the file was cut or never finished")
     if context is None:
-        raise UnsupportedCodecError(f"{path}: nothing installed decodes this video's codec; convert it to H.264")
+        raise UnsupportedCodecError(f"{path}: nothing installed decodes this video's codec, if the file is whole; convert it to H.264")
     if context.width * context.height > MAX_PIXELS:
         raise OversizedVideoError(
             f"{path}: pictures of {context.width} x {context.height}; at most {MAX_PIXELS:,} pixels are decoded, "
@@ -41,6 +45,13 @@ def video_stream(container: Any, path: Path) -> Any:
     context.thread_count = 1
     context.options = {"max_pixels": str(MAX_PIXELS)}  # what the header does not tell, the decoder finds
     return stream
+
+
+def _has_packets(container: Any, stream: Any) -> bool:
+    try:
+        return any(packet.size for packet in container.demux(stream))
+    except av.error.FFmpegError:
+        return False
 
 
 def _score(stream: Any) -> tuple[bool, int]:
