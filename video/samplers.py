@@ -56,12 +56,14 @@ def choose_frames(index: VideoIndex, sampler: str, wanted: int, by: str = "time"
 
     Raises:
         UnknownNameError: If there is no such sampler.
-        ConfigError: If `wanted` is not positive.
+        ConfigError: If `wanted` is not positive, or `by` is neither.
     """
     if sampler not in SAMPLERS:
         raise UnknownNameError("sampler", sampler, list(SAMPLERS))
     if wanted < 1:
         raise ConfigError(f"frames={wanted}: expected at least 1")
+    if by not in ("time", "index"):
+        raise ConfigError(f"by={by!r}: expected time or index")
     total = len(index.pts)
     if wanted >= total and sampler != "longvideobench":
         return list(range(total))
