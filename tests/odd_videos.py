@@ -1,4 +1,4 @@
-"""Videos as strangers make them, with PyAV alone, every frame with its number in its pixels; and what a full decode sees."""
+"""Videos as strangers make them, by PyAV alone, every frame with its number in it; and what a full decode sees."""
 
 import struct
 from pathlib import Path
@@ -145,7 +145,8 @@ def _box(data, at, end, kind):
 
 def strip_gif(path, width, height, frames):
     """A GIF with a canvas of any size in some bytes a frame."""
-    frame = b"\x21\xf9\x04\x00\x05\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
+    place = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0)
+    frame = b"\x21\xf9\x04\x00\x05\x00\x00\x00" + place + b"\x02\x02\x4c\x01\x00"
     head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes([0, 0, 0, 255, 255, 255])
     path.write_bytes(head + frame * frames + b"\x3b")
     return path
@@ -211,7 +212,10 @@ ODD = {
         at / "odd.webm", codec="libvpx", options={"auto-alt-ref": "1", "lag-in-frames": "16", "b": "200k"}
     ),
     "hevc, 10 bits, open groups": lambda at: encode(
-        at / "odd.mp4", codec="libx265", pixels="yuv420p10le", options={"x265-params": "log-level=none:open-gop=1:keyint=20"}
+        at / "odd.mp4",
+        codec="libx265",
+        pixels="yuv420p10le",
+        options={"x265-params": "log-level=none:open-gop=1:keyint=20"},
     ),
     "hevc, temporal layers": lambda at: encode(
         at / "odd.mp4", codec="libx265", options={"x265-params": "log-level=none:temporal-layers=3:bframes=3"}

@@ -10,8 +10,8 @@ class Clock:
     """Gives each frame its time stamp; they never descend.
 
     A raw stream has a constant rate. A frame without a stamp follows the one before it by that one's duration. So does a
-    frame whose stamp lies more than 0.1 s before it, or more than 10 s after it in a container whose clock may restart: parts were
-    joined, and ffmpeg plays them one after the other.
+    frame whose stamp lies more than 0.1 s before it, or more than 10 s after it where the container's clock may restart:
+    parts were joined, and ffmpeg plays them one after the other.
 
     Attributes:
         joins: How often the stamps restarted.
@@ -20,9 +20,9 @@ class Clock:
     def __init__(self, container: Any, stream: Any) -> None:
         flags = int(container.format.flags)
         self._raw, self._may_jump = bool(flags & _NO_TIMESTAMPS), bool(flags & _MAY_JUMP)
-        rate = stream.codec_context.framerate or stream.guessed_rate or Fraction(25)
-        self._second = 1 / stream.time_base
-        self._usual = self._second / rate
+        rate: Fraction = stream.codec_context.framerate or stream.guessed_rate or Fraction(25)
+        self._second: Fraction = 1 / stream.time_base
+        self._usual: Fraction = self._second / rate
         self._best = _BestStamp()
         self._last: int | None = None
         self._duration = max(1, round(self._usual))

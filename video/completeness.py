@@ -28,8 +28,8 @@ def missing_part(container: Any, stream: Any, path: Path, packets: int, frames: 
 
 
 def _riff_bytes(head: bytes) -> int:
-    """Length of an AVI file, of its first part where it has several; 0 if unknown. Its 8 bytes of header are not counted:
-    some programs are off by as many."""
+    """Length of an AVI file, of its first part where it has several; 0 if unknown."""
+    # The 8 bytes before it are not counted: some programs are off by as many.
     length = int.from_bytes(head[4:8], "little")
     return 0 if length == 0xFFFFFFFF else length
 

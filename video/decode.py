@@ -13,7 +13,7 @@ from namm_xmodal.errors import CorruptVideoError, VideoError
 from namm_xmodal.video.frames import FrameReader
 from namm_xmodal.video.index import VideoIndex
 from namm_xmodal.video.open import open_container
-from namm_xmodal.video.picture import Turn, picture_of, scaled_size, turn_of
+from namm_xmodal.video.picture import UPRIGHT, Turn, picture_of, scaled_size, turn_of
 from namm_xmodal.video.streams import video_stream
 
 
@@ -62,7 +62,7 @@ def decode_frames(index: VideoIndex, numbers: Sequence[int], max_side: int = 720
 
 def _read(index: VideoIndex, wanted: list[int], max_side: int, found: Decoded, seeks: bool) -> bool:
     """Fills `found`; False if a seek landed where it should not."""
-    stored, size, rotation, turn = (0, 0), (0, 0), 0, Turn()
+    stored, size, rotation, turn = (0, 0), (0, 0), 0, UPRIGHT
     with open_container(index.path) as container:
         reader = _Reader(container, video_stream(container, index.path), index, seeks)
         for number in wanted:
@@ -93,7 +93,7 @@ def _turn(index: VideoIndex, frame: Any) -> Turn:
 
 
 class _Reader:
-    """A position in a stream that moves forward, by decoding or by seeking, and checks that frames come as the index says."""
+    """A position in a stream that moves forward, by decoding or seeking; it checks that frames come as the index says."""
 
     def __init__(self, container: Any, stream: Any, index: VideoIndex, seeks: bool) -> None:
         self.container, self.stream, self.index, self.seeks = container, stream, index, seeks
@@ -150,4 +150,6 @@ class _Reader:
         return place if self.at < place < len(pts) and pts[place] == frame.pts else None
 
     def _misled(self) -> MisleadingPacketsError:
-        return MisleadingPacketsError(f"{self.index.path}: other frames come out than its packets say; decode all of it")
+        return MisleadingPacketsError(
+            f"{self.index.path}: other frames come out than its packets say; decode all of it"
+        )

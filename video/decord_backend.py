@@ -1,8 +1,8 @@
 """decord as an optional second decoder, in a process of its own that can be killed.
 
-decord's loop over a damaged file may never end and holds the interpreter, so no signal reaches it (decord #269, #373). It gives
-other frames than ffmpeg for many kinds of file, silently, so it serves only the kinds for which tests hold it to be equal, and is
-checked against the index and two frames of PyAV each time.
+decord's loop over a damaged file may never end and holds the interpreter, so no signal reaches it (decord #269, #373). For
+many kinds of file it silently gives other frames than ffmpeg. So it serves only the kinds for which tests hold it to be
+equal, and each time its frame count, times and two of its frames are compared with PyAV's.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ DEFAULT_LIMIT = 60.0
 PROVEN = ("h264", "vp9")
 """Codecs, with 8 bits and half the colour resolution, in MP4, QuickTime, Matroska or WebM without an edit list."""
 _ROUNDING = 6.0
-"""Mean difference of two decoders' colours, in steps of 255; neighbouring frames may differ less, so stamps are compared, too."""
+"""Most that two decoders' colours may differ, on average, of 255."""
 
 
 def decode_frames_with_decord(

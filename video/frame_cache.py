@@ -14,7 +14,6 @@ from safetensors.numpy import save_file
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.video.clip import FrameRequest, VideoClip
 
-
 _READER = 2
 """Counts changes in which frames a request gives; files of an earlier one are not used."""
 

@@ -1,11 +1,10 @@
-"""When each frame of a video is shown and where decoding can start, from its packets where those tell, else by decoding all."""
+"""When each frame is shown and where decoding can start: from the packets where those tell, else by decoding everything."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from namm_xmodal.errors import ConfigError, CorruptVideoError, TruncatedVideoError, VideoError
+from namm_xmodal.errors import ConfigError, CorruptVideoError, TruncatedVideoError
 from namm_xmodal.video.clip import FrameRequest, VideoClip
 from namm_xmodal.video.decode import Decoded, MisleadingPacketsError, decode_frames
 from namm_xmodal.video.decord_backend import decode_frames_with_decord

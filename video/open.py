@@ -18,10 +18,10 @@ from namm_xmodal.errors import EmptyVideoError, MissingVideoError, NotAVideoErro
 av.logging.set_level(av.logging.PANIC)  # what matters is raised; FFmpeg's own notes name no file
 
 FORMATS = (
-    "mov mp4 matroska webm avi mpegts mpeg mpegvideo flv asf ogg gif apng h264 hevc vvc m4v ivf obu mjpeg nut rm wtv mxf dv "
-    "yuv4mpegpipe mp3 wav flac aac"
+    "mov mp4 matroska webm avi mpegts mpeg mpegvideo flv asf ogg gif apng h264 hevc vvc m4v ivf obu mjpeg nut rm wtv mxf "
+    "dv yuv4mpegpipe mp3 wav flac aac"
 ).split()
-"""Containers and raw streams that are opened, by FFmpeg's names; those of sound, so that a file is not called unreadable."""
+"""Containers and raw streams that are opened, by FFmpeg's names; those of sound are there to be told apart from rubbish."""
 
 MAX_PIXELS = 4096 * 2304
 """Most pixels of a stored picture: 4K. A decoder may hold some 18 pictures of 6 bytes a pixel, which is 1 GiB."""

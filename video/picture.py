@@ -20,6 +20,9 @@ class Turn(NamedTuple):
     columns: bool = False
 
 
+UPRIGHT = Turn()
+
+
 def turn_of(frame: Any) -> Turn:
     """What the display matrix of telephones' videos asks for.
 
@@ -34,7 +37,7 @@ def turn_of(frame: Any) -> Turn:
         quarter = round(small.rotation / 90) % 4
         return Turn(quarter % 2 == 1, rows=quarter in (1, 2), columns=quarter in (2, 3))
     if found is None:
-        return Turn()
+        return UPRIGHT
     a, b, _, c, d = (int(each) for each in np.frombuffer(bytes(found), np.int32)[:5])  # (x, y) -> (ax + cy, bx + dy)
     straight, across = max(abs(a), abs(d)), max(abs(b), abs(c))
     if min(straight, across) > 0.017 * max(straight, across):  # a degree, as ffmpeg allows
@@ -51,7 +54,7 @@ def scaled_size(width: int, height: int, max_side: int) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def picture_of(frame: Any, size: tuple[int, int], turn: Turn = Turn()) -> NDArray[np.uint8]:
+def picture_of(frame: Any, size: tuple[int, int], turn: Turn = UPRIGHT) -> NDArray[np.uint8]:
     """(height, width, 3), upright.
 
     Args:

@@ -22,9 +22,7 @@ def video_stream(container: Any, path: Path) -> Any:
         OversizedVideoError: If its pictures have more than `MAX_PIXELS`.
     """
     streams = [
-        each
-        for each in container.streams
-        if each.type == "video" and not int(each.disposition) & _NO_MOVING_PICTURES
+        each for each in container.streams if each.type == "video" and not int(each.disposition) & _NO_MOVING_PICTURES
     ]
     if not streams:
         kinds = sorted({each.type or "unknown" for each in container.streams})
@@ -35,7 +33,9 @@ def video_stream(container: Any, path: Path) -> Any:
     if context is None and not _has_packets(container, stream):
         raise EmptyVideoError(f"{path}: ends before its video begins; the file was cut or never finished")
     if context is None:
-        raise UnsupportedCodecError(f"{path}: nothing installed decodes this video's codec, if the file is whole; convert it to H.264")
+        raise UnsupportedCodecError(
+            f"{path}: nothing installed decodes this video's codec, if the file is whole; convert it to H.264"
+        )
     if context.width * context.height > MAX_PIXELS:
         raise OversizedVideoError(
             f"{path}: pictures of {context.width} x {context.height}; at most {MAX_PIXELS:,} pixels are decoded, "
@@ -55,7 +55,7 @@ def _has_packets(container: Any, stream: Any) -> bool:
 
 
 def _score(stream: Any) -> tuple[bool, int]:
-    """ffmpeg's order of preference; one that nothing decodes comes last."""
+    """The order of preference of ffmpeg; one that nothing decodes comes last."""
     context = stream.codec_context
     if context is None:
         return False, 0

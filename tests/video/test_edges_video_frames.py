@@ -54,9 +54,7 @@ def test_any_frame_can_be_asked_for_alone(tmp_path, name):
 
 @pytest.mark.parametrize("starts", [(0, 0), (0, 20), (20, 0), (0, 90_000), (7, 0)])
 def test_parts_that_restart_their_clock_play_one_after_the_other(tmp_path, starts):
-    parts = [
-        write_video(tmp_path / f"{place}.ts", frames=30, start=start) for place, start in enumerate(starts)
-    ]
+    parts = [write_video(tmp_path / f"{place}.ts", frames=30, start=start) for place, start in enumerate(starts)]
     clip = load_video(FrameRequest(joined(tmp_path / "both.ts", *parts), 100))
     assert [read_number(frame) for frame in clip.frames] == 2 * list(range(30))
     assert np.allclose(clip.times, np.arange(60) / 30, atol=1e-3)

@@ -24,7 +24,8 @@ PLAYLISTS = {
     "list.ts": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\n{address}\n#EXT-X-ENDLIST\n",
     "parts.txt": "ffconcat version 1.0\nfile other.ts\n",
     "parts.mp4": "ffconcat version 1.0\nfile '{other}'\n",
-    "stream.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "stream.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+    "a=rtpmap:96 H264/90000\n",
     "dash.mpd": '<?xml version="1.0"?><MPD type="static"><Period><AdaptationSet mimeType="video/mp4"><Representation '
     'id="1"><BaseURL>{other}</BaseURL></Representation></AdaptationSet></Period></MPD>',
 }
@@ -69,7 +70,9 @@ def test_a_path_that_looks_like_an_address_is_a_path(tmp_path, server, monkeypat
     assert not called(server)
 
 
-@pytest.mark.parametrize("name", ["a:b.mp4", "concat:a.mp4", "pipe:0", "100%.mp4", "frame%03d.mp4", "-i.mp4", "ü *?.mp4"])
+@pytest.mark.parametrize(
+    "name", ["a:b.mp4", "concat:a.mp4", "pipe:0", "100%.mp4", "frame%03d.mp4", "-i.mp4", "ü *?.mp4"]
+)
 def test_names_have_no_meaning(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "plain.mp4", frames=3).rename(name)
@@ -148,7 +151,10 @@ def test_pictures_beyond_the_bound_are_refused(tmp_path):
 
 
 def test_memory_beyond_the_bound_is_one_sentence(tmp_path):
-    with pytest.raises(errors.OversizedVideoError, match="takes more than 64 MiB"), bounded_memory(tmp_path, 64 * 2**20):
+    with (
+        pytest.raises(errors.OversizedVideoError, match="takes more than 64 MiB"),
+        bounded_memory(tmp_path, 64 * 2**20),
+    ):
         bytearray(256 * 2**20)
     assert len(bytearray(256 * 2**20)) == 256 * 2**20  # the bound ends with the block
 
