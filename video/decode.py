@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from namm_xmodal.errors import CorruptVideoError, VideoError
 from namm_xmodal.video.frames import FrameReader
 from namm_xmodal.video.index import VideoIndex
-from namm_xmodal.video.open import open_container
+from namm_xmodal.video.open import av, open_container
 from namm_xmodal.video.picture import UPRIGHT, Turn, picture_of, scaled_size, turn_of
 from namm_xmodal.video.streams import video_stream
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from namm_xmodal.video.open import av
+
 
 class FrameReader:
     """Iterates over decoded frames in the order they are shown; packets that do not decode are passed over.
