@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help install demo test lint types unit bench clean
 
 help:
-	@echo "make demo   evaluate memory policies on SmolLM2-135M and draw the table and plot (results/demo)"
+	@echo "make demo   memory policies on SmolLM2-135M, an agent and a video model: tables and plots below results/"
 	@echo "make test   lint, types and the whole test suite"
 	@echo "make bench  time and memory of every policy against the bare model (benchmarks/results)"
 	@echo "make clean  remove the environment and caches"

@@ -37,6 +37,10 @@ class DecisionTransformerAdapter:
             )
         return None
 
+    def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
+        """See `Adapter.decoder`: the model itself, which takes no cache, so that plain calls of it are refused."""
+        return model
+
     def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:
         """See `Adapter.attention_implementation`."""
         return name

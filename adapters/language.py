@@ -1,6 +1,7 @@
 """Decoder-only language models of transformers: Llama, Mistral, Qwen, Phi, Gemma, GPT-2, GPT-NeoX, OPT, OLMo and kin."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ class LanguageAdapter:
         text = config.get_text_config(decoder=True)
         if text is not config:
             return f"has several parts ({', '.join(config.sub_configs)}): it needs an adapter of its own"
+        tuned = str(getattr(getattr(model, "active_peft_config", None), "peft_type", ""))
+        if "PREFIX_TUNING" in tuned or "CARTRIDGE" in tuned:
+            return "brings keys and values of its own (PEFT prefix tuning), which no policy has seen"
         other = sorted(set(getattr(text, "layer_types", None) or []) - _CACHED_LAYERS)
         if other:
             return f"has layers without a key-value cache ({', '.join(other)})"
@@ -34,7 +38,18 @@ class LanguageAdapter:
             return "shares one layer's keys among several layers (num_kv_shared_layers)"
         if not getattr(text, "num_hidden_layers", 0):
             return "has no num_hidden_layers in its config"
+        if "past_key_values" not in signature(self.decoder(model).forward).parameters:
+            return "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)"
         return None
+
+    def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
+        """See `Adapter.decoder`."""
+        whole: Any = model
+        found = whole.get_decoder() if hasattr(model, "get_decoder") else model
+        if "past_key_values" not in signature(found.forward).parameters:  # a head that is called decoder, for example
+            found = getattr(model, "base_model", model)
+        decoder: torch.nn.Module = found
+        return decoder
 
     def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:
         """See `Adapter.attention_implementation`."""
@@ -52,9 +67,7 @@ class LanguageAdapter:
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
         """See `Adapter.rotary`."""
-        whole: Any = model
-        decoder = whole.get_decoder() if hasattr(model, "get_decoder") else model
-        return find_rotary(decoder, self.num_layers(model))
+        return find_rotary(self.decoder(model), self.num_layers(model))
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """See `Adapter.forward`; `inputs` has `input_ids` (B, Q) and what else the model takes. Returns logits."""

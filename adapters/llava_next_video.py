@@ -35,6 +35,10 @@ class LlavaNextVideoAdapter:
             return "is not a LlavaNextVideoForConditionalGeneration of transformers"
         return missing_grid(model.config)
 
+    def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
+        """See `Adapter.decoder`."""
+        return model.get_submodule("model.language_model")
+
     def attention_implementation(self, model: torch.nn.Module, name: str) -> dict[str, str]:
         """See `Adapter.attention_implementation`: the language model's, and no other."""
         return {**self.current_implementation(model), "text_config": name}
@@ -55,7 +59,7 @@ class LlavaNextVideoAdapter:
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
         """See `Adapter.rotary`."""
-        return find_rotary(model.get_submodule("model.language_model"), self.num_layers(model))
+        return find_rotary(self.decoder(model), self.num_layers(model))
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """Feeds tokens with the cache.

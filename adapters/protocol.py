@@ -19,7 +19,17 @@ class Adapter(Protocol):
     name: str
 
     def missing(self, model: torch.nn.Module) -> str | None:
-        """What this model lacks to be pruned, in words that complete "the model ..."; None if nothing."""
+        """What this model lacks to be pruned, in words that complete "the model ..."; None if nothing.
+
+        "is not a ..." if it is of another kind altogether.
+        """
+
+    def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
+        """The module that takes the cache as `past_key_values` whenever the model is called, directly or by `generate`.
+
+        Inside `pruned`, calls that come without a cache are given one there; where the module's `forward` has no such
+        argument they are refused.
+        """
 
     def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:
         """The argument for `model.set_attn_implementation` that switches the pruned part, and only it, to `name`."""

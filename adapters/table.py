@@ -30,16 +30,18 @@ def find_adapter(model: torch.nn.Module) -> Adapter:
     """The first adapter that this model lacks nothing for.
 
     Raises:
-        UnsupportedModelError: With what each adapter misses.
+        UnsupportedModelError: With what the model lacks.
     """
-    reasons = []
+    reasons = {}
     for name, kind in ADAPTERS.items():
         adapter = kind()
         missing = adapter.missing(model)
         if missing is None:
             return adapter
-        reasons.append(f"for the {name} adapter, the model {missing}")
+        reasons[name] = missing
+    # What an adapter for another kind of model misses says nothing about this one: else the most general one has the word.
+    near = [why for name, why in reasons.items() if name != "language" and not why.startswith("is not a ")]
     raise UnsupportedModelError(
-        f"{type(model).__name__} cannot be pruned: {'; '.join(reasons)}. "
+        f"{type(model).__name__} cannot be pruned: the model {near[0] if near else reasons['language']}. "
         "Pass adapter=... with one of your own (see CONTRIBUTING, 'add an adapter')"
     )

@@ -24,6 +24,7 @@ from namm_xmodal.report.rollout_summary import RolloutRow, summarise_rollouts
 from namm_xmodal.rollouts.estimate import estimate_on
 from namm_xmodal.rollouts.players import load_players
 from namm_xmodal.rollouts.runner import run_rollouts
+from namm_xmodal.rollouts.setups import find_setups
 
 RESULTS = Path(__file__).parent / "results"
 TRACKS = {"hopper-long": "rl/hopper", "tmaze": "rl/tmaze"}
@@ -58,7 +59,7 @@ def distance(track: str, overrides: list[str], policy: str) -> dict[str, Any]:
     assert isinstance(namm, Namm) and namm.statistics is not None
     mean, std = namm.statistics.mean, namm.statistics.std
     shifts, ratios = [], []
-    for player in load_players(config, lambda text: None):
+    for player in load_players(config, find_setups(config), lambda text: None):
         found = estimate_on(player, namm, config, lambda step, running: None)[0]
         shifts.append((found.mean - mean) / std)
         ratios.append(found.mean / mean)

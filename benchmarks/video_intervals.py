@@ -63,7 +63,7 @@ def main() -> None:
     questions = list(enumerate(benchmark.questions()))
     groups = group_by_video(questions)
     for group, clip in track(
-        zip(groups, videos(config, [group[0][1].video for group in groups]), strict=True), total=len(groups)
+        zip(groups, videos(config, [group[0][1] for group in groups]), strict=True), total=len(groups)
     ):
         visual = all_tokens(encode_video(loaded, clip.frames))
         for _, question in group:

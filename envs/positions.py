@@ -2,9 +2,13 @@
 
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
+
+from namm_xmodal.extras import need
+
+need("gymnasium", "an environment")
+import gymnasium  # noqa: E402
+from gymnasium import spaces  # noqa: E402
 
 HOPPER_POSITIONS = "namm_xmodal/HopperPositions-v5"
 POSITIONS = 5  # of Hopper's 11 observations, the first five are positions and angles, the others velocities

@@ -1,6 +1,7 @@
 """Many environments in one process, one batched forward per step; an episode that ends is frozen, the others go on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from namm_xmodal.envs.agent import Actor, Agent, Numbers, Turn
 from namm_xmodal.envs.episode import Episode, Stop
-from namm_xmodal.errors import ConfigError
+from namm_xmodal.envs.spaces import as_reward, as_state, size_of
+from namm_xmodal.errors import ConfigError, NammError
 
 TOKENS_PER_STEP = 3
 
@@ -68,61 +70,75 @@ def rollout(
             raise ConfigError(f"{name}={value}: expected at least 1")
     for start in range(0, len(seeds), batch):
         group = list(seeds[start : start + batch])
-        running = [_Running(environment(), seed) for seed in group]
+        running = [_Running(environment, seed) for seed in group]
+        survivors: list[dict[str, Any] | None] = [None] * len(group)
         try:
-            with agent.begin(len(group)) as actor:
-                _play(running, actor, target, max_steps, told)
-                survivors = [actor.survivors(row) for row in range(len(group))]
+            begun = [each for each in running if each.stop is None]
+            if begun:
+                for each in running:
+                    if each.stop is not None:  # a row that is fed and ignored, as that of an episode that has ended
+                        each.state = np.zeros_like(begun[0].state)
+                with agent.begin(len(group)) as actor:
+                    _play(running, actor, target, max_steps, told)
+                    survivors = [actor.survivors(row) for row in range(len(group))]
         finally:
             for each in running:
-                each.environment.close()
-        yield from (each.record(seen) for each, seen in zip(running, survivors, strict=True))
+                each.close()
+        name = next((_id(each.environment) for each in running if each.environment is not None), "")
+        yield from (each.record(name, seen) for each, seen in zip(running, survivors, strict=True))
 
 
 @dataclass
 class _Running:
-    """One episode under way."""
+    """One episode under way; whatever goes wrong in it ends this episode and no other."""
 
-    environment: Any
+    make: Callable[[], Any]
     seed: int
-    state: Numbers = field(init=False)
+    environment: Any = None
+    state: Numbers = field(default_factory=lambda: np.zeros(0))
     rewards: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     stop: Stop | None = None
     message: str = ""
 
     def __post_init__(self) -> None:
-        observation, _ = self.environment.reset(seed=self.seed)
-        self.state = np.asarray(observation, dtype=np.float64)
+        try:
+            self.environment = self.make()
+            size_of(self.environment.action_space, "actions")
+            observation, _ = self.environment.reset(seed=self.seed)
+            self.state = as_state(observation, size_of(self.environment.observation_space, "states"))
+        except Exception as error:  # an environment may raise anything
+            self._fail(f"the environment did not start: {_named(error)}")
 
     def step(self, action: Numbers) -> None:
-        """Takes an action; whatever goes wrong ends this episode and no other."""
+        """Takes an action."""
         if not np.isfinite(action).all():
             self._fail("the agent's action is not finite")
             return
         space = self.environment.action_space
         try:
-            clipped = np.clip(action, space.low, space.high).astype(space.dtype)
+            clipped = np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
             observation, reward, terminated, truncated, _ = self.environment.step(clipped)
-        except Exception as error:  # an environment may raise anything
-            self._fail(f"the environment stopped with {type(error).__name__}: {str(error).splitlines()[:1]}")
+            state, reward = as_state(observation, len(self.state)), as_reward(reward)
+            ended: Stop | None = "terminated" if terminated else "truncated" if truncated else None
+        except Exception as error:
+            self._fail(f"the environment stopped: {_named(error)}")
             return
-        self.state = np.asarray(observation, dtype=np.float64)
-        self.rewards.append(float(reward))
-        if not (np.isfinite(self.state).all() and np.isfinite(self.rewards[-1])):
-            self._fail("the environment gave a state or reward that is not finite")
-        elif terminated or truncated:
-            self.stop = "terminated" if terminated else "truncated"
+        self.state, self.stop = state, ended
+        self.rewards.append(reward)
+
+    def close(self) -> None:
+        """Closes the environment; an episode that is over cannot fail any more."""
+        with suppress(Exception):
+            self.environment.close()
 
     def _fail(self, message: str) -> None:
         self.stop, self.message = "failed", f"step {len(self.rewards)}: {message}"
-        self.state = np.nan_to_num(self.state)  # the frozen row still goes through the batch
 
-    def record(self, survivors: dict[str, Any] | None) -> Episode:
+    def record(self, environment: str, survivors: dict[str, Any] | None) -> Episode:
         """What became of it."""
-        spec = self.environment.spec
         return Episode(
-            environment=spec.id if spec is not None else type(self.environment.unwrapped).__name__,
+            environment=environment,
             seed=self.seed,
             total=float(sum(self.rewards)),
             length=len(self.rewards),
@@ -157,3 +173,13 @@ def _play(
         told(step, left)
         if left == 0:
             return
+
+
+def _id(environment: Any) -> str:
+    return str(environment.spec.id) if environment.spec is not None else type(environment.unwrapped).__name__
+
+
+def _named(error: Exception) -> str:
+    """An exception on one line; our own without its name."""
+    text = " ".join(str(error).split())[:200]
+    return text if isinstance(error, NammError) else f"{type(error).__name__}: {text}"

@@ -6,13 +6,16 @@ locomotion, where the last few states are nearly all that matters. A policy has 
 
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from namm_xmodal.envs.trajectories import Trajectory
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.extras import need
+
+need("gymnasium", "an environment")
+import gymnasium  # noqa: E402
+from gymnasium import spaces  # noqa: E402
 
 TMAZE = "namm_xmodal/TMaze-v0"
 CUE, JUNCTION = 0, 1
@@ -48,6 +51,11 @@ class TMaze(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):  # type: i
         self.observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._cue, self._place, self._steps = 1, 0, 0
+
+    @property
+    def straight_steps(self) -> int:
+        """Steps of an episode that never stops on its way."""
+        return self.length + 1
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from namm_xmodal import check_policy, pruned
+from namm_xmodal import Budgeted, Observation, check_policy, pruned
 from namm_xmodal.language.models import load_language_model
-from namm_xmodal.policies.budgeted import Budgeted
-from namm_xmodal.policies.protocol import Observation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from namm_xmodal.memory import MemoryReport as MemoryReport
     from namm_xmodal.memory import pruned as pruned
     from namm_xmodal.policies.adakv import AdaKV as AdaKV
+    from namm_xmodal.policies.budgeted import Budgeted as Budgeted
     from namm_xmodal.policies.check import check_policy as check_policy
     from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
     from namm_xmodal.policies.full import FullCache as FullCache
     from namm_xmodal.policies.h2o import H2O as H2O
+    from namm_xmodal.policies.h2o import H2ONormalised as H2ONormalised
     from namm_xmodal.policies.keydiff import KeyDiff as KeyDiff
     from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
     from namm_xmodal.policies.namm import Namm as Namm
+    from namm_xmodal.policies.protocol import Observation as Observation
     from namm_xmodal.policies.pyramidkv import PyramidKV as PyramidKV
     from namm_xmodal.policies.random import RandomEviction as RandomEviction
     from namm_xmodal.policies.recency import Recency as Recency
@@ -30,14 +33,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdaKV": "policies.adakv",
+    "Budgeted": "policies.budgeted",
     "ExpectedAttention": "policies.expected_attention",
     "FullCache": "policies.full",
     "H2O": "policies.h2o",
+    "H2ONormalised": "policies.h2o",
     "KeyDiff": "policies.keydiff",
     "L2Norm": "policies.l2_norm",
     "Memory": "memory",
     "MemoryReport": "memory",
     "Namm": "policies.namm",
+    "Observation": "policies.protocol",
     "PyramidKV": "policies.pyramidkv",
     "RandomEviction": "policies.random",
     "Recency": "policies.recency",

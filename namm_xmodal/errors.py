@@ -1,8 +1,20 @@
 """One exception per kind of mistake a person can make; each message is one line: value given, value expected, remedy."""
 
+from typing import Any
+
 
 class NammError(Exception):
     """Base of every error this package raises on purpose. The command line prints it without a traceback."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The inherited one calls the class with the message alone, which not every constructor takes.
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[NammError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> NammError:
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(fields)
+    return error
 
 
 class ConfigError(NammError):
@@ -45,8 +57,12 @@ class DataError(NammError):
     """Raised when a text, dataset or task cannot provide what was asked of it."""
 
 
-class VideoError(DataError):
-    """Base of everything that can be wrong with a video file; benchmarks count such an item as skipped, with the reason."""
+class ItemError(DataError):
+    """Raised when one item of a benchmark cannot be asked; it is counted as skipped, with the reason."""
+
+
+class VideoError(ItemError):
+    """Base of everything that can be wrong with a video file."""
 
 
 class MissingVideoError(VideoError):
@@ -94,6 +110,7 @@ class MissingDependencyError(NammError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an optional dependency: pip install 'namm-xmodal[{extra}]'")
+        self.feature, self.extra = feature, extra
 
 
 class ResultsError(NammError):
@@ -102,3 +119,7 @@ class ResultsError(NammError):
 
 class EvolutionError(NammError):
     """Raised when a run of evolution cannot go on, resume or start; its journal is left intact."""
+
+
+class WorkerError(NammError):
+    """Raised when worker processes cannot be started, or are lost again and again; says over what."""

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from namm_xmodal.errors import CorruptVideoError, VideoError
 from namm_xmodal.video.frames import FrameReader
 from namm_xmodal.video.index import VideoIndex
-from namm_xmodal.video.open import open_container
+from namm_xmodal.video.open import av, open_container
 from namm_xmodal.video.picture import UPRIGHT, Turn, picture_of, scaled_size, turn_of
 from namm_xmodal.video.streams import video_stream
 

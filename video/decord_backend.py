@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from namm_xmodal.errors import CorruptVideoError, MissingDependencyError, Unsupp
 from namm_xmodal.video.decode import Decoded, decode_frames
 from namm_xmodal.video.index import VideoIndex
 from namm_xmodal.video.killable import run_killable
+from namm_xmodal.video.open import av
 from namm_xmodal.video.picture import picture_of, scaled_size
 
 DEFAULT_LIMIT = 60.0

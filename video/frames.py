@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import av
+from namm_xmodal.video.open import av
 
 
 class FrameReader:

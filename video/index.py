@@ -6,14 +6,12 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-import av
-
 from namm_xmodal.errors import CorruptVideoError, EmptyVideoError
 from namm_xmodal.video.clock import Clock
 from namm_xmodal.video.completeness import missing_part
 from namm_xmodal.video.frames import FrameReader
 from namm_xmodal.video.memory import bounded_memory
-from namm_xmodal.video.open import MAX_PIXELS, open_container
+from namm_xmodal.video.open import MAX_PIXELS, av, open_container
 from namm_xmodal.video.streams import video_stream
 
 _STAMPED = {"mov", "matroska"}

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from namm_xmodal.errors import VideoError
+from namm_xmodal.video.open import av
 
 LONGEST = 4
 """The longer side of a scaled picture is at most this many times `max_side`: a strip of 60,000 x 700 is large, too."""

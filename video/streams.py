@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import av
-
 from namm_xmodal.errors import EmptyVideoError, NoVideoStreamError, OversizedVideoError, UnsupportedCodecError
-from namm_xmodal.video.open import MAX_PIXELS
+from namm_xmodal.video.open import MAX_PIXELS, av
 
 _NO_MOVING_PICTURES = int(av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails)
 _DEFAULT = int(av.stream.Disposition.default)

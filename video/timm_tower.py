@@ -7,6 +7,9 @@ from transformers import TimmWrapperModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from namm_xmodal.errors import UnsupportedModelError
+from namm_xmodal.extras import need
+
+need("timm", "the vision tower")  # transformers imports it only when the tower is built
 
 MODEL_TYPE = "timm_wrapper"
 

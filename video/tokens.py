@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namm_xmodal.errors import DataError
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.video.at_hand import VideoModelAtHand
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import VisualTokens
@@ -49,11 +50,17 @@ class EmbeddedPrompt:
         return int(self.position_ids[0, -1]) + 1
 
 
-def chat_text(loaded: VideoModel, prompt: Prompt) -> str:
-    """The prompt in the model's chat format, one `<video>` for each range of frames."""
+def chat_text(loaded: VideoModel | VideoModelAtHand, prompt: Prompt) -> str:
+    """The prompt in the model's chat format, one `<video>` for each range of frames.
+
+    Raises:
+        ItemError: If the text itself says `<video>`, which would be read as frames.
+    """
     video = loaded.processor.video_token
     parts: list[str] = []
     for segment in prompt.segments:
+        if isinstance(segment, str) and video in segment:
+            raise ItemError(f"its text holds {video}, which this model reads as frames: expected text without it")
         parts.append(segment if isinstance(segment, str) else f"{video}\n")
     message = [{"role": "user", "content": [{"type": "text", "text": _MARK}]}]
     whole: str = loaded.processor.apply_chat_template(message, add_generation_prompt=True)
@@ -71,6 +78,10 @@ def embed_prompt(loaded: VideoModel, prompt: Prompt, visual: VisualTokens) -> Em
         loaded: The model.
         prompt: The prompt.
         visual: Tokens of its video; frames that have none left vanish.
+
+    Raises:
+        ItemError: If the prompt or an option cannot be made into tokens.
+        DataError: If the model cannot read any.
     """
     model, tokenizer = loaded.model, loaded.tokenizer
     text = chat_text(loaded, prompt)
@@ -115,7 +126,7 @@ def candidate_ids(tokenizer: Any, text: str, prompt: Prompt) -> tuple[tuple[int,
     """Tokens by which each candidate continues the text.
 
     Raises:
-        DataError: If a candidate has none.
+        ItemError: If a candidate has none.
     """
     start: Sequence[int] = tokenizer(text)["input_ids"]
     joint = "" if prompt.prefix.endswith("(") else " "
@@ -127,6 +138,6 @@ def candidate_ids(tokenizer: Any, text: str, prompt: Prompt) -> tuple[tuple[int,
         else:  # the tokenizer merges across the boundary: take the candidate alone
             tokens = tokenizer(candidate, add_special_tokens=False)["input_ids"]
         if not tokens:
-            raise DataError(f"option {candidate!r}: the tokenizer makes nothing of it")
+            raise ItemError(f"option {candidate!r}: the tokenizer makes nothing of it")
         found.append(tuple(tokens))
     return tuple(found)

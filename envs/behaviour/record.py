@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from namm_xmodal.envs.behaviour.policy import BehaviourPolicy
+from namm_xmodal.envs.spaces import as_reward, as_state, size_of
 from namm_xmodal.envs.trajectories import Trajectory
 from namm_xmodal.errors import ConfigError
 
@@ -23,9 +24,10 @@ def record_episode(
         max_steps: Steps after which it is stopped.
 
     Raises:
-        ConfigError: If the policy's sizes are not the environment's.
+        ConfigError: If the policy's sizes are not the environment's, or its states or actions are no vectors.
+        DataError: If the environment gives no numbers.
     """
-    state_dim, act_dim = environment.observation_space.shape[0], environment.action_space.shape[0]
+    state_dim, act_dim = size_of(environment.observation_space, "states"), size_of(environment.action_space, "actions")
     if not policy.takes(state_dim) or policy.act_dim != act_dim:
         raise ConfigError(
             f"policy {policy.name}: takes {policy.inputs} and gives {policy.act_dim} numbers; this environment has states "
@@ -36,13 +38,16 @@ def record_episode(
     observations, actions, rewards = [], [], []
     terminated = False
     for step in range(max_steps):
-        action = policy.act(observation, step)
+        state = as_state(observation, state_dim)
+        action = policy.act(state, step)
         if noise:
             action = np.clip(action + rng.uniform(-noise, noise, act_dim), -1.0, 1.0)
-        observations.append(np.asarray(observation, dtype=np.float32))
+        observations.append(state.astype(np.float32))
         actions.append(action.astype(np.float32))
-        observation, reward, terminated, truncated, _ = environment.step(actions[-1])
-        rewards.append(np.float32(reward))
+        observation, reward, terminated, truncated, _ = environment.step(
+            actions[-1].reshape(environment.action_space.shape)
+        )
+        rewards.append(np.float32(as_reward(reward)))
         if terminated or truncated:
             break
     return Trajectory(np.stack(observations), np.stack(actions), np.array(rewards, dtype=np.float32), bool(terminated))

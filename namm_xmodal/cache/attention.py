@@ -12,9 +12,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from namm_xmodal.cache.layer import PrunedLayer, take_pending
+from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
 from namm_xmodal.cache.observe import Observer
+from namm_xmodal.cache.pending import take_pending
 from namm_xmodal.cache.rows import attention_tiles
 from namm_xmodal.cache.stopwatch import timed, timed_tiles
 from namm_xmodal.cache.update import update_layer
@@ -36,10 +37,8 @@ def pruned_attention(
 ) -> tuple[Tensor, None]:
     """Attention over a pruned cache, in the signature of transformers' attention interface.
 
-    Without a pruned cache in play (plain calls of the model inside the context) it is transformers' sdpa.
-
     Args:
-        module: The attention module; `sdpa` reads `num_key_value_groups` and `is_causal` from it.
+        module: The attention module; `sdpa` reads `num_key_value_groups` from it.
         query: (B, Hq, Q, D).
         key: (B, H, Q, D) of the new tokens, as `PrunedLayer.update` returned them.
         value: (B, H, Q, D).
@@ -53,45 +52,48 @@ def pruned_attention(
 
     Raises:
         UnsupportedModelError: If the architecture asks for attention that this engine does not compute.
-        UnsupportedOperationError: If the mask or the dropout cannot be honoured.
+        UnsupportedOperationError: If no pruned cache took the keys, or mask or dropout cannot be honoured.
     """
-    layer = take_pending(key)
+    layer = take_pending(key, value)
+    if layer is None:
+        raise UnsupportedOperationError(_without_cache(module))
     asked = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
     if asked:
         raise UnsupportedModelError(
             f"{type(module).__name__} passes {', '.join(asked)} to attention, which the pruned cache does not compute"
         )
-    passed_on = {name: kwargs[name] for name in ("is_causal",) if name in kwargs}
     if not isinstance(attention_mask, LazyMask):
-        if layer is None and (attention_mask is None or isinstance(attention_mask, Tensor)):
-            output, _ = sdpa_attention_forward(
-                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **passed_on
-            )
-            return output, None
         raise UnsupportedOperationError(
             f"attention_mask of type {type(attention_mask).__name__}: a pruned cache needs a 2-D padding mask (or none), "
             "since a ready-made 4-D mask cannot follow evicted tokens"
         )
-    if layer is None:
-        dense = None if attention_mask.dense is None else attention_mask.dense.to(query.device)
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, dense, dropout=dropout, scaling=scaling, **passed_on
+    if attention_mask.bidirectional:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} attends in both directions (an encoder, or no is_decoder in its config): only "
+            "decoders keep the cache that is pruned here"
         )
-        return output, None
+    if layer.window is not None and layer.seen > layer.window and not attention_mask.windowed:
+        raise UnsupportedModelError(
+            f"{type(module).__name__}: {layer.seen} tokens, but only transformers' own cache knows that layer "
+            f"{layer.layer} sees {layer.window}; give at most {layer.window} tokens"
+        )
     if dropout > 0:
         raise UnsupportedOperationError(f"attention dropout {dropout}: call model.eval() before using a pruned cache")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return _attend(module, layer, query, attention_mask, scaling, passed_on), None
+    return _attend(module, layer, query, attention_mask, scaling), None
 
 
-def _attend(
-    module: torch.nn.Module,
-    layer: PrunedLayer,
-    query: Tensor,
-    mask: LazyMask,
-    scaling: float,
-    passed_on: dict[str, Any],
-) -> Tensor:
+def _without_cache(module: torch.nn.Module) -> str:
+    """Why attention inside the block that no pruned cache reached is refused: it would see everything."""
+    why = (
+        "gradient checkpointing drops the cache in training mode (call model.eval() or gradient_checkpointing_disable())"
+        if module.training
+        else "this part of the model has none (cross-attention, an encoder), so it needs an adapter that leaves it alone"
+    )
+    return f"{type(module).__name__} was called without a pruned cache and would see every token: {why}"
+
+
+def _attend(module: torch.nn.Module, layer: PrunedLayer, query: Tensor, mask: LazyMask, scaling: float) -> Tensor:
     """Walks the blocks of one forward: append, attend, observe, update."""
     length = query.shape[2]
     shape = layer.describe(query.shape[1])
@@ -131,8 +133,8 @@ def _attend(
                     )  # (B, H, Q, D) -> (B, Q, H, D)
                 else:
                     output, _ = sdpa_attention_forward(
-                        module, part, layer.keys, layer.values, sdpa_mask, dropout=0.0, scaling=scaling, **passed_on
-                    )
+                        module, part, layer.keys, layer.values, sdpa_mask, scaling=scaling, is_causal=True
+                    )  # without a mask, causal, whatever the module says of itself
             if observer.wants_anything(part.shape[2]):
                 keys, begin = layer.keys.detach(), observer.begin
                 tiles = attention_tiles(part.detach(), keys, visibility, scaling, settings.tile, first=begin)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.errors import ClockError
-from namm_xmodal.types import Protocol
+from namm_xmodal.types import Protocol, plain
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Clock:
         Raises:
             ClockError: With the value given and what to change.
         """
+        object.__setattr__(self, "every", plain(self.every))
         if self.protocol not in ("clock", "prompt_end"):
             raise ClockError(f"protocol={self.protocol!r}: expected 'clock' or 'prompt_end'")
         if self.protocol == "clock" and self.every is None:

@@ -8,8 +8,7 @@ from namm_xmodal.cache.pruned_cache import PrunedCache
 
 def fork(cache: PrunedCache) -> PrunedCache:
     """A copy that can be continued on its own; policy and rotary tables are shared, keys and state are not."""
-    shared: dict[int, Any] = {id(cache.settings): cache.settings}
+    shared: dict[int, Any] = {}
     for layer in cache.layers:
         shared |= {id(each): each for each in (layer.settings, layer.rotary) if each is not None}
-        layer.incoming = None  # the last forward's own keys, already in the cache
     return copy.deepcopy(cache, shared)

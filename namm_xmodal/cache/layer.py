@@ -1,50 +1,21 @@
 """One layer's storage: keys, values, original indices and the policy's state, ragged over rows and kv heads."""
 
 from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
-from namm_xmodal.cache.clock import Clock
+from namm_xmodal.cache.pending import PENDING, not_attended
+from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import UnsupportedOperationError
-from namm_xmodal.policies.protocol import Policy, Rotary
+from namm_xmodal.policies.protocol import Rotary
 from namm_xmodal.policies.state import State
-from namm_xmodal.types import LayerShape, Selection
+from namm_xmodal.types import LayerShape
 
 SPARE_SLOTS = 64
 """Room made at once while decoding, so that most tokens are written in place instead of copying the cache."""
-
-PENDING: ContextVar["PrunedLayer | None"] = ContextVar("namm_xmodal_pending_layer", default=None)
-"""The layer whose `update` was called last. transformers does not hand the cache to the attention function, but calls it
-right after `update`; `pruned_attention` takes the layer from here and checks that the keys are the very same tensor."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a cache is pruned.
-
-    Attributes:
-        policy: Scores tokens and chooses which to keep; None keeps everything.
-        clock: When to update.
-        protect_first: A row's first tokens, which always stay.
-        protect_recent: A row's newest tokens, which always stay.
-        selection: See `namm_xmodal.types.Selection`.
-        attention: `sdpa` delegates every output to transformers' own sdpa and computes observed rows beside it; `tiled`
-            computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and float64.
-        tile: Queries whose attention rows are held at once.
-    """
-
-    policy: Policy | None
-    clock: Clock
-    protect_first: int = 0
-    protect_recent: int = 1
-    selection: Selection = "ragged"
-    attention: str = "auto"
-    tile: int = 64
 
 
 class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -58,6 +29,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         tokens_seen: Real tokens that each batch row has seen.
         untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others forget.
         has_dead: Some slot may be dead; false spares looking for one at every step.
+        midway: Of the first layer: a forward began that has not come to its end.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
         state: The policy's buffers.
     """
@@ -67,12 +39,27 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     is_croppable = False
     supports_early_init = False
 
-    def __init__(self, settings: Settings, layer: int, num_layers: int, rotary: Rotary | None = None) -> None:
-        """Makes an empty layer; sizes are learnt from the first keys."""
+    def __init__(
+        self,
+        settings: Settings,
+        layer: int,
+        num_layers: int,
+        rotary: Rotary | None = None,
+        window: int | None = None,
+    ) -> None:
+        """Makes an empty layer; sizes are learnt from the first keys.
+
+        Args:
+            settings: How to prune.
+            layer: Its index.
+            num_layers: Attention layers of the model.
+            rotary: Its rotary embedding, for policies that turn queries (None for models without).
+            window: Tokens that transformers' own cache would keep of this layer, None for all.
+        """
         super().__init__()
         self.settings = settings
         self.layer, self.num_layers = layer, num_layers
-        self.rotary = rotary
+        self.rotary, self.window = rotary, window
         self._clear()
 
     def _clear(self) -> None:
@@ -86,6 +73,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.slots = 0
         self.untouched = True
         self.has_dead = False
+        self.midway = False
         self.is_initialized = False
         self._store: list[Tensor] = []  # keys, values, index with spare slots
 
@@ -103,7 +91,16 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Sets new keys and values aside for the attention call that follows; returns them unchanged."""
+        """Sets new keys and values aside for the attention call that follows; returns them unchanged.
+
+        Raises:
+            UnsupportedOperationError: Outside the model's block, or if the layer before was not attended to.
+        """
+        if self.settings.switch is not None:
+            self.settings.switch.require_on()
+        before = PENDING.get()
+        if before is not None and self.layer > 0:  # what a failed forward left behind ends at the first layer
+            raise not_attended(before)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.incoming = (key_states, value_states)
@@ -281,21 +278,3 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             self.state.map_rows(change)
         self.tokens_seen = tuple(change(torch.tensor(self.tokens_seen, device=self.device)).tolist())
         self._expose()
-
-
-def take_pending(key: Tensor) -> "PrunedLayer | None":
-    """The layer that was just updated, if `key` is what its update returned.
-
-    Raises:
-        UnsupportedOperationError: If the model changed the keys between cache and attention.
-    """
-    layer = PENDING.get()
-    PENDING.set(None)
-    if layer is None:
-        return None
-    if layer.incoming is None or layer.incoming[0] is not key:
-        raise UnsupportedOperationError(
-            f"layer {layer.layer}: the model changes keys between cache and attention, so evictions would hit the wrong "
-            "tokens; this architecture needs an adapter of its own"
-        )
-    return layer

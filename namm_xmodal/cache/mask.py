@@ -8,15 +8,27 @@ causality, padding, sliding windows and block overlays come from transformers it
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from transformers import AttentionMaskInterface
 from transformers.masking_utils import causal_mask_function, prepare_padding_mask, sdpa_mask
 
+from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
+
 ATTENTION_NAME = "namm_xmodal_pruned"
 """Name of the attention and mask functions in transformers' registries."""
+
+
+_CHANGED = (
+    "the model {} its attention mask before or beside attention, which a mask that follows evicted tokens does not allow: "
+    "neither this architecture nor a static cache (cache_implementation) can be pruned"
+)
+
+
+class _NoTensorError(UnsupportedModelError, AttributeError):
+    """Raised for a model that works on its mask; an AttributeError too, so that `hasattr` says no."""
 
 
 @dataclass
@@ -40,6 +52,16 @@ class LazyMask:
     padding: Tensor | None
     elementwise: bool
     arguments: dict[str, Any] = field(repr=False)
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether tokens see their successors, as in encoders and in cross-attention."""
+        return "allow_is_bidirectional_skip" in self.arguments
+
+    @property
+    def windowed(self) -> bool:
+        """Whether it hides what left a sliding window or a chunk."""
+        return self.arguments.get("local_size") is not None
 
     @cached_property
     def dense(self) -> Tensor | None:
@@ -97,6 +119,22 @@ class LazyMask:
         # Padding covers the tokens of this forward only, and is dead in the index already.
         return replace(self, padding=None).on(index, stop, stop + 1)[:, :, 0]
 
+    # ------------------------------------------------------------------ what a model that takes it for a tensor would do
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuses what a tensor would have: shape, dtype, `contiguous`."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise _NoTensorError(_CHANGED.format(f"uses the {name} of"))
+
+    def __getitem__(self, place: Any) -> NoReturn:
+        """Refuses to be cut."""
+        raise _NoTensorError(_CHANGED.format("cuts"))
+
+    @classmethod
+    def __torch_function__(cls, function: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuses to be added to logits and the like."""
+        raise _NoTensorError(_CHANGED.format(f"calls {getattr(function, '__name__', 'a function')} on"))
+
 
 def plain_step_mask(seen: int, count: int, device: torch.device) -> LazyMask:
     """The causal mask of a few unpadded tokens behind `seen` ones, for callers that skip transformers' mask builder.
@@ -127,7 +165,15 @@ def lazy_mask(
     use_vmap: bool = False,
     **others: Any,
 ) -> LazyMask:
-    """The mask function that transformers calls once per forward and mask type; see `LazyMask`."""
+    """The mask function that transformers calls once per forward and mask type; see `LazyMask`.
+
+    Raises:
+        UnsupportedOperationError: For a cache that has room for tokens to come.
+    """
+    if kv_offset + kv_length > q_offset + q_length:
+        raise UnsupportedOperationError(
+            f"a cache with room for {kv_length} tokens: a static cache cannot be pruned; leave out cache_implementation"
+        )
     arguments = dict(
         batch_size=batch_size,
         q_length=q_length,

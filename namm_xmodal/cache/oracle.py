@@ -72,11 +72,9 @@ def recording(cache: PrunedCache) -> PrunedCache:
     """
     if any(layer.seen for layer in cache.layers):
         raise UnsupportedOperationError("recording: the cache has seen tokens already; pass a new one")
-    recorder = PrunedCache(cache.settings, len(cache.layers), [layer.rotary for layer in cache.layers])
-    recorder.layers = [
-        RecordingLayer(cache.settings, layer.layer, layer.num_layers, layer.rotary) for layer in cache.layers
-    ]
-    return recorder
+    return PrunedCache(
+        [RecordingLayer(each.settings, each.layer, each.num_layers, each.rotary, each.window) for each in cache.layers]
+    )
 
 
 def visibility_of(cache: PrunedCache) -> list[Tensor]:

@@ -1,9 +1,14 @@
 """`namm-xmodal calibrate`: a NAMM made to keep a given share of the cache of a model, short texts and long ones alike."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from namm_xmodal.cli.options import DryRun
+
+if TYPE_CHECKING:
+    from namm_xmodal.evaluation.meaning import Pruning
 
 
 def calibrate_command(
@@ -11,11 +16,13 @@ def calibrate_command(
     output: Annotated[Path, typer.Option(help="Folder for the calibrated policy.", show_default=False)],
     budget: Annotated[float, typer.Option(help="Share of the tokens seen that is kept after every update.")] = 0.25,
     floor: Annotated[int, typer.Option(help="Tokens kept at least.", min=0)] = 96,
-    model: Annotated[str, typer.Option(help="A name of `list models`, a folder or a hub id.")] = "smollm2-135m",
+    model: Annotated[
+        str, typer.Option(help="A name of `namm-xmodal list models`, a folder or a hub id.")
+    ] = "smollm2-135m",
     statistics: Annotated[
         str, typer.Option(help="Feature statistics: frozen, as saved, or estimated on this model.")
     ] = "frozen",
-    texts: Annotated[str, typer.Option(help="Texts to read: a name of `list texts`.")] = "python-topics",
+    texts: Annotated[str, typer.Option(help="Texts to read: a name of `namm-xmodal list texts`.")] = "python-topics",
     length: Annotated[int, typer.Option(help="Tokens of each text; the schedule ends there.", min=32)] = 1536,
     count: Annotated[int, typer.Option(help="Texts.", min=1)] = 6,
     update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 128,
@@ -23,6 +30,7 @@ def calibrate_command(
     protect_recent: Annotated[int, typer.Option(help="Newest tokens that are never evicted.", min=0)] = 8,
     seed: Annotated[int, typer.Option(help="Of the choice of texts.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    dry_run: DryRun = False,
 ) -> None:
     """Find the thresholds at which a NAMM keeps a given share of plain text, and save it with them.
 
@@ -35,11 +43,14 @@ def calibrate_command(
 
     from rich.table import Table
 
-    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.errors import ConfigError
-    from namm_xmodal.evaluation.estimated import SPARE, plain_texts, with_estimated_statistics
+    from namm_xmodal.evaluation.estimated import SPARE, TOKENS, plain_texts, with_estimated_statistics
+    from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading
+    from namm_xmodal.evaluation.preflight import not_at_hand
     from namm_xmodal.language.models import load_language_model
-    from namm_xmodal.memory.calibration import calibrate, wanted_share
+    from namm_xmodal.language.precision import check_precision
+    from namm_xmodal.memory.calibration import calibrate, check_share, wanted_share
     from namm_xmodal.policies.namm import Namm
 
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
@@ -47,7 +58,19 @@ def calibrate_command(
         raise ConfigError(f"--statistics={statistics}: expected frozen or estimated")
     if length <= update_every:
         raise ConfigError(f"--length={length}: expected more than --update-every={update_every}")
+    check_share(budget)
+    check_precision(dtype, "cpu")
     start = Namm.from_pretrained(policy)
+    start.check_clock(update_every, protect_first, protect_recent)
+    if statistics == "estimated":
+        check_reading("--statistics", None, Reading("a text to estimate from", TOKENS), Pruning(update_every, 0, 1))
+    _check_size(length, budget, floor, Pruning(update_every, protect_first, protect_recent))
+    found_here = _check_model(model, texts, length + SPARE)
+    if dry_run:
+        if not found_here:
+            notice(not_at_hand(model))
+        console.print(f"{start}: to keep {budget:.0%} of {count} texts of {length} tokens of {texts}", soft_wrap=True)
+        return
     with progress("calibrating") as advance:
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
@@ -85,3 +108,33 @@ def calibrate_command(
         )
     console.print(table)
     console.print(f"{made} is in {output}", soft_wrap=True)
+
+
+def _check_size(length: int, budget: float, floor: int, pruning: "Pruning") -> None:
+    """Refuses a floor that keeps everything, and protected tokens that are more than what should be kept."""
+    from namm_xmodal.errors import ConfigError
+    from namm_xmodal.evaluation.meaning import Reading, check_reading
+    from namm_xmodal.policies.selection import budget_tokens
+
+    text = Reading("--length: a text", length)
+    last = pruning.last_update(text)
+    if floor >= last:
+        raise ConfigError(
+            f"--floor={floor}: keeps everything, since no update comes after more than {last} tokens; expected fewer tokens"
+        )
+    check_reading("--budget", max(budget_tokens(budget, last), floor), text, pruning)
+
+
+def _check_model(model: str, texts: str, tokens: int) -> bool:
+    """Refuses texts that are not there, and lengths beyond the model's context; returns whether the model is here."""
+    from namm_xmodal.errors import DataError
+    from namm_xmodal.language.at_hand import model_at_hand
+    from namm_xmodal.language.texts import find_texts
+
+    find_texts(texts)
+    known = model_at_hand(model)
+    if known is not None and known.max_context is not None and tokens > known.max_context:
+        raise DataError(
+            f"--length: texts are cut from {tokens} tokens, {model} was built for {known.max_context}; use a shorter length"
+        )
+    return known is not None

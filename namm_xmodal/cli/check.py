@@ -1,7 +1,6 @@
 """`namm-xmodal check`: runs the executable contracts on shipped and on your own implementations."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,7 +36,13 @@ def check_policy_command(
 @check_app.command("adapter")
 def check_adapter_command(
     name: Annotated[str, typer.Argument(help="A name of `namm-xmodal list adapters`.", show_default=False)],
-    model: Annotated[str, typer.Option(help="The model to check it on.")] = "tiny-random",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The model to check it on: a name of `namm-xmodal list models`, a folder or a hub id.",
+            show_default="tiny-random, llava-small or tmaze",
+        ),
+    ] = None,
 ) -> None:
     """Check an adapter on a model: it switches, restores, counts layers, and equals the masked oracle.
 
@@ -45,29 +50,11 @@ def check_adapter_command(
     """
     from namm_xmodal.adapters.check import check_adapter
     from namm_xmodal.adapters.table import adapter_by_name
+    from namm_xmodal.cli.check_examples import EXAMPLES
     from namm_xmodal.cli.console import console
-    from namm_xmodal.errors import ContractError
 
     adapter = adapter_by_name(name)
-    if name not in EXAMPLES:
-        raise ContractError(
-            f"adapter {name}: no example inputs are known here; expected one of {', '.join(EXAMPLES)}, or call "
-            "namm_xmodal.check_adapter(adapter, model, inputs) from Python"
-        )
-    check_adapter(adapter, *EXAMPLES[name](model))
+    usual, example = EXAMPLES[name]
+    model = model or usual
+    check_adapter(adapter, *example(model))
     console.print(f"{name} on {model}: keeps the contract of an adapter")
-
-
-def _language_example(model: str) -> tuple[Any, dict[str, Any]]:
-    """A language model in float32, and two texts of different lengths."""
-    from namm_xmodal.language.models import load_language_model
-
-    loaded = load_language_model(model, dtype="float32")
-    texts = ["A cache holds what was read.", "A policy decides which part of it is worth holding."]
-    loaded.tokenizer.padding_side = "left"
-    loaded.tokenizer.pad_token = loaded.tokenizer.pad_token or loaded.tokenizer.eos_token
-    return loaded.model, dict(loaded.tokenizer(texts, return_tensors="pt", padding=True))
-
-
-EXAMPLES: dict[str, Callable[[str], tuple[Any, dict[str, Any]]]] = {"language": _language_example}
-"""For each adapter, a function from the name of a model to that model and inputs."""

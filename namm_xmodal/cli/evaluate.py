@@ -33,16 +33,20 @@ def evaluate_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.evaluation.plan import make_plan
+    from namm_xmodal.evaluation.preflight import check_evaluation
     from namm_xmodal.evaluation.runner import evaluate
+    from namm_xmodal.report.words import counted
 
     plan = make_plan(settings)
+    runs, policies = counted(len(plan.runs), "run"), counted(len(settings.policies), "policy", "policies")
+    samples = counted(sum(task.count for task in plan.tasks), "sample")
     console.print(
-        f"[bold]{settings.model}[/bold]: {len(plan.runs)} runs "
-        f"({len(settings.policies)} policies) x {sum(task.count for task in plan.tasks)} samples "
-        f"of {len(plan.tasks)} tasks = {plan.total} results in {settings.output}",
+        f"{settings.model}: {runs} ({policies}) x {samples} of {counted(len(plan.tasks), 'task')} = "
+        f"{counted(plan.total, 'result')} in {settings.output}",
         soft_wrap=True,
     )
     if dry_run:
+        check_evaluation(settings, plan, notice)
         for run in plan.runs:
             size = "own size" if run.budget is None else f"budget {run.budget}"
             console.print(
@@ -56,8 +60,9 @@ def evaluate_command(
 
     from namm_xmodal.report import write_report
 
-    for table in write_report(records, settings):
+    for table in write_report(records, settings, console.width):
         console.print(table)
     console.print(
-        f"results.jsonl, summary.json, config.yaml, scores.png and scores.svg are in {settings.output}", soft_wrap=True
+        f"results.jsonl, summary.json, table.txt, config.yaml, scores.png and scores.svg are in {settings.output}",
+        soft_wrap=True,
     )

@@ -54,7 +54,8 @@ def evolve_command(
     if resume is not None and run is not None:
         raise ConfigError(f"--run {run}: not together with --resume {resume}, which goes on in its own folder")
 
-    from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.evolve_preflight import check_run
     from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.group import INTERRUPTED
@@ -65,6 +66,7 @@ def evolve_command(
     setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
     folder = setup.config.run
     console.print(describe(setup), soft_wrap=True)
+    check_run(setup, notice if dry_run else lambda text: None)
     if dry_run:
         return
     sitting = run_sitting(setup, resume=resume is not None)
@@ -89,19 +91,22 @@ def evolve_command(
 
 def describe(setup: "Setup") -> str:
     """What a run is, on one line."""
+    from namm_xmodal.report.words import counted
+
     config, strategy = setup.config, setup.strategy
     scores = strategy.population * config.samples * len(config.tasks) * len(config.models)
     return (
-        f"[bold]{', '.join(config.models)}[/bold]: {config.generations} generations of {strategy.population} members "
-        f"({strategy.name}, {strategy.spec['parameters']:,} parameters) x {config.samples} samples of "
-        f"{len(config.tasks)} tasks = {scores:,} scores and about {setup.tokens():,} tokens a generation, in {config.run}"
+        f"{', '.join(config.models)}: {counted(config.generations, 'generation')} of {strategy.population} "
+        f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} of "
+        f"{counted(len(config.tasks), 'task')} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
+        f"{config.run}"
     )
 
 
 def verdict_lines(verdict: "Verdict") -> list[str]:
     """The comparison with the start, in words that it can bear."""
     lines = [
-        f"[bold]{verdict.words}[/bold], by {verdict.fitness.n} fresh samples of each training task "
+        f"{verdict.words}, by {verdict.fitness.n} fresh samples of each training task "
         f"(seed {verdict.seed}; they chose nothing, but they are of the tasks that it was trained on)",
         f"  fitness (score - {verdict.weight:.2f} x kept): {_interval(verdict.fitness)}",
         f"  score over the full cache's: {_interval(verdict.score)}",
@@ -118,4 +123,4 @@ def verdict_lines(verdict: "Verdict") -> list[str]:
 def _interval(interval: "Interval") -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.mean:+.3f} (one sample: no interval)"
-    return rf"{interval.mean:+.3f} \[{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"

@@ -4,13 +4,12 @@ from types import TracebackType
 
 from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from namm_xmodal.cli.console import console, errors, notice
 from namm_xmodal.evolution.events import Event, GenerationFinished, Notice, ShardFinished, Started
 from namm_xmodal.evolution.generation import Generation
-from namm_xmodal.report.evolution_table import generation_line, generation_table
+from namm_xmodal.report.evolution_table import generation_line, generation_tables
 
 LINES = 12
 
@@ -27,7 +26,7 @@ class Display:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[what]}"),
+            TextColumn("{task.fields[what]}", markup=False),
             console=errors,
         )
         self._run = self._bar.add_task("generations", total=None, what="")
@@ -50,7 +49,7 @@ class Display:
     def __call__(self, event: Event) -> None:
         """Shows an event."""
         if isinstance(event, Notice):
-            notice(escape(event.text))
+            notice(event.text)
         elif isinstance(event, Started):
             self._generations = list(event.past)
             self._bar.update(self._run, completed=len(event.past), total=event.generations)
@@ -60,11 +59,11 @@ class Display:
             self._generations.append(event.record)
             self._bar.update(self._run, completed=len(self._generations))
             if self._live is None:
-                console.print(escape(generation_line(event.record)), soft_wrap=True)
+                console.print(generation_line(event.record), soft_wrap=True)
         self._refresh()
 
     def _refresh(self) -> None:
         if self._live is None:
             return
-        table = [generation_table(self._generations, LINES)] if self._generations else []
-        self._live.update(Group(*table, self._bar))
+        tables = generation_tables(self._generations, LINES, errors.width) if self._generations else []
+        self._live.update(Group(*tables, self._bar))

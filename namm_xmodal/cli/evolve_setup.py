@@ -204,7 +204,9 @@ def start_schedule(config: EvolveConfig) -> ThresholdSchedule:
 def _evaluator(config: EvolveConfig, factory: LanguageObjectiveFactory) -> Evaluator:
     options = config.evaluator
     if options.kind == "processes":
-        return processes(factory, options.workers, threads=config.threads, retries=options.retries)
+        return processes(
+            factory, options.workers, threads=config.threads, retries=options.retries, silence=options.silence
+        )
     if options.kind == "ray":
         return ray_cluster(
             factory,
@@ -213,6 +215,7 @@ def _evaluator(config: EvolveConfig, factory: LanguageObjectiveFactory) -> Evalu
             num_gpus=options.num_gpus,
             num_cpus=options.num_cpus,
             retries=options.retries,
+            silence=options.silence,
         )
     return InProcess(factory)
 

@@ -7,13 +7,11 @@ import numpy as np
 
 from namm_xmodal.cli.console import Advance
 from namm_xmodal.errors import DataError
-from namm_xmodal.evaluation.statistics import Interval, bootstrap_mean
+from namm_xmodal.evaluation.statistics import FEWEST, Interval, bootstrap_mean
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness import ObjectiveSettings
-
-FEWEST = 8  # samples below which a bootstrap interval is too narrow to be believed
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from namm_xmodal.errors import NammError
+from namm_xmodal.errors import MissingDependencyError, NammError
+from namm_xmodal.extras import EXTRAS
+from namm_xmodal.trust.terminal import printable
 
 USER_ERROR = 2
 INTERRUPTED = 130
+LONGEST = 4000
+"""Characters of an error that are printed; one may quote a value of any length."""
+
+_AGAIN = "; partial results are saved, run the command again to resume"
+RESUME = {
+    **dict.fromkeys(("eval", "rollout", "video-qa", "warm-start", "prepare"), _AGAIN),
+    "evolve": "; a run that had begun is resumed with `namm-xmodal evolve --resume FOLDER`",
+}
+"""What to say after Ctrl-C; the other commands keep nothing."""
 
 
 class Commands(TyperGroup):
@@ -20,11 +31,15 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except NammError as error:
-            print(f"namm-xmodal: {' '.join(str(error).split())}", file=sys.stderr)
+            said = printable(" ".join(str(error).split()))
+            print(f"namm-xmodal: {said if len(said) <= LONGEST else f'{said[:LONGEST]}...'}", file=sys.stderr)
+            raise typer.Exit(USER_ERROR) from None
+        except ModuleNotFoundError as error:  # inside of another library, where `need` does not reach
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
+                raise
+            print(f"namm-xmodal: {MissingDependencyError(package, EXTRAS[package])}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
-            print(
-                "\nnamm-xmodal: interrupted; results so far are kept, the same command goes on from there",
-                file=sys.stderr,
-            )
+            print(f"\nnamm-xmodal: interrupted{RESUME.get(ctx.invoked_subcommand, '')}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None

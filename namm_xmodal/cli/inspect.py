@@ -20,12 +20,16 @@ def inspect_command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A name of `list models`, a folder or a hub id.", show_default="smollm2-135m or llava-small"),
+        typer.Option(
+            help="A name of `namm-xmodal list models`, a folder or a hub id.",
+            show_default="smollm2-135m or llava-small",
+        ),
     ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name of `list policies`; for a video as often as needed.", show_default="h2o; several for a video"
+            help="A name of `namm-xmodal list policies`; for a video as often as needed.",
+            show_default="h2o; several for a video",
         ),
     ] = None,
     budget: Annotated[
@@ -184,10 +188,12 @@ def read_text(name: str) -> str:
         DataError: If there is no such file, or it is no text.
     """
     from namm_xmodal.errors import DataError
+    from namm_xmodal.trust.files import MIB
+    from namm_xmodal.trust.files import read_text as read
 
+    if name != "-":
+        return read(Path(name), error=DataError, expected="a text file, or - for standard input", most=64 * MIB)
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return sys.stdin.read()
     except UnicodeDecodeError:
-        raise DataError(f"--text {name}: not UTF-8 text; convert it first") from None
-    except OSError as error:
-        raise DataError(f"--text {name}: {error.strerror}; expected a text file, or - for standard input") from None
+        raise DataError("--text -: not UTF-8 text; convert it first") from None

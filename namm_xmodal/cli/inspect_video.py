@@ -40,8 +40,10 @@ def inspect_video_file(
         NammError: On the user's mistakes, in one line.
     """
     from namm_xmodal.cli.console import console
+    from namm_xmodal.video.samplers import check_sampler
 
     share = _share(budget)
+    check_sampler(sampler)
     makers = {
         name: _maker(name, assignments, update_every, protocol, protect_first, protect_recent) for name in policies
     }

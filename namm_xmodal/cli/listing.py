@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, benchmarks, reductions, samplers, adapters, configs, models, strategies. "
+    help="What there is: policies, tasks, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
     "Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
@@ -18,11 +18,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 def policies(as_json: AsJson = False) -> None:
     """Memory policies with their hyper-parameters, as written in `policies:` of a configuration."""
     from namm_xmodal.config.policies import policy_fields
+    from namm_xmodal.policies.namm.store import SHIPPED
     from namm_xmodal.policies.table import POLICIES
 
+    about = {name: first_line(cls) for name, cls in POLICIES.items()}
+    about["namm"] += f" Shipped, as `path`: {', '.join(sorted(path.name for path in SHIPPED.iterdir()))}."
     _show(
         "policy",
-        [{"name": name, "about": first_line(cls), "fields": policy_fields(name)} for name, cls in POLICIES.items()],
+        [{"name": name, "about": line, "fields": policy_fields(name)} for name, line in about.items()],
         as_json,
     )
 
@@ -44,6 +47,14 @@ def tasks(as_json: AsJson = False) -> None:
 
 
 @list_app.command()
+def texts(as_json: AsJson = False) -> None:
+    """Sources of natural text, as written in `texts` of a task or after `--texts`."""
+    from namm_xmodal.language.texts import list_texts
+
+    _show("texts", [{"name": name, "about": about, "fields": {}} for name, about in list_texts().items()], as_json)
+
+
+@list_app.command()
 def adapters(as_json: AsJson = False) -> None:
     """Adapters: which models can be pruned."""
     from namm_xmodal.adapters.table import ADAPTERS
@@ -55,23 +66,31 @@ def adapters(as_json: AsJson = False) -> None:
 
 @list_app.command()
 def models(as_json: AsJson = False) -> None:
-    """Models with a short name; folders and hub ids of causal language and LLaVA-NeXT-Video models work as well."""
+    """Models with a short name: language models, video models, Decision Transformers. Folders and hub ids work as well."""
+    from namm_xmodal.agents.checkpoint import find_checkpoints, shipped_families
     from namm_xmodal.language.models import list_models
     from namm_xmodal.video.models import list_video_models
 
     known = list_models() | list_video_models()
+    for family in shipped_families():
+        known[family] = (
+            f"Decision Transformers for `namm-xmodal rollout`, {len(find_checkpoints(family))} seeds; shipped"
+        )
     _show("model", [{"name": name, "about": about, "fields": {}} for name, about in known.items()], as_json)
 
 
 @list_app.command()
 def benchmarks(as_json: AsJson = False) -> None:
     """Video benchmarks with their fields, as written in `options:` of a `video-qa` configuration."""
-    from namm_xmodal.config.building import defaults
+    from namm_xmodal.config.video_qa import benchmark_options
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
     _show(
         "benchmark",
-        [{"name": name, "about": first_line(cls), "fields": defaults(cls)} for name, cls in BENCHMARKS.items()],
+        [
+            {"name": name, "about": first_line(cls), "fields": benchmark_options(name)}
+            for name, cls in BENCHMARKS.items()
+        ],
         as_json,
     )
 
@@ -103,32 +122,39 @@ def samplers(as_json: AsJson = False) -> None:
 @list_app.command()
 def strategies(as_json: AsJson = False) -> None:
     """Evolution strategies and presets with their options, as written in `strategy:` of an evolution file."""
+    from namm_xmodal.config.describe import as_yaml
     from namm_xmodal.evolution.table import PRESETS, STRATEGIES, strategy_options
 
-    rows = {name: first_line(cls) for name, cls in STRATEGIES.items()}
-    rows |= {name: f"Preset of {base}: {options}" for name, (base, options) in PRESETS.items()}
-    _show(
-        "strategy",
-        [{"name": name, "about": about, "fields": strategy_options(name)} for name, about in rows.items()],
-        as_json,
-    )
+    about = {name: first_line(cls) for name, cls in STRATEGIES.items()}
+    for name, (base, preset) in PRESETS.items():
+        about[name] = f"Preset of {base}: {', '.join(f'{option} {value}' for option, value in preset.items())}."
+
+    def fields(name: str) -> dict[str, str]:
+        shown = {option: as_yaml(value) for option, value in strategy_options(name).items()}
+        return {**shown, "seed": "that of the file"}
+
+    _show("strategy", [{"name": name, "about": line, "fields": fields(name)} for name, line in about.items()], as_json)
 
 
 @list_app.command()
 def configs(
     as_json: AsJson = False,
-    keys: Annotated[bool, typer.Option("--keys", help="List every key of an evaluation file instead.")] = False,
-    evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an evolution file.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="List every key of an `eval` file instead.")] = False,
+    evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an `evolve` file.")] = False,
+    rollout: Annotated[bool, typer.Option("--rollout", help="With --keys: of a `rollout` file.")] = False,
     video: Annotated[bool, typer.Option("--video", help="With --keys: of a `video-qa` file.")] = False,
 ) -> None:
-    """Shipped configurations; `--keys` explains every key that a file may hold."""
-    from namm_xmodal.config import EvalConfig, describe, packaged_configs
+    """Shipped configurations and the command that each is for; `--keys` explains every key that a file may hold."""
+    from namm_xmodal.config import describe, packaged_configs
+    from namm_xmodal.config.commands import COMMANDS, command_of
+    from namm_xmodal.config.loader import load_mapping
+    from namm_xmodal.errors import ConfigError
 
+    chosen = [name for name, wanted in {"evolve": evolve, "rollout": rollout, "video-qa": video}.items() if wanted]
+    if len(chosen) > 1 or (chosen and not keys):
+        raise ConfigError("expected --keys with at most one of --evolve, --rollout and --video; without any, of `eval`")
     if keys:
-        from namm_xmodal.config.evolve import EvolveConfig
-        from namm_xmodal.config.video_qa import VideoQAConfig
-
-        kind = EvolveConfig if evolve else VideoQAConfig if video else EvalConfig
+        kind = COMMANDS[chosen[0] if chosen else "eval"]
         _show(
             "key",
             [
@@ -141,7 +167,11 @@ def configs(
     _show(
         "config",
         [
-            {"name": name, "about": first_comment(path.read_text(encoding="utf-8")), "fields": {}}
+            {
+                "name": name,
+                "about": first_comment(path.read_text(encoding="utf-8")),
+                "fields": {"command": f"namm-xmodal {command_of(load_mapping(path))}"},
+            }
             for name, path in packaged_configs().items()
         ],
         as_json,
@@ -168,16 +198,18 @@ def _show(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         typer.echo(json.dumps(rows, indent=1))
         return
     from rich.table import Table
+    from rich.text import Text
 
     from namm_xmodal.cli.console import console
 
     table = Table(show_lines=True)
-    table.add_column(kind, no_wrap=True)
-    table.add_column("what it is")
-    with_fields = any(row["fields"] for row in rows)
-    if with_fields:
-        table.add_column("fields and defaults")
+    table.add_column(kind, overflow="fold")
+    table.add_column("what it is", overflow="fold")
+    names = list(dict.fromkeys(name for row in rows for name in row["fields"]))
+    if names:
+        table.add_column(names[0] if len(names) == 1 else "fields and defaults", overflow="fold")
     for row in rows:
-        fields = "\n".join(f"{name}: {value}" for name, value in row["fields"].items())
-        table.add_row(row["name"], row["about"], *([fields] if with_fields else []))
+        fields = [value if len(names) == 1 else f"{name}: {value}" for name, value in row["fields"].items()]
+        cells = [row["name"], row["about"], *(["\n".join(fields)] if names else [])]
+        table.add_row(*map(Text, cells))  # as text: brackets in it are no markup
     console.print(table)

@@ -10,7 +10,10 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def plot_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of `namm-xmodal evolve`.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a run of `namm-xmodal evolve` or `namm-xmodal warm-start`.", show_default=False),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -34,14 +37,15 @@ def plot_command(
     from namm_xmodal.gradient.run import JOURNAL, read_steps
     from namm_xmodal.report.evolution import BOTH, plot_evolution
     from namm_xmodal.report.warm_start import plot_warm_start
+    from namm_xmodal.report.words import counted
 
     paths = [output] if output else [run / f"plot{suffix}" for suffix in BOTH]
     if (run / JOURNAL).exists():
         steps = read_steps(run)
-        count, what, draw = len(steps), "steps", partial(plot_warm_start, steps)
+        count, what, draw = len(steps), "step", partial(plot_warm_start, steps)
     else:
         generations = read_run(run).generations
-        count, what, draw = len(generations), "generations", partial(plot_evolution, generations)
+        count, what, draw = len(generations), "generation", partial(plot_evolution, generations)
     if not count:
         raise EvolutionError(
             f"{run}: no finished generation or step yet, expected at least one to draw; wait for it, or resume"
@@ -51,4 +55,4 @@ def plot_command(
             draw(path, str(run))
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-        console.print(f"{path} written: {count} {what}", soft_wrap=True)
+        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True)

@@ -13,11 +13,6 @@ prepare_app = typer.Typer(
 )
 
 
-@prepare_app.callback()
-def group() -> None:
-    """Fetch weights and texts ahead of time. Example: `namm-xmodal prepare language`."""
-
-
 @prepare_app.command("video")
 def prepare_video(
     model: Annotated[
@@ -43,7 +38,7 @@ def prepare_video(
     EfficientNet-Lite0 and SmolLM2-135M; its projector and low-rank additions learn from clips composed of captioned
     pictures in about 20. After Ctrl-C or a crash the same command goes on where it stopped.
 
-    The folder `model` inside is what `video-qa video/offline --set model=FOLDER` loads.
+    The folder `model` inside is what `namm-xmodal video-qa video/offline --set model=FOLDER` loads.
 
     Example: `namm-xmodal prepare video --seed 1`, or `namm-xmodal prepare video --model llava-smollm2 --fetch`
     """
@@ -72,28 +67,39 @@ def prepare_video(
 def prepare_language(
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", help="A name of `list models`; as often as needed.", show_default="smollm2-135m"),
+        typer.Option(
+            "--model",
+            help="A language model of `namm-xmodal list models`; as often as needed.",
+            show_default="smollm2-135m",
+        ),
     ] = None,
     texts: Annotated[
         list[str] | None,
-        typer.Option("--texts", help="Another source of text, such as a Debian package.", show_default=False),
+        typer.Option(
+            "--texts",
+            help="A name of `namm-xmodal list texts`; as often as needed.",
+            show_default="python-topics and python-source",
+        ),
     ] = None,
 ) -> None:
     """Fetch and convert models, read text sources, and say what is there.
 
     Example: `namm-xmodal prepare language --model smollm2-135m --texts python-source`
     """
+    from rich.text import Text
+
     from namm_xmodal.cli.console import console, show_log
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.language.texts import find_texts
+    from namm_xmodal.report.words import counted
 
     show_log(logging.INFO)
     for name in texts or ("python-topics", "python-source"):
         documents = find_texts(name)
         size = sum(len(document.text) for document in documents)
-        console.print(f"{name}: {len(documents)} documents, {size / 1e6:.1f} million characters")
+        console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
     for name in models or ("smollm2-135m",):
-        with console.status(f"{name}: fetching and converting, once"):
+        with console.status(Text(f"{name}: fetching and converting, once")):
             loaded = load_language_model(name, dtype="float32")
         console.print(str(loaded), soft_wrap=True)
 
@@ -119,6 +125,17 @@ def prepare_rl(
     origin: Annotated[
         str, typer.Option(help="Where these policies come from and under which licence, for the models' cards.")
     ] = "",
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on this instead of making data: an HDF5 file of D4RL, or the name of a Minari dataset; with --env "
+            "hopper, halfcheetah or walker2d.",
+            show_default=False,
+        ),
+    ] = None,
+    no_timeouts: Annotated[
+        bool, typer.Option("--no-timeouts", help="Split a D4RL file without `timeouts` on terminals only.")
+    ] = False,
     windows: Annotated[
         list[int] | None,
         typer.Option("--window", help="Steps of the training windows: 20, 200 or both.", show_default="both"),
@@ -139,11 +156,13 @@ def prepare_rl(
     else below the output folder. After Ctrl-C the same command goes on where it stopped.
 
     Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
-    model=runs/rl/hopper-long`
+    model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
     """
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.errors import ConfigError, UnknownNameError
+    from namm_xmodal.report.words import counted
     from namm_xmodal.training.locomotion import Behaviour
+    from namm_xmodal.training.offline import prepare_dataset, read_dataset
     from namm_xmodal.training.prepare import ENVIRONMENTS, prepare_locomotion, prepare_tmaze
     from namm_xmodal.training.recipes import LONG, SHORT
 
@@ -157,6 +176,15 @@ def prepare_rl(
     output = output.resolve()
     os.environ.setdefault("MINARI_DATASETS_PATH", str(output / "minari"))
     Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
+    if dataset is not None:
+        if len(chosen) != 1 or policies is not None:
+            raise ConfigError("--dataset: expected one --env with it, and no --policies")
+        data = read_dataset(dataset, chosen[0], timeouts=not no_timeouts)
+        with progress(f"training on {data.source}") as advance:
+            made = prepare_dataset(chosen[0], data, steps, range(seeds), output, advance, updates)
+        for folder in made:
+            console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
+        return
     behaviour = Behaviour(policies, episodes=episodes, steps=search_steps, origin=origin)
     for name in chosen:
         with progress(f"preparing {name}") as advance:
@@ -165,4 +193,4 @@ def prepare_rl(
             else:
                 made = prepare_locomotion(name, behaviour, steps, range(seeds), output, advance, updates)
         for folder in made:
-            console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
+            console.print(f"{folder}: {counted(seeds, 'model')}; see {folder / 'README.md'}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """`namm-xmodal rollout --video`: films one episode, with its memory beside it."""
 
+import re
 from pathlib import Path
 
 from namm_xmodal.config import RolloutConfig
@@ -21,16 +22,20 @@ def film(config: RolloutConfig, plan: list[Run], wanted: str) -> None:
     from namm_xmodal.rollouts.film import film_episode, find_run
     from namm_xmodal.rollouts.players import load_players
     from namm_xmodal.rollouts.runner import prepared
+    from namm_xmodal.rollouts.setups import find_setups
 
     run = find_run(plan, wanted)
-    player = load_players(config, notice)[0]
+    player = load_players(config, find_setups(config)[:1], notice)[0]
     with progress("filming") as advance:
 
         def told(step: int, running: int) -> None:
             advance(step + 1, config.max_steps, f"{player.label} · {run.label} {run.size}")
 
         ready = prepared(run, player, config, {}, told)
-        name = f"{run.label}-{run.size.replace(' ', '-')}".replace("%", "pc")
-        made, total = film_episode(ready, player, config, Path(config.output), name, told)
+        # A label may hold anything; the files stay in the folder.
+        name = re.sub(r"[^\w.-]+", "-", f"{run.label}-{run.size.replace('%', 'pc')}")
+        made, episode = film_episode(ready, player, config, Path(config.output), name, told)
     for path in made:
-        console.print(f"{path}: one episode, seed {config.seed}, return {total:.0f}", soft_wrap=True)
+        console.print(f"{path}: one episode, seed {config.seed}, return {episode.total:.0f}", soft_wrap=True)
+    if episode.message:
+        notice(f"the episode failed at {episode.message}")

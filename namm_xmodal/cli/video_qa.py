@@ -1,6 +1,7 @@
 """`namm-xmodal video-qa`: policies and rivals against a video benchmark, from one file."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
@@ -31,21 +32,28 @@ def video_qa_command(
 
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.evaluation.video.plan import make_runs
+    from namm_xmodal.evaluation.video.preflight import check_videos
     from namm_xmodal.evaluation.video.runner import evaluate_videos
+    from namm_xmodal.report.words import counted
 
     runs = make_runs(settings)
-    questions = build_benchmark(settings).questions()[: settings.limit]
+    benchmark = build_benchmark(settings)
+    questions = benchmark.questions()[: settings.limit]
     console.print(
-        f"[bold]{settings.model}[/bold] on {settings.benchmark}: {len(runs)} runs x {len(questions)} questions = "
-        f"{len(runs) * len(questions)} results in {settings.output}",
+        f"{settings.model} on {settings.benchmark}: {counted(len(runs), 'run')} x {counted(len(questions), 'question')} = "
+        f"{counted(len(runs) * len(questions), 'result')} in {settings.output}",
         soft_wrap=True,
     )
     if dry_run:
+        check_videos(settings, runs, benchmark, questions, notice)
         for run in runs:
             size = "own size" if run.budget is None else f"{run.budget:.0%} of the visual tokens"
-            what = "full cache" if run.full else run.policy or run.reduction
+            what: Any = "full cache" if run.full else run.policy or run.reduction
+            if run.budget is not None and hasattr(what, "budget"):  # set for each prompt, to this share of its tokens
+                what = replace(what, budget=run.budget)
             console.print(
-                f"  {run.label}: {'everything' if run.full else size}, {run.protocol}: {what}", soft_wrap=True
+                f"  {run.label}: {'everything' if run.full else size}, {run.protocol}: {what}",
+                soft_wrap=True,
             )
         return
     with progress("evaluating") as advance:
@@ -56,6 +64,7 @@ def video_qa_command(
     for table in write_video_report(records, settings, console.width):
         console.print(table)
     console.print(
-        f"results.jsonl, summary.json, predictions.json, config.yaml, accuracy.png and .svg are in {settings.output}",
+        "results.jsonl, summary.json, table.txt, predictions.json, config.yaml, accuracy.png and .svg are in "
+        f"{settings.output}",
         soft_wrap=True,
     )

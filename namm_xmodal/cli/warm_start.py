@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from namm_xmodal.cli.options import DryRun
+
 if TYPE_CHECKING:
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.gradient.descent import Descent
@@ -27,6 +29,7 @@ def warm_start_command(
     workers: Annotated[
         int | None, typer.Option(help="Local processes, each with its own model; default: as in the file.", min=1)
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
@@ -36,8 +39,9 @@ def warm_start_command(
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
     """
-    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
+    from namm_xmodal.cli.evolve_preflight import check_run
     from namm_xmodal.cli.evolve_setup import make_setup, start_schedule, statistics_digest
     from namm_xmodal.cli.evolve_statistics import STATISTICS, statistics_for
     from namm_xmodal.config.evolve import evolve_digest, load_evolve_config
@@ -49,6 +53,15 @@ def warm_start_command(
 
     plain = load_evolve_config(config, assignments or [], str(run) if run else None, workers)
     setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
+    check_run(setup, notice if dry_run else lambda text: None, gradient=True)
+    if dry_run:
+        gradient = setup.config.gradient
+        console.print(
+            f"[bold]{', '.join(setup.config.models)}[/bold]: {gradient.steps} steps on {setup.config.samples} samples of "
+            f"{len(setup.config.tasks)} tasks, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
+            soft_wrap=True,
+        )
+        return
     folder = Path(setup.config.run)
     folder.mkdir(parents=True, exist_ok=True)
     with progress("estimating feature statistics") as advance:
@@ -82,6 +95,7 @@ def warm_start_command(
             start=start,
             schedule=schedule,
             workers=setup.config.evaluator.workers,
+            silence=setup.config.evaluator.silence,
             told=told,
         )
     save_policy(setup, statistics, descent, folder / "policy")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
+from namm_xmodal.config.describe import as_yaml, in_words
 from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError, NammError
 
@@ -22,13 +23,13 @@ def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
 
 
 def defaults(cls: type) -> dict[str, str]:
-    """The fields with their defaults as text; `required` where there is none."""
+    """The fields with their defaults as in YAML; `required` where there is none."""
     shown = {}
     for name, field in settable(cls).items():
         if field.default is not dataclasses.MISSING:
-            shown[name] = str(field.default)
+            shown[name] = as_yaml(field.default)
         elif field.default_factory is not dataclasses.MISSING:
-            shown[name] = str(field.default_factory())
+            shown[name] = as_yaml(field.default_factory())
         else:
             shown[name] = "required"
     return shown
@@ -79,7 +80,5 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
         return value  # a type pydantic cannot read (a Protocol): the class checks for itself
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: {value!r}: {message[0].lower()}{message[1:]}") from None
+    except ValidationError:
+        raise ConfigError(f"{path}: {value!r}: expected {in_words(hint)}") from None

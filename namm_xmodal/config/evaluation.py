@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from namm_xmodal.config.results import check_budgets, load_results_config
+from namm_xmodal.config.results import check_budgets, load_results_config, without_adapter
+from namm_xmodal.config.save import ADAPTER
 from namm_xmodal.config.validation import Strict
 
 
@@ -32,7 +33,6 @@ class BootstrapConfig(Strict):
 class EvalConfig(Strict):
     """Policies against tasks on one language model."""
 
-    adapter: Literal["language"] = Field("language", description="The kind of model: language.")
     model: str = Field(
         min_length=1,
         description="A name of `namm-xmodal list models` (tiny-random is for tests), a folder, or a hub id.",
@@ -45,6 +45,9 @@ class EvalConfig(Strict):
         1, ge=1, description="Threads of each worker; on a CPU two workers of one thread beat the reverse."
     )
     workers: int = Field(1, ge=1, description="Local processes; each loads the model. Results do not depend on it.")
+    silence: float = Field(
+        1800.0, gt=0, description="Seconds without a result after which a worker is ended and its work done again."
+    )
     seed: int = Field(0, ge=0, description="Seed of the samples and of everything drawn while evaluating.")
     tasks: dict[str, dict[str, Any]] = Field(
         min_length=1,
@@ -82,6 +85,11 @@ class EvalConfig(Strict):
     generate_tokens: int = Field(16, ge=1, description="Most tokens to generate for an answer; a line break ends it.")
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field("results/eval", min_length=1, description="Folder of the results.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter(cls, content: Any) -> Any:
+        return without_adapter(content, ADAPTER)
 
     @field_validator("budgets")
     @classmethod

@@ -29,6 +29,9 @@ class EvaluatorConfig(Strict):
     )
     workers: int = Field(1, ge=1, description="Processes or Ray actors; each loads the models.")
     retries: int = Field(2, ge=0, description="How often a piece of work may outlive a worker that died.")
+    silence: float = Field(
+        1800.0, gt=0, description="Seconds without an answer after which a worker is ended and its work done again."
+    )
     address: str | None = Field(None, description="Ray: auto or the address of a cluster; without it a local Ray.")
     num_gpus: float = Field(0.0, ge=0, description="Ray: GPUs of each actor; a fraction shares one.")
     num_cpus: float = Field(1.0, ge=0, description="Ray: cores of each actor.")

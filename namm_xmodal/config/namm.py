@@ -1,6 +1,6 @@
 """What a configuration may say about a NAMM: where its weights come from, and the knobs of inference time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from namm_xmodal.errors import ConfigError
@@ -53,6 +53,11 @@ class NammSpec:
             raise ConfigError(
                 f"{path}: expected either path (an evolved NAMM) or init: zeros | random (an untrained one)"
             )
+        unread = ("sigma", "seed", "scorer") if self.init is None else ("revision",)
+        for each in fields(self):
+            if each.name in unread and getattr(self, each.name) != each.default:
+                kind = "an untrained one: init" if self.init is None else "an evolved one: path"
+                raise ConfigError(f"{path}.{each.name}: says something about {kind}, which is not given; remove it")
         if self.budget is not None and self.max_tokens is not None:
             raise ConfigError(f"{path}.max_tokens: is another name of budget, which is given too; remove one")
         if self.calibrated is not None and not 0 < self.calibrated < 1:

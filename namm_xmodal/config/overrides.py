@@ -11,7 +11,8 @@ from namm_xmodal.errors import ConfigError
 def apply_overrides(content: Mapping, assignments: Sequence[str], option: str = "--set ") -> Mapping:
     """Applies `path=value` assignments in order; values are YAML, `null` removes an entry.
 
-    A mapping value is merged into what is there (`policies.h2o={recent: 0.5}`), everything else replaces it.
+    A mapping value is merged into what is there (`policies.h2o={recent: 0.5}`), everything else replaces it, and
+    `{}` empties it.
     Messages name the command-line option that the assignments came from; it is empty for plain arguments.
     Whether the path exists is decided by the same validation that reads the file, which refuses unknown keys.
     """
@@ -40,7 +41,7 @@ def _check(content: Mapping, keys: list[str], value: Any, assignment: str) -> No
             parent = ".".join(keys[:depth])
             raise ConfigError(f"{assignment}: {parent} is {here!r}, which has no keys; set {parent} as a whole")
         if key not in here:
-            if value is None:
+            if value is None and depth and all(isinstance(each, dict) for each in here.values()):  # of labels
                 raise ConfigError(f"{assignment}: nothing to remove at {key!r}; {did_you_mean(key, here)}")
             return
         here = here[key]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from namm_xmodal.config.loader import load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
@@ -25,10 +25,26 @@ def load_results_config(
     Raises:
         ConfigError: With one line that names file, key, value and what is expected.
     """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of every command
+
     path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
+    content = load_mapping(path)
+    refuse_other_command(kind, content, str(name))
+    content = apply_overrides(content, overrides)
     content["output"] = output or content.get("output") or f"results/{path.stem}"
     return validate(kind, content, str(name))
+
+
+def without_adapter(content: Any, only: str) -> Any:
+    """Drops `adapter`, which earlier versions wrote into every results folder: each command has one, nothing reads it.
+
+    Args:
+        content: Of a file.
+        only: The value that the command's files had; another one stays, and is refused as an unknown key.
+    """
+    if isinstance(content, dict) and content.get("adapter") == only:
+        return {key: value for key, value in content.items() if key != "adapter"}
+    return content
 
 
 def check_budgets(budgets: tuple[int | float, ...]) -> tuple[int | float, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from namm_xmodal.config.building import build
-from namm_xmodal.errors import ConfigError, UnknownNameError
+from namm_xmodal.errors import ConfigError
 
 
 def build_task(spec: object, path: str = "task") -> tuple[Any, int]:
@@ -18,15 +18,14 @@ def build_task(spec: object, path: str = "task") -> tuple[Any, int]:
         UnknownNameError: If there is no such task.
         ConfigError: If a field is unknown, missing or of the wrong type, or `n` is not positive.
     """
-    from namm_xmodal.language.table import TASKS
+    from namm_xmodal.language.table import find_task
 
     if not isinstance(spec, Mapping) or not isinstance(spec.get("task"), str):
         raise ConfigError(f"{path}.task: missing; expected a name of `namm-xmodal list tasks`")
     name = str(spec["task"])
-    if name not in TASKS:
-        raise UnknownNameError("task", name, list(TASKS))
+    kind = find_task(name)
     count = spec.get("n")
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"{path}.n: {count!r}: expected a number of samples, at least 1")
     values = {key: value for key, value in spec.items() if key not in ("task", "n")}
-    return build(TASKS[name], values, path, f"task {name}"), count
+    return build(kind, values, path, f"task {name}"), count

@@ -1,10 +1,11 @@
 """Turns what pydantic found into one line: file, full path, value, expectation, nearest name."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from namm_xmodal.config.describe import in_words
 from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError
 
@@ -15,6 +16,15 @@ class Strict(BaseModel):
     """A section of a configuration: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            field = cls.model_fields[str(info.field_name)]
+            if not _is_model(field.annotation) and "number" in (wanted := in_words(field.annotation, field.metadata)):
+                raise ValueError(f"{value}: expected {wanted}")
+        return value
 
 
 def validate(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
@@ -33,18 +43,38 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     """The first mistake on one line, and how many more there are."""
     found = error.errors(include_url=False)
     first, more = found[0], len(found) - 1
-    path = ".".join(str(part) for part in first["loc"])
+    path, wanted = _place(model, first["loc"])
     if first["type"] == "extra_forbidden":
         line = f"{path}: unknown key; {did_you_mean(str(first['loc'][-1]), _fields_at(model, first['loc'][:-1]))}"
-    elif first["type"] == "missing":
+    elif first["type"] == "missing" and isinstance(first["loc"][-1], str):
         line = f"{path}: missing; {_help(model, first['loc'])}"
-    else:
+    elif first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
-        shown = "" if first["type"] == "value_error" else f" {_short(first['input'])}:"
-        line = f"{path}:{shown} {message[0].lower()}{message[1:]}" if path else message
-        if first["type"] != "value_error" and (text := _help(model, first["loc"])):
+        line = f"{path}: {message}" if path else message
+    else:
+        line = f"{path}: {_short(first['input'])}: expected {wanted}"
+        if text := _help(model, first["loc"]):
             line += f"; {text}"
     return line + (f" (and {more} more)" if more else "")
+
+
+def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, str]:
+    """The dotted path that a person would write, and in words what is expected there."""
+    here: Any = model
+    parts, wanted = [], "a mapping"
+    for part in location:
+        if _is_model(here):
+            parts.append(str(part))
+            field = here.model_fields.get(str(part))
+            if field is None:
+                break
+            here = field.annotation
+            wanted = "a mapping" if _is_model(here) else in_words(here, field.metadata)
+        elif get_origin(here) in (dict, tuple):  # a label or an index; else pydantic's name of a member of a union
+            parts.append(str(part))
+            here = get_args(here)[1 if get_origin(here) is dict else 0]
+            wanted = in_words(here)
+    return ".".join(parts), wanted
 
 
 def _short(value: object) -> str:

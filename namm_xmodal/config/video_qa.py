@@ -9,11 +9,13 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from namm_xmodal.config.evaluation import BootstrapConfig, Protocols
-from namm_xmodal.config.results import load_results_config
-from namm_xmodal.config.save import NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
+from namm_xmodal.config.names import did_you_mean
+from namm_xmodal.config.results import load_results_config, without_adapter
+from namm_xmodal.config.save import GENERATED_TEXT, NAMED_BY_RECORDS, NOT_RESULTS, to_mapping
 from namm_xmodal.config.validation import Strict
 
 _NOT_IN_DIGEST = (NOT_RESULTS | NAMED_BY_RECORDS) | {"loader", "limit", "reductions", "threads"}
+_ADAPTER = "llava_next_video"  # of earlier versions' files; their digests have it
 
 
 class LoaderConfig(Strict):
@@ -22,7 +24,9 @@ class LoaderConfig(Strict):
     workers: int = Field(
         1, ge=0, description="Decoder processes; 0 decodes in the process itself, without a time limit."
     )
-    limit: float = Field(60.0, gt=0, description="Seconds for one video; its decoder is killed then, the item skipped.")
+    limit: float = Field(
+        60.0, gt=0, description="Seconds for one video; its decoder is killed then, the video tried once more."
+    )
     ahead: int = Field(4, ge=1, description="Most decoded videos that wait; bounds memory.")
     cache: str | None = Field(None, description="Folder for decoded frames; none if absent.")
     cache_gigabytes: float = Field(2.0, gt=0, description="Most that folder may hold.")
@@ -36,7 +40,6 @@ class LoaderConfig(Strict):
 class VideoQAConfig(Strict):
     """Policies and rivals against one video benchmark on one model, at equal numbers of kept visual tokens."""
 
-    adapter: Literal["llava_next_video"] = Field("llava_next_video", description="The kind of model: llava_next_video.")
     model: str = Field(
         "llava-small", min_length=1, description="A name of `namm-xmodal list models`, a folder, or a hub id."
     )
@@ -52,7 +55,8 @@ class VideoQAConfig(Strict):
         description="Folder of the benchmark in its published layout; of pictures for `composed`; unused by `generated`.",
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="The benchmark's own fields, such as split or subtitles; `list benchmarks`."
+        default_factory=dict,
+        description="The benchmark's own fields, such as split or subtitles; `namm-xmodal list benchmarks`.",
     )
     limit: int | None = Field(None, ge=1, description="Only the first questions; all if absent.")
     frames: int = Field(32, ge=1, description="Frames of each video; shorter videos give all they have.")
@@ -67,7 +71,8 @@ class VideoQAConfig(Strict):
     strict: bool = Field(False, description="Count skipped items as wrong instead of leaving them out.")
     policies: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="Label: {policy: a name of `namm-xmodal list policies`, and the policy's own fields}; one is full.",
+        description="Label: {policy: a name of `namm-xmodal list policies`, and the policy's own fields}; "
+        "differences are to the one that is full.",
     )
     reductions: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
@@ -95,6 +100,20 @@ class VideoQAConfig(Strict):
     )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field("results/video", min_length=1, description="Folder of the results.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter(cls, content: Any) -> Any:
+        return without_adapter(content, _ADAPTER)
+
+    @field_validator("sampler")
+    @classmethod
+    def _sampler(cls, sampler: str) -> str:
+        from namm_xmodal.video.samplers import SAMPLERS
+
+        if sampler not in SAMPLERS:
+            raise ValueError(f"{sampler!r}: unknown sampler; {did_you_mean(sampler, SAMPLERS)}")
+        return sampler
 
     @field_validator("budgets")
     @classmethod
@@ -127,7 +146,10 @@ def video_digest(config: VideoQAConfig) -> str:
     content = to_mapping(config)
     relevant = {key: value for key, value in content.items() if key not in _NOT_IN_DIGEST}
     relevant["loader"] = {key: content["loader"][key] for key in ("backend", "max_side", "salvage")}
+    relevant["adapter"] = _ADAPTER
     relevant["options"] = {key: value for key, value in content["options"].items() if key != "n"}
+    if config.generate:
+        relevant["generated_text"] = GENERATED_TEXT
     canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -140,7 +162,7 @@ def build_benchmark(config: VideoQAConfig) -> Any:
         ConfigError: If an option is unknown or of the wrong type.
     """
     from namm_xmodal.config.building import build, settable
-    from namm_xmodal.errors import UnknownNameError
+    from namm_xmodal.errors import ConfigError, UnknownNameError
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
     if config.benchmark not in BENCHMARKS:
@@ -148,11 +170,22 @@ def build_benchmark(config: VideoQAConfig) -> Any:
     kind: Any = BENCHMARKS[config.benchmark]
     values = dict(config.options)
     fields = settable(kind)
+    if "data" in values:
+        raise ConfigError(f"options.data: no option, but a key of its own: --set data={values['data']}")
     if "data" in fields:
         values["data"] = config.data
     if "seed" in fields:
         values.setdefault("seed", config.seed)
     return build(kind, values, "options", f"benchmark {config.benchmark}")
+
+
+def benchmark_options(name: str) -> dict[str, str]:
+    """The fields of a benchmark that `options` may set, with their defaults as in YAML."""
+    from namm_xmodal.config.building import defaults
+    from namm_xmodal.video.benchmarks.table import BENCHMARKS
+
+    shown = {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    return {**shown, "seed": "that of the file"} if "seed" in shown else shown
 
 
 def build_reduction(spec: dict[str, Any], path: str) -> Any:

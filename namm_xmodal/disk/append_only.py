@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import cast
 
 from namm_xmodal.errors import NammError
+from namm_xmodal.trust.files import MIB, check_file
+
+LONGEST = 1024 * MIB
+"""Bytes of a journal, of which a run writes some hundred a minute."""
 
 
 class AppendOnlyFile:
@@ -28,6 +32,8 @@ class AppendOnlyFile:
             NammError: Of the type `error`, if the file is in use by another run or cannot be written.
         """
         self.path = path
+        if path.exists():
+            check_file(path, error=error, expected="a journal", most=LONGEST)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = cast(RawIOBase, path.open("a+b", buffering=0))

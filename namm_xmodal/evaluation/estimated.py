@@ -26,9 +26,10 @@ def with_estimated_statistics(policy: Namm, language: LanguageModel, update_ever
         language: The model that it will prune.
         update_every: The clock that it will have.
     """
-    texts = plain_texts(language, SOURCE, TOKENS, TEXTS, f"feature statistics, {SOURCE}")
+    tokens = text_length(TOKENS, language.max_context)
+    texts = plain_texts(language, SOURCE, tokens, TEXTS, f"feature statistics, {SOURCE}")
     batches = ({"input_ids": ids} for ids in texts)
-    source = f"estimated on {language.name}, {TEXTS} texts of {TOKENS} tokens of {SOURCE}, update every {update_every}"
+    source = f"estimated on {language.name}, {TEXTS} texts of {tokens} tokens of {SOURCE}, update every {update_every}"
     return policy.with_statistics(
         estimate_statistics(language.model, batches, policy.features, update_every=update_every, source=source)
     )
@@ -47,7 +48,7 @@ def calibrated(
         protect_first: Oldest tokens that always stay.
         protect_recent: Newest tokens that always stay.
     """
-    longest = LONG if language.max_context is None else min(LONG, language.max_context - SPARE)
+    longest = text_length(LONG, language.max_context)
     texts = plain_texts(language, SOURCE, longest + SPARE, LONG_TEXTS, f"calibration, {SOURCE}")
     found = calibrate(
         language.model,
@@ -60,6 +61,11 @@ def calibrated(
         protect_recent=protect_recent,
     )
     return replace(policy, threshold=0.0, schedule=found.schedule)
+
+
+def text_length(wanted: int, context: int | None) -> int:
+    """Tokens of a plain text: as many as wanted, unless the model was built for fewer."""
+    return wanted if context is None else min(wanted, context - SPARE)
 
 
 def plain_texts(language: LanguageModel, texts: str, tokens: int, count: int, seed: str) -> list[torch.Tensor]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.errors import DataError
+from namm_xmodal.evaluation.meaning import Pruning, Reading, check_sizes
 from namm_xmodal.memory import pruned
 from namm_xmodal.types import Protocol, Selection
 
@@ -99,11 +100,14 @@ def inspect_text(
         limit: Use at most this many tokens of the text.
 
     Raises:
-        DataError: If the text is shorter than one update.
+        DataError: If there is no text, or it is shorter than one update.
+        ConfigError: If the policy could not keep what it says of it.
     """
     ids: list[int] = tokenizer(text, verbose=False)["input_ids"][
         :limit
     ]  # longer texts than the model's context are cut
+    if not text.strip():
+        raise DataError(f"text of {len(ids)} tokens: there is nothing in it; give a text")
     if protocol == "clock" and len(ids) < update_every:
         raise DataError(
             f"text of {len(ids)} tokens: shorter than one update (update_every={update_every}), so nothing would be "
@@ -111,6 +115,10 @@ def inspect_text(
         )
     if len(ids) < 2:
         raise DataError(f"text of {len(ids)} tokens: expected at least 2; give a longer text")
+    if policy is not None:
+        pruning = Pruning(update_every if protocol == "clock" else None, protect_first, protect_recent)
+        budget = getattr(policy, "budget", getattr(policy, "max_tokens", None))
+        check_sizes("--policy", budget, [Reading("the text", len(ids))], pruning)
     # Chunks that end at updates change nothing in the result, and let us look in between.
     step = update_every if protocol == "clock" else len(ids)
     settings: dict[str, Any] = {

@@ -36,9 +36,9 @@ def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
     }
 
 
-def generated_scores(text: str, answer: str) -> dict[str, float]:
-    """Scores of generated text."""
-    return {"exact_match": exact_match(text, answer), "edit_similarity": edit_similarity(text, answer)}
+def generated_scores(text: str, answers: Sequence[str]) -> dict[str, float]:
+    """Scores of generated text, by the answer that it is nearest to."""
+    return {"exact_match": exact_match(text, answers), "edit_similarity": edit_similarity(text, answers)}
 
 
 def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:

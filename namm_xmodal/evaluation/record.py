@@ -18,7 +18,8 @@ class Record:
         policy: Label of the policy in the configuration.
         budget: Cache size asked for: a fraction (float), tokens (int), or None where the policy decides for itself.
         protocol: `clock`, `prompt_end`, or `none` for the full cache, which never updates.
-        scores: Metric name to value; higher is better except where the name ends in `nll`.
+        scores: Metric name to value; higher is better except where `lower_is_better` of
+            evaluation/metrics.py says otherwise.
         kept_fraction: Kept tokens over seen ones when the answer is produced, averaged over layers and heads.
         live_bytes: Bytes of keys and values of live tokens at that moment.
         allocated_bytes: Bytes that the cache really takes then, dead slots and policy state included.
@@ -32,7 +33,8 @@ class Record:
         started: UTC time, ISO 8601.
         seed: Seed of the samples.
         config: Digest of the configuration.
-        model: Name, source (package and hash, hub revision or folder) and dtype of the model.
+        model: Name, source (package and hash, hub revision or folder) and dtype of the model; where text was generated,
+            also `end_of_text`, the ids that end it, from its tokenizer and its `generation_config`.
         versions: Versions of torch, transformers and this package.
     """
 
@@ -55,7 +57,7 @@ class Record:
     started: str
     seed: int
     config: str
-    model: dict[str, str]
+    model: dict[str, Any]
     versions: dict[str, str]
 
     @property

@@ -1,13 +1,21 @@
 """Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
-from namm_xmodal.evaluation.pool import run_in_processes
+from namm_xmodal.evaluation.preflight import check_evaluation
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import Progress, open_results
+from namm_xmodal.workers.messages import Task
+from namm_xmodal.workers.processes import process_pool
+
+if TYPE_CHECKING:
+    from namm_xmodal.evaluation.worker import LanguageWorker
 
 
 def evaluate(
@@ -38,6 +46,8 @@ def evaluate(
         finished = plan.total - sum(len(unit.runs) for unit in units)
         if finished and units:
             notice(f"going on after {finished} of {plan.total} results in {config.output}")
+        if units:
+            check_evaluation(config, plan)
         progress(finished, plan.total, "")
         for record in _results(config, plan, units):
             journal.append(record)
@@ -61,7 +71,10 @@ def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Reco
     if not units:
         return
     if config.workers > 1 and len(units) > 1:
-        yield from run_in_processes(partial(LanguageWorker, config), units, config.workers)
+        each = [replace(unit, runs=(run,)) for unit in units for run in unit.runs]
+        with closing(process_pool(partial(LanguageWorker, config), config.workers, silence=config.silence)) as pool:
+            for done in pool.run([Task(_what(plan, unit), partial(_run, unit)) for unit in each]):
+                yield from done.content
         return
     import torch
 
@@ -72,3 +85,11 @@ def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Reco
             yield from worker.run(unit)
     finally:
         torch.set_num_threads(threads)
+
+
+def _run(unit: Unit, worker: "LanguageWorker") -> list[Record]:
+    return list(worker.run(unit))
+
+
+def _what(plan: Plan, unit: Unit) -> str:
+    return f"tasks.{unit.task}: sample {unit.sample} under {', '.join(plan.runs[index].label for index in unit.runs)}"

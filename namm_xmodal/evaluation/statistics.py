@@ -7,6 +7,9 @@ import numpy as np
 
 from namm_xmodal.errors import DataError
 
+FEWEST = 10
+"""Samples below which a bootstrap interval is too narrow to be believed, so that nothing is concluded from it."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -34,6 +37,11 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
+    def marked(self) -> bool:
+        """Whether tables mark it: it excludes zero and has samples enough for that to mean something."""
+        return self.n >= FEWEST and self.excludes_zero
 
     def to_json(self) -> dict[str, float | int | None]:
         """Plain JSON types."""

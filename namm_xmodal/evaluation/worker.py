@@ -7,8 +7,11 @@ from typing import Any
 
 from namm_xmodal.config import EvalConfig, evaluation_digest
 from namm_xmodal.config.building import at
-from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.errors import NammError
+from namm_xmodal.evaluation.greedy import end_of_text
+from namm_xmodal.evaluation.meaning import check_reading
 from namm_xmodal.evaluation.plan import Plan, Run, Unit, make_plan
+from namm_xmodal.evaluation.preflight import check_context, pruning_of, read_before_answer, tokens_to_generate
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.scoring import score_sample
 from namm_xmodal.evaluation.versions import software_versions
@@ -37,7 +40,10 @@ class LanguageWorker:
         self._digest = evaluation_digest(config)
         self._versions = software_versions()
         self._ready: dict[str, Any] = {}
-        self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
+        language = self.language
+        self._model: dict[str, Any] = {"name": language.name, "source": language.source, "dtype": language.dtype}
+        if "generate" in config.scoring:
+            self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
 
     def run(self, unit: Unit) -> Iterator[Record]:
         """All runs of a unit on its sample, in the order of the plan."""
@@ -45,7 +51,7 @@ class LanguageWorker:
 
         sample = self._sample(unit.task, unit.sample)
         encoded = encode(sample, self.language.tokenizer)
-        self._check_length(unit, encoded)
+        self._check(unit, encoded)
         for index in unit.runs:
             yield self._record(unit, self.plan.runs[index], sample, encoded)
 
@@ -125,18 +131,11 @@ class LanguageWorker:
             self._samples[label] = made
         return self._samples[label][index]
 
-    def _check_length(self, unit: Unit, encoded: Any) -> None:
-        longest = max([len(encoded.answer_ids), *(len(choice) for choice in encoded.choice_ids)], default=0)
-        needed = encoded.prompt_length + max(longest, self.config.generate_tokens)
-        every, read = self.config.update_every, encoded.prompt_length
-        if read < every and any(self.plan.runs[index].protocol == "clock" for index in unit.runs):
-            raise DataError(
-                f"tasks.{unit.task}: sample {unit.sample} has {read} tokens, shorter than one update "
-                f"(update_every={every}), so no policy would evict anything; use longer lengths or a smaller update_every"
-            )
-        context = self.language.max_context
-        if context is not None and needed > context:
-            raise DataError(
-                f"tasks.{unit.task}: sample {unit.sample} needs {needed} tokens, {self.language.name} was built for "
-                f"{context}; use shorter lengths"
-            )
+    def _check(self, unit: Unit, encoded: Any) -> None:
+        """What `check_evaluation` has found before, unless the tokenizer had to be fetched first."""
+        where, config = f"tasks.{unit.task}: sample {unit.sample}", self.config
+        check_context(where, encoded, tokens_to_generate(config), self.language.name, self.language.max_context)
+        for run in (self.plan.runs[index] for index in unit.runs):
+            if not run.full:
+                reading = read_before_answer(where, encoded, at_end=run.protocol == "prompt_end")
+                check_reading(f"policies.{run.label}", run.budget, reading, pruning_of(config, run))

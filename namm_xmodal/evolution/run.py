@@ -89,7 +89,8 @@ def evolve(
 
     Raises:
         ConfigError: If the population is below 4 or there is no generation to run.
-        EvolutionError: If the folder's run is another one, the disk is full, or workers keep dying.
+        EvolutionError: If the folder's run is another one, or the disk is full.
+        WorkerError: If workers keep dying.
     """
     if strategy.population < SMALLEST_POPULATION:
         raise ConfigError(f"population={strategy.population}: expected at least {SMALLEST_POPULATION}")
@@ -155,6 +156,8 @@ def _sitting(
 def _begun(folder: Path) -> bool:
     """Whether a journal's first line is whole; killed before, a run has not begun."""
     try:
+        if not (folder / JOURNAL).is_file():
+            return False
         with (folder / JOURNAL).open("rb") as file:
             return file.readline().endswith(b"\n")
     except OSError:

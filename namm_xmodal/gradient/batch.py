@@ -1,18 +1,18 @@
 """Gradients of one batch, in this process or in several; the result does not depend on how many."""
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
 from namm_xmodal.gradient.sample import SampleGradient, Vector, differentiable, sample_gradient
 from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.workers.messages import Task
+from namm_xmodal.workers.pool import SILENCE
+from namm_xmodal.workers.processes import process_pool
 
 
 @dataclass(frozen=True)
@@ -40,33 +40,28 @@ class Gradients(Protocol):
 
 
 @contextmanager
-def gradients(factory: LanguageObjectiveFactory, workers: int) -> Iterator[Gradients]:
+def gradients(factory: LanguageObjectiveFactory, workers: int, silence: float = SILENCE) -> Iterator[Gradients]:
     """Workers that load the models once.
 
     Args:
         factory: Tasks, models, pruning, and the parts of the NAMM.
         workers: Processes; 1 is this process.
+        silence: Seconds without an answer after which one is replaced.
     """
     if workers == 1:
         objective = factory.build()
-        yield lambda point, shards: [_gradient(objective, point, shard) for shard in shards]
+        yield lambda point, shards: [_gradient(point, shard, objective) for shard in shards]
         return
-    context = multiprocessing.get_context("spawn")  # fork would copy threads and locks in any state
-    with ProcessPoolExecutor(workers, context, _prepare, (factory,)) as pool:
+    with closing(process_pool(factory.build, workers, silence=silence)) as pool:
 
         def spread(point: Point, shards: Sequence[Shard]) -> list[SampleGradient]:
-            try:
-                return list(pool.map(_in_worker, [point] * len(shards), shards))
-            except BrokenProcessPool:
-                raise EvolutionError(
-                    "a worker died (out of memory?); the run is saved up to the last step: use fewer workers, and "
-                    "start the same command again"
-                ) from None
+            tasks = [Task(f"the gradient of {shard.label}", partial(_gradient, point, shard)) for shard in shards]
+            return [done.content for done in pool.run(tasks, ahead=len(tasks))]
 
         yield spread
 
 
-def _gradient(objective: LanguageObjective, point: Point, shard: Shard) -> SampleGradient:
+def _gradient(point: Point, shard: Shard, objective: LanguageObjective) -> SampleGradient:
     model = objective.model_named(shard.model).model
     sample = objective.pool_of(shard.model, shard.task)[shard.samples[0]]
     with differentiable(model):
@@ -80,15 +75,3 @@ def _gradient(objective: LanguageObjective, point: Point, shard: Shard) -> Sampl
             budget=point.budget,
             floor=point.floor,
         )
-
-
-_OBJECTIVE: list[LanguageObjective] = []
-
-
-def _prepare(factory: LanguageObjectiveFactory) -> None:
-    """Runs once in a new worker."""
-    _OBJECTIVE[:] = [factory.build()]
-
-
-def _in_worker(point: Point, shard: Shard) -> SampleGradient:
-    return _gradient(_OBJECTIVE[0], point, shard)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
@@ -18,6 +18,10 @@ from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.trust.archive import read_npz
+from namm_xmodal.trust.files import read_text
+from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.workers.pool import SILENCE
 
 JOURNAL = "gradient.jsonl"
 STATE = "gradient.npz"
@@ -53,6 +57,7 @@ def descend(
     start: Vector | None = None,
     schedule: ThresholdSchedule | None = None,
     workers: int = 1,
+    silence: float = SILENCE,
     told: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
     """Runs all steps that the folder does not hold yet.
@@ -65,6 +70,7 @@ def descend(
         start: First parameters; random if None.
         schedule: First thresholds.
         workers: Processes.
+        silence: Seconds without an answer after which one is replaced.
         told: Called after each step is on disk.
 
     Raises:
@@ -76,7 +82,7 @@ def descend(
     _take_up(descent, folder, digest)
     if descent.step >= settings.steps:
         return descent
-    with gradients(factory, workers) as take:
+    with gradients(factory, workers, silence) as take:
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
@@ -95,12 +101,14 @@ def read_steps(folder: Path) -> list[StepRecord]:
     Raises:
         CheckpointError: If there is no journal, or it is damaged.
     """
+    path = folder / JOURNAL
+    text = read_text(path, error=CheckpointError, expected="the journal of a warm start", most=LONGEST)
     try:
-        lines = [json.loads(line) for line in (folder / JOURNAL).read_text(encoding="utf-8").splitlines()]
+        lines = [parse_json(line) for line in text.splitlines()]
         steps = [{k: v for k, v in line.items() if k != "kind"} for line in lines if line["kind"] == "step"]
         return [StepRecord(**step) for step in steps]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / JOURNAL}: no journal of a warm start ({error})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: no journal of a warm start ({error})") from None
 
 
 def _record(
@@ -122,22 +130,22 @@ def _take_up(descent: Descent, folder: Path, digest: str) -> None:
         journal.unlink(missing_ok=True)
         _append(journal, {"kind": "run", "config": digest})
         return
+    arrays = read_npz(state, error=EvolutionError, expected="the state of a warm start; choose another --run")
     try:
-        with np.load(state, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         found = str(arrays.pop("digest"))
         if found == digest:
             descent.restore(arrays)
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise EvolutionError(f"{state}: damaged ({error}); choose another --run, or remove the folder") from None
     if found != digest:
         raise EvolutionError(
             f"{folder}: holds a warm start with other settings ({found}, not {digest}); choose another --run"
         )
     lines = []
-    for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []:
+    text = read_text(journal, error=EvolutionError, expected="a journal", most=LONGEST) if journal.exists() else ""
+    for line in text.splitlines():
         try:
-            values = json.loads(line)
+            values = parse_json(line)
         except ValueError:
             continue  # torn by the end of the process; its step is not in the state, or is written again below
         if values.get("step", 0) <= descent.step:

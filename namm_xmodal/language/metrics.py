@@ -1,12 +1,13 @@
 """Scores of answers: pure functions from log-probabilities or strings to numbers."""
 
 import math
-import re
-import string
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
+
+from namm_xmodal.language.answer_text import normalised_answer
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ METRICS = {
     metric.name: metric
     for metric in (
         Metric("answer_probability", 0, 1, True, "probability of the answer, a token (geometric mean)"),
-        Metric("exact_match", 0, 1, True, "1 if the first line generated is the answer"),
+        Metric("exact_match", 0, 1, True, "1 if the first line generated is the answer, or one of several"),
         Metric("edit_similarity", 0, 1, True, "1 - edit distance / longer length, first line generated against answer"),
         Metric("accuracy", 0, 1, True, "1 if the right choice has the greatest mean log-likelihood a token"),
         Metric("accuracy_sum", 0, 1, True, "1 if the right choice has the greatest total log-likelihood"),
@@ -77,40 +78,50 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def exact_match(prediction: str, answer: str) -> float:
+def exact_match(prediction: str, answer: str | Sequence[str]) -> float:
     """Whether a generation says the answer and nothing else on its first line.
 
-    Case, runs of white space and punctuation around the line do not count.
+    Case, white space, Unicode forms and punctuation around the line do not count; signs, units and names like C++ do. The
+    rules stand in `namm_xmodal.language.answer_text`.
 
     Args:
         prediction: Generated text.
-        answer: The right answer.
+        answer: The right answer, or several of which any will do.
 
     Returns:
         1.0 or 0.0, higher is better.
     """
-    return float(_normalised(first_line(prediction)) == _normalised(first_line(answer)))
+    said = normalised_answer(first_line(prediction))
+    return float(any(said == normalised_answer(first_line(each)) for each in _references(answer)))
 
 
-def _normalised(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip(string.punctuation + string.whitespace).casefold()
-
-
-def edit_similarity(prediction: str, answer: str) -> float:
+def edit_similarity(prediction: str, answer: str | Sequence[str]) -> float:
     """How near the first line of a generation is to the answer.
 
-    1 - Levenshtein distance / longer length, as code completion is scored since CodeXGLUE (arXiv:2102.04664).
+    1 - Levenshtein distance / longer length, as code completion is scored since CodeXGLUE (arXiv:2102.04664), over
+    characters in Unicode's composed form (NFC).
 
     # Deviates: CodeXGLUE uses fuzzywuzzy's ratio, whose value depends on which of two libraries is installed.
 
     Args:
         prediction: Generated text.
-        answer: The right answer, one line.
+        answer: The right answer, one line, or several of which the nearest counts.
 
     Returns:
         A number in [0, 1], higher is better; 1 for two empty strings.
     """
-    said, right = first_line(prediction), first_line(answer)
+    return max(_similarity(prediction, each) for each in _references(answer))
+
+
+def _references(answer: str | Sequence[str]) -> Sequence[str]:
+    references = [answer] if isinstance(answer, str) else answer
+    if not references:
+        raise ValueError("no reference answer; expected at least one")
+    return references
+
+
+def _similarity(prediction: str, answer: str) -> float:
+    said, right = (unicodedata.normalize("NFC", first_line(text)) for text in (prediction, answer))
     longest = max(len(said), len(right))
     return 1.0 if longest == 0 else 1.0 - edit_distance(said, right) / longest
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.errors import ConfigError, DataError
-from namm_xmodal.memory.pruned import Memory, pruned
+from namm_xmodal.memory.memory import Memory
+from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm import Namm, ThresholdSchedule
 from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
 from namm_xmodal.policies.state import State
@@ -125,8 +126,7 @@ def calibrate(
         ConfigError: If the budget is not between 0 and 1.
         DataError: If no text reaches an update.
     """
-    if not 0.0 < budget < 1.0:
-        raise ConfigError(f"budget={budget}: expected a share of the cache between 0 and 1, such as 0.25")
+    check_share(budget)
     last = max((text.shape[1] for text in texts), default=0) // update_every * update_every
     if last == 0:
         raise DataError(f"no text reaches an update: expected at least update_every={update_every} tokens")
@@ -155,6 +155,16 @@ def calibrate(
             kept[seen] = size.kept / size.full
             told(seen, last)
     return Calibration(ThresholdSchedule.of(thresholds), kept)
+
+
+def check_share(budget: float) -> None:
+    """Refuses a budget that is no share.
+
+    Raises:
+        ConfigError: With the value given.
+    """
+    if not 0.0 < budget < 1.0:
+        raise ConfigError(f"budget={budget}: expected a share of the cache between 0 and 1, such as 0.25")
 
 
 def wanted_share(budget: float, floor: int, seen: int) -> float:

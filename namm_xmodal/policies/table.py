@@ -30,8 +30,3 @@ POLICIES: dict[str, type] = {
     "pyramidkv": PyramidKV,
     "namm": Namm,
 }
-
-
-def describe(name: str) -> str:
-    """One line on a policy: the first line of its docstring."""
-    return (POLICIES[name].__doc__ or "").strip().splitlines()[0]

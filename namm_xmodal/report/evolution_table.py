@@ -1,31 +1,48 @@
 """A run of evolution as a table: one line per generation."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich.table import Table
+from rich.text import Text
 
 from namm_xmodal.evolution.generation import Generation, Spread
+from namm_xmodal.report.fitted import fitted
+
+HEAD_WIDTH = 20
+"""Longer names of tasks are folded."""
 
 
-def generation_table(generations: Sequence[Generation], last: int = 12) -> Table:
+def generation_tables(generations: Sequence[Generation], last: int, width: int) -> list[Table]:
     """The last generations; scores are over the full cache's, as best / mean / worst of the population.
 
     Args:
-        generations: In order.
-        last: How many lines at most.
+        generations: At least one, in order.
+        last: How many lines at most, in all tables together, but at least 3 in each.
+        width: Of the terminal; no table is wider.
     """
-    shown = generations[-last:]
-    table = Table(title="score over the full cache's: best / mean / worst of the population", title_style="dim")
-    table.add_column("generation", justify="right")
+    tables = _tables(generations[-last:], width)
+    return tables if len(tables) == 1 else _tables(generations[-max(3, last // len(tables)) :], width)
+
+
+def _tables(shown: Sequence[Generation], width: int) -> list[Table]:
     tasks = short_labels(shown)
-    for name in tasks.values():
-        table.add_column(name, justify="right")
-    for name in ("fitness", "kept", "weight", "sigma", "agreement", "seconds"):
-        table.add_column(name, justify="right")
-    for generation in shown:
-        scores = [_spread(generation.tasks.get(label)) for label in tasks]
-        table.add_row(str(generation.generation), *scores, *_numbers(generation).values())
-    return table
+    cells = {
+        **{name: [_spread(each.tasks.get(label)) for each in shown] for label, name in tasks.items()},
+        **{name: [_numbers(each)[name] for each in shown] for name in _numbers(shown[0])},
+    }
+
+    def make(columns: Sequence[str]) -> Table:
+        table = Table(title_style="dim")
+        for name in ("generation", *columns):
+            table.add_column(Text("\n".join(wrap(name, HEAD_WIDTH))), justify="right", no_wrap=True)
+        for line, each in enumerate(shown):
+            table.add_row(str(each.generation), *(cells[name][line] for name in columns))
+        return table
+
+    tables = fitted(make, list(cells), width)
+    tables[0].title = "score over the full cache's: best / mean / worst of the population"
+    return tables
 
 
 def generation_line(generation: Generation) -> str:

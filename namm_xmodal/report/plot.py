@@ -1,10 +1,12 @@
 """Score against kept cache size: one panel per task, one line per policy, intervals, the full cache for reference."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from namm_xmodal.evaluation.metrics import lower_is_better
+from namm_xmodal.report.picture import save_figure
 from namm_xmodal.report.summary import FULL, Cell, Summary
 
 # Okabe and Ito's colours (distinguishable with any colour vision) first, then darker ones; markers tell repeats apart.
@@ -26,13 +28,14 @@ MARKERS = "osD^vP*X<>pd"
 PROTOCOL_LINES = {"clock": "-", "prompt_end": ":"}
 
 
-def plot_scores(summary: Summary, path: Path, title: str = "") -> list[Path]:
+def plot_scores(summary: Summary, path: Path, title: str, policies: Mapping[str, Sequence[str]]) -> list[Path]:
     """Draws the plot as PNG and SVG.
 
     Args:
         summary: What to draw.
         path: Without suffix: `scores` makes `scores.png` and `scores.svg`.
         title: Above the panels.
+        policies: Fingerprints of the policies by label, for the metadata of the picture.
 
     Returns:
         The files written.
@@ -60,10 +63,7 @@ def plot_scores(summary: Summary, path: Path, title: str = "") -> list[Path]:
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=11)
-    written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for target in written:
-        figure.savefig(target, dpi=150, metadata={"Date": None} if target.suffix == ".svg" else None)
-    return written
+    return save_figure(figure, path, policies)
 
 
 def _styles(summary: Summary) -> dict[str, dict[str, Any]]:
@@ -95,7 +95,7 @@ def _panel(axis: Any, cells: list[Cell], styles: dict[str, dict[str, Any]]) -> N
         _line(axis, line, label, PROTOCOL_LINES[protocol], styles[policy], shift)
     axis.set_title(task, fontsize=10)
     axis.set_ylabel(
-        f"{metric}{' (low is good)' if lower_is_better(metric) else ''}, n = {cells[0].score.n}", fontsize=9
+        f"{metric}{' (lower is better)' if lower_is_better(metric) else ''}, n = {cells[0].score.n}", fontsize=9
     )
     axis.set_xlabel("cache kept when answering (%)", fontsize=9)
     axis.tick_params(labelsize=8)

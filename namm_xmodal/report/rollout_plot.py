@@ -1,11 +1,13 @@
 """Score against tokens in memory, and what kind and age of token survives."""
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from namm_xmodal.report.picture import save_figure
 from namm_xmodal.report.plot import COLOURS, MARKERS
 from namm_xmodal.report.rollout_summary import RolloutRow
 from namm_xmodal.rollouts.statistics import Aggregate
@@ -13,7 +15,9 @@ from namm_xmodal.rollouts.statistics import Aggregate
 KINDS = ("return", "state", "action")
 
 
-def plot_rollouts(rows: list[RolloutRow], path: Path, title: str, score: str) -> list[Path]:
+def plot_rollouts(
+    rows: list[RolloutRow], path: Path, title: str, score: str, policies: Mapping[str, Sequence[str]]
+) -> list[Path]:
     """Draws score against kept tokens as PNG and SVG.
 
     Args:
@@ -21,6 +25,7 @@ def plot_rollouts(rows: list[RolloutRow], path: Path, title: str, score: str) ->
         path: Without suffix.
         title: Above the plot.
         score: Name of the vertical axis.
+        policies: Fingerprints of the policies by label, for the metadata of the picture.
 
     Returns:
         The files written.
@@ -52,10 +57,12 @@ def plot_rollouts(rows: list[RolloutRow], path: Path, title: str, score: str) ->
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     axis.set_title(title, fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path, policies, dpi=130)
 
 
-def plot_survivors(rows: list[RolloutRow], ages: tuple[int, ...], path: Path, title: str) -> list[Path]:
+def plot_survivors(
+    rows: list[RolloutRow], ages: tuple[int, ...], path: Path, title: str, policies: Mapping[str, Sequence[str]]
+) -> list[Path]:
     """Draws the share of tokens still in memory against their age, by kind, averaged over layers.
 
     Args:
@@ -63,6 +70,7 @@ def plot_survivors(rows: list[RolloutRow], ages: tuple[int, ...], path: Path, ti
         ages: Upper ends of the bins of age, in steps.
         path: Without suffix.
         title: Above the panels.
+        policies: As above.
 
     Returns:
         The files written.
@@ -88,7 +96,7 @@ def plot_survivors(rows: list[RolloutRow], ages: tuple[int, ...], path: Path, ti
     axes[0][0].legend(fontsize=7, frameon=False)
     figure.supxlabel("age in steps", fontsize=8)
     figure.suptitle(title, fontsize=9)
-    return _save(figure, path)
+    return save_figure(figure, path, policies, dpi=130)
 
 
 def _pairs(ages: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -109,10 +117,3 @@ def _lengths(values: list[Aggregate]) -> list[list[float]]:
     low = [max(0.0, value.value - (value.value if value.low is None else value.low)) for value in values]
     high = [max(0.0, (value.value if value.high is None else value.high) - value.value) for value in values]
     return [low, high]
-
-
-def _save(figure: Any, path: Path) -> list[Path]:
-    written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for target in written:
-        figure.savefig(target, dpi=130, metadata={"Date": None} if target.suffix == ".svg" else None)
-    return written

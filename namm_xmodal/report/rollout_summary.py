@@ -9,6 +9,7 @@ import numpy as np
 from namm_xmodal.config import RolloutConfig
 from namm_xmodal.envs.minari_data import minari_reference
 from namm_xmodal.envs.normalise import D4RL, Normaliser, d4rl
+from namm_xmodal.errors import DataError
 from namm_xmodal.rollouts.record import RolloutRecord
 from namm_xmodal.rollouts.statistics import Aggregate, aggregate
 
@@ -28,7 +29,7 @@ class RolloutRow:
         kept_mean: Tokens in memory, averaged over steps, layers and heads, then episodes.
         kept_end: The same at the end of an episode.
         fraction: Tokens in memory over tokens fed, at the end of an episode.
-        failed: Episodes that failed.
+        failed: Episodes that failed. Those that took no step have no return; the others count with what they had.
         cpu_seconds: CPU time per episode.
         survivors: Share of tokens still in memory, [layer][kind][bin of age]; None if nobody looked.
     """
@@ -77,7 +78,11 @@ def normaliser_of(config: RolloutConfig, environment: str) -> Normaliser | None:
 
 
 def summarise_rollouts(records: Iterable[RolloutRecord], config: RolloutConfig) -> list[RolloutRow]:
-    """Rows in the order of the records."""
+    """Rows in the order of the records.
+
+    Raises:
+        DataError: If all episodes of a row failed before their first step.
+    """
     groups: dict[tuple[str, str], list[RolloutRecord]] = {}
     for record in records:
         groups.setdefault(record.key[:2], []).append(record)
@@ -91,8 +96,12 @@ def _row(group: list[RolloutRecord], config: RolloutConfig) -> RolloutRow:
         "seed": config.bootstrap.seed,
         "kind": "mean" if config.score == "success" else "iqm",
     }
+    played = [record for record in group if record.episode["length"] or record.episode["stop"] != "failed"]
+    if not played:  # zeros would look like results
+        message = group[0].episode["message"]
+        raise DataError(f"{group[0].policy}: none of its {len(group)} episodes has a return to show ({message})")
     returns: dict[str, list[float]] = {}
-    for record in group:
+    for record in played:
         returns.setdefault(record.model, []).append(record.episode["total"])
     first = group[0]
     normaliser = normaliser_of(config, first.episode["environment"])
@@ -107,9 +116,9 @@ def _row(group: list[RolloutRecord], config: RolloutConfig) -> RolloutRow:
         statistics=first.statistics,
         returns=aggregate(returns, **options),
         scores=scores,
-        length=_mean(group, "length"),
-        kept_mean=_mean(group, "kept_mean"),
-        kept_end=_mean(group, "kept_end"),
+        length=_mean(played, "length"),
+        kept_mean=_mean(played, "kept_mean"),
+        kept_end=_mean(played, "kept_end"),
         fraction=float(
             np.mean(
                 [r.episode["kept_end"] / r.episode["tokens_seen"] for r in group if r.episode["tokens_seen"]] or [0]

@@ -1,14 +1,18 @@
 """The terminal's table: policies down, tasks across, as many tasks side by side as the terminal is wide."""
 
+from collections.abc import Sequence
+from textwrap import wrap
+
 from rich.table import Table
 from rich.text import Text
 
 from namm_xmodal.evaluation.metrics import lower_is_better
-from namm_xmodal.evaluation.statistics import Interval
+from namm_xmodal.evaluation.statistics import FEWEST, Interval
+from namm_xmodal.report.fitted import add_labels, fitted
 from namm_xmodal.report.summary import FULL, Cell, Row, Summary
 
-CELL_WIDTH = 28
-"""`+0.00 [+0.00, +0.00]* 100%` and the lines around it; three digits take four more."""
+HEAD_WIDTH = 30
+"""Longer names of tasks and metrics are folded: `+0.000 [-0.000, +0.000]* 100%` below them has as much."""
 
 SMALL = 0.2
 """Scores below this get three digits after the point instead of two, or their differences would all read 0.00."""
@@ -21,17 +25,12 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
         summary: What to show.
         width: Width of the terminal.
     """
-    columns = summary.columns()
-    names = max((len(cell.policy) for cell in summary.shown()), default=0)
-    sizes = max((max(len(cell.size), len(cell.protocol)) for cell in summary.shown()), default=0)
-    cell_width = CELL_WIDTH + (4 if 3 in _digits(summary).values() else 0)
-    side_by_side = max(1, (width - names - sizes - 7) // cell_width)
-    tables = [_table(summary, columns[start : start + side_by_side]) for start in range(0, len(columns), side_by_side)]
+    tables = fitted(lambda columns: _table(summary, columns), summary.columns(), width)
     if tables:
         level = summary.cells[0].score.level
         tables[-1].caption = (
             f"score [{level:.0%} interval]; below: paired difference to the full cache [{level:.0%}], cache kept when "
-            "answering. * the interval of the difference excludes 0"
+            f"answering. * the interval of the difference excludes 0, n >= {FEWEST}"
         )
     return tables
 
@@ -44,17 +43,17 @@ def _digits(summary: Summary) -> dict[tuple[str, str], int]:
     return {column: 3 if 0 < value < SMALL else 2 for column, value in largest.items()}
 
 
-def _table(summary: Summary, columns: list[tuple[str, str]]) -> Table:
+def _table(summary: Summary, columns: Sequence[tuple[str, str]]) -> Table:
     cells = {(cell.row, cell.column): cell for cell in summary.shown()}
     digits = _digits(summary)
     several_protocols = len({cell.protocol for cell in cells.values()} - {FULL}) > 1
     table = Table(caption_justify="left")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("cache", justify="right", no_wrap=True)
+    add_labels(table, "cache")
     for task, metric in columns:
         counts = sorted({cell.score.n for (_, column), cell in cells.items() if column == (task, metric)})
-        direction = " (low is good)" if lower_is_better(metric) else ""
-        table.add_column(f"{task}\n{metric}{direction}\nn = {' to '.join(map(str, {counts[0], counts[-1]}))}")
+        head = [task, metric, *(["(lower is better)"] if lower_is_better(metric) else [])]
+        head.append(f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}")
+        table.add_column("\n".join(part for line in head for part in wrap(line, HEAD_WIDTH)), no_wrap=True)
     size_before: str | None = None
     for row in _by_size(summary, cells):
         present = [cells[row, column] for column in columns if (row, column) in cells]
@@ -86,7 +85,7 @@ def _draw(cell: Cell | None, digits: int) -> Text:
     text = Text(f"{_interval(cell.score, digits)}\n", style="bold" if cell.protocol == FULL else "")
     if cell.difference is not None:
         better = (cell.difference.mean < 0) == lower_is_better(cell.metric)
-        sure = cell.difference.excludes_zero
+        sure = cell.difference.marked
         style = "dim" if not sure else "green" if better else "red"
         text.append(f"{_interval(cell.difference, digits, sign=True)}{'*' if sure else ''} ", style=style)
     text.append(f"{cell.kept:.0%}", style="cyan")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from namm_xmodal.evaluation.video.inspection import VideoInspection
+from namm_xmodal.extras import need
 
 DIMMED = 0.18
 """Brightness of a patch that no head holds any more."""
@@ -99,7 +100,8 @@ def film(
         layer: Of one layer; averaged over all if None.
         rate: Frames per second.
     """
-    import av
+    av = need("av", "an MP4 of what is kept")
+    need("PIL", "an MP4 of what is kept")
     from PIL import Image
 
     side = 240 if len(inspections) > 2 else 320

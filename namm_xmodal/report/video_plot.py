@@ -1,20 +1,22 @@
 """Accuracy against the share of visual tokens kept: overall, and by place of the evidence or duration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.report.picture import save_figure
 from namm_xmodal.report.plot import COLOURS, MARKERS
 from namm_xmodal.report.video_summary import VideoRow
 
 
-def plot_videos(rows: Sequence[VideoRow], path: Path, title: str) -> list[Path]:
+def plot_videos(rows: Sequence[VideoRow], path: Path, title: str, policies: Mapping[str, Sequence[str]]) -> list[Path]:
     """Draws the plot as PNG and SVG.
 
     Args:
         rows: What to draw.
         path: Without suffix.
         title: Above the panels.
+        policies: Fingerprints of the policies by label, for the metadata of the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -38,10 +40,7 @@ def plot_videos(rows: Sequence[VideoRow], path: Path, title: str) -> list[Path]:
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside right upper", fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=11)
-    written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for target in written:
-        figure.savefig(target, dpi=150, metadata={"Date": None} if target.suffix == ".svg" else None)
-    return written
+    return save_figure(figure, path, policies)
 
 
 def _lines(rows: Sequence[VideoRow]) -> dict[tuple[str, str], list[VideoRow]]:

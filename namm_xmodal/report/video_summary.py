@@ -30,7 +30,7 @@ class VideoRow:
         generated: Accuracy of generated answers; None without generation.
         generated_answered: The same over questions whose generated answer could be parsed.
         answered: Questions answered.
-        skipped: Questions without an answer, because their video could not be used.
+        skipped: Questions without an answer, because they or their video could not be used.
         unparsed: Generated answers that name no option.
         salvaged: Questions answered from a damaged video.
         kept: Visual tokens in the cache when answering, as a share of the whole video's.

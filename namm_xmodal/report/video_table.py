@@ -1,17 +1,28 @@
 """The terminal's tables of a video evaluation: one of scores and costs, one of accuracy apart by groups."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from namm_xmodal.evaluation.statistics import Interval
+from namm_xmodal.evaluation.statistics import FEWEST, Interval
+from namm_xmodal.report.fitted import add_labels, fitted
+from namm_xmodal.report.table import HEAD_WIDTH
 from namm_xmodal.report.video_summary import GROUPINGS, VideoRow
 
 WIDE = 118
 """From this width on, costs stand in the table of scores, and scores have three digits."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    head: str
+    cell: Callable[[VideoRow], str | Text]
+    justify: Literal["left", "right"] = "right"
 
 
 def video_tables(rows: Sequence[VideoRow], benchmark: Any, width: int = 120) -> list[Table]:
@@ -20,99 +31,92 @@ def video_tables(rows: Sequence[VideoRow], benchmark: Any, width: int = 120) -> 
     Args:
         rows: What to show.
         benchmark: Says which score is official.
-        width: Width of the terminal.
+        width: Width of the terminal; no table is wider.
     """
-    tables = [_scores(rows, benchmark, width >= WIDE)]
-    if width < WIDE:
-        tables.append(_costs(rows))
+
+    def make(columns: Sequence[_Column]) -> Table:
+        return _table(rows, columns)
+
+    scores, costs = _scores(rows, benchmark, 3 if width >= WIDE else 2), _costs()
+    level = next((row.accuracy.level for row in rows if row.accuracy), 0.95)
+    legend = (
+        f"[{level:.0%} interval]; difference to the full cache on the same questions, * excludes 0, n >= {FEWEST}. kept "
+        "visual: share of the video's visual tokens in the cache when answering, mean over layers and heads."
+    )
+    if width >= WIDE:
+        tables = fitted(make, [*scores, *costs], width)
+        tables[-1].caption = f"{legend} {_timing(rows)}"
+    else:
+        tables = fitted(make, scores, width)
+        tables[-1].caption = legend
+        tables += fitted(make, costs, width)
+        tables[-1].caption = _timing(rows)
     for grouping in GROUPINGS:
         groups = list(dict.fromkeys(group for row in rows for group in row.apart[grouping]))
         if len(groups) > 1:
-            tables.append(_apart(rows, grouping, sorted(groups)))
+            apart = fitted(make, [_group(rows, grouping, group) for group in sorted(groups)], width)
+            apart[0].title = f"accuracy by {'place of the evidence' if grouping == 'evidence' else grouping}"
+            tables += apart
     return tables
 
 
-def _scores(rows: Sequence[VideoRow], benchmark: Any, wide: bool) -> Table:
-    generated = any(row.generated is not None for row in rows)
-    digits = 3 if wide else 2
-    table = _empty(rows)
-    table.add_column("kept\nvisual", justify="right", no_wrap=True)
+def _scores(rows: Sequence[VideoRow], benchmark: Any, digits: int) -> list[_Column]:
     count = max((row.accuracy.n for row in rows if row.accuracy), default=0)
-    table.add_column(f"accuracy\nn = {count}", no_wrap=True)
-    table.add_column("to full cache", no_wrap=True)
+    columns = [
+        _Column("kept\nvisual", lambda row: f"{row.kept:.{digits - 2}%}"),
+        _Column(f"accuracy\nn = {count}", lambda row: _interval(row.accuracy, digits), "left"),
+        _Column("to full cache", lambda row: _difference(row.difference, digits), "left"),
+    ]
     if benchmark.macro:
-        table.add_column("mean of types\n(official)", no_wrap=True)
-    if generated:
-        table.add_column("gene-\nrated", justify="right")
-        table.add_column("un-\nparsed", justify="right")
+        columns.append(_Column("mean of types\n(official)", lambda row: _interval(row.macro, digits), "left"))
+    if any(row.generated is not None for row in rows):
+        columns.append(_Column("gene-\nrated", lambda row: _number(row.generated, digits)))
+        columns.append(_Column("un-\nparsed", lambda row: str(row.unparsed)))
         if benchmark.without_unparsed:
-            table.add_column("parsed only\n(official)", justify="right")
-    table.add_column("skip-\nped", justify="right")
-    if wide:
-        _cost_columns(table)
-    for row in _sections(table, rows):
-        cells: list[Any] = [f"{row.kept:.0%}" if not wide else f"{row.kept:.1%}"]
-        cells += [_interval(row.accuracy, digits), _difference(row.difference, digits)]
-        if benchmark.macro:
-            cells.append(_interval(row.macro, digits))
-        if generated:
-            cells += [_number(row.generated, digits), str(row.unparsed)]
-            if benchmark.without_unparsed:
-                cells.append(_number(row.generated_answered, digits))
-        _add(table, row, rows, [*cells, str(row.skipped), *(_cost_cells(row) if wide else [])])
-    level = next((row.accuracy.level for row in rows if row.accuracy), 0.95)
-    table.caption = (
-        f"[{level:.0%} interval]; difference to the full cache on the same questions, * excludes 0. kept visual: share of "
-        "the video's visual tokens in the cache when answering, mean over layers and heads."
-        + (f" {_timing(rows)}" if wide else "")
-    )
-    return table
+            columns.append(_Column("parsed only\n(official)", lambda row: _number(row.generated_answered, digits)))
+    columns.append(_Column("skip-\nped", lambda row: str(row.skipped)))
+    return columns
 
 
-def _costs(rows: Sequence[VideoRow]) -> Table:
-    table = _empty(rows)
-    _cost_columns(table)
-    for row in _sections(table, rows):
-        _add(table, row, rows, _cost_cells(row))
-    table.caption = _timing(rows)
-    return table
+def _costs() -> list[_Column]:
+    return [
+        _Column("prefill\nms", lambda row: f"{1000 * row.prefill_seconds:.1f}"),
+        _Column("decode\nms", lambda row: f"{1000 * row.decode_seconds:.1f}"),
+        _Column("KV\nKiB", lambda row: f"{row.live_bytes / 1024:.0f}"),
+    ]
 
 
-def _empty(rows: Sequence[VideoRow]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption_justify="left", title_justify="left")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    return table
+def _group(rows: Sequence[VideoRow], grouping: str, group: str) -> _Column:
+    counts = [row.apart[grouping][group][1] for row in rows if group in row.apart[grouping]]
+
+    def cell(row: VideoRow) -> str:
+        found = row.apart[grouping]
+        return _number(found[group][0], 2) if group in found else "-"
+
+    return _Column("\n".join([*wrap(group, HEAD_WIDTH), f"n={max(counts, default=0)}"]), cell)
 
 
-def _cost_columns(table: Table) -> None:
-    for name in ("prefill\nms", "decode\nms", "KV\nKiB"):
-        table.add_column(name, justify="right")
-
-
-def _cost_cells(row: VideoRow) -> list[str]:
-    return [f"{1000 * row.prefill_seconds:.1f}", f"{1000 * row.decode_seconds:.1f}", f"{row.live_bytes / 1024:.0f}"]
-
-
-def _timing(rows: Sequence[VideoRow]) -> str:
-    vision = next((row.vision_seconds for row in rows), 0.0)
-    return f"CPU time per question; the vision tower takes {1000 * vision:.1f} ms per video, once for all rows."
-
-
-def _sections(table: Table, rows: Sequence[VideoRow]) -> Iterator[VideoRow]:
+def _table(rows: Sequence[VideoRow], columns: Sequence[_Column]) -> Table:
     """Rows by size, with a line between sizes."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption_justify="left", title_justify="left")
+    add_labels(table, "size")
+    for column in columns:
+        table.add_column(column.head, justify=column.justify, no_wrap=True)
+    several = len({row.protocol for row in rows} - {"none", "before"}) > 1
     before: str | None = None
     for row in _by_size(rows):
         if before is not None and row.size != before:
             table.add_section()
         before = row.size
-        yield row
+        name = f"{row.policy} · {row.protocol}" if several and row.protocol not in ("none", "before") else row.policy
+        cells = [column.cell(row) for column in columns]
+        table.add_row(name, row.size, *cells, style="bold" if row.protocol == "none" else "")
+    return table
 
 
-def _add(table: Table, row: VideoRow, rows: Sequence[VideoRow], cells: Sequence[Any]) -> None:
-    several = len({each.protocol for each in rows} - {"none", "before"}) > 1
-    name = f"{row.policy} · {row.protocol}" if several and row.protocol not in ("none", "before") else row.policy
-    table.add_row(name, row.size, *cells, style="bold" if row.protocol == "none" else "")
+def _timing(rows: Sequence[VideoRow]) -> str:
+    vision = next((row.vision_seconds for row in rows), 0.0)
+    return f"CPU time per question; the vision tower takes {1000 * vision:.1f} ms per video, once for all rows."
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -126,18 +130,6 @@ def _by_size(rows: Sequence[VideoRow]) -> list[VideoRow]:
     return [row for group in groups.values() for row in group]
 
 
-def _apart(rows: Sequence[VideoRow], grouping: str, groups: list[str]) -> Table:
-    table = _empty(rows)
-    table.title = f"accuracy by {'place of the evidence' if grouping == 'evidence' else grouping}"
-    for group in groups:
-        counts = [row.apart[grouping][group][1] for row in rows if group in row.apart[grouping]]
-        table.add_column(f"{group}\nn={max(counts, default=0)}", justify="right")
-    for row in _sections(table, rows):
-        found = row.apart[grouping]
-        _add(table, row, rows, [_number(found[g][0], 2) if g in found else "-" for g in groups])
-    return table
-
-
 def _interval(interval: Interval | None, digits: int) -> str:
     if interval is None:
         return "-"
@@ -149,7 +141,7 @@ def _interval(interval: Interval | None, digits: int) -> str:
 def _difference(interval: Interval | None, digits: int) -> Text:
     if interval is None or interval.low is None or interval.high is None:
         return Text("-", style="dim")
-    sure = interval.excludes_zero
+    sure = interval.marked
     style = "dim" if not sure else "green" if interval.mean > 0 else "red"
     mean, low, high = (f"{value:+.{digits}f}" for value in (interval.mean, interval.low, interval.high))
     return Text(f"{mean} [{low}, {high}]{'*' if sure else ''}", style=style)

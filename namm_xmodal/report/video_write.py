@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_digest
@@ -13,9 +12,12 @@ from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.report.picture import fingerprints
 from namm_xmodal.report.video_plot import plot_videos
 from namm_xmodal.report.video_summary import VideoRow, summarise_videos
 from namm_xmodal.report.video_table import video_tables
+from namm_xmodal.trust.terminal import PlainConsole
+from namm_xmodal.video.benchmarks.answers import LETTERS
 
 SUMMARY_FORMAT = 1
 
@@ -38,10 +40,10 @@ def write_video_report(records: list[Record], config: VideoQAConfig, width: int 
         replace_text(folder / "summary.json", _summary(rows, records, config, benchmark))
         replace_text(folder / "predictions.json", json.dumps(_predictions(records), indent=1) + "\n")
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200)
+            console = PlainConsole(file=file, width=200)
             for table in video_tables(rows, benchmark, 200):
                 console.print(table)
-        plot_videos(rows, folder / "accuracy", f"{config.model} on {config.benchmark}")
+        plot_videos(rows, folder / "accuracy", f"{config.model} on {config.benchmark}", fingerprints(records))
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be written ({error.strerror}); the results themselves are kept") from None
     return tables
@@ -73,6 +75,6 @@ def _predictions(records: Sequence[Record]) -> dict[str, dict[str, str | None]]:
     for record in records:
         size = "all" if record.budget is None else f"{record.budget:g}"
         chosen = record.tags.get("chosen")
-        letter = None if chosen is None else "ABCDEFGH"[chosen]
+        letter = None if chosen is None else LETTERS[chosen]
         found.setdefault(f"{record.policy} {size}", {})[record.tags["id"]] = letter
     return found

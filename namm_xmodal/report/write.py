@@ -11,9 +11,11 @@ from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.report.picture import fingerprints
 from namm_xmodal.report.plot import plot_scores
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 1
 
@@ -44,10 +46,11 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(folder / "summary.json", summary_json(summary, config))
         with (folder / "table.txt").open("w", encoding="utf-8") as file:
-            console = Console(file=file, width=200)
+            console = PlainConsole(file=file, width=200)
             for table in score_tables(summary, 200):
                 console.print(table)
-        plot_scores(summary, folder / "scores", f"{config.model}, update every {config.update_every} tokens")
+        title = f"{config.model}, update every {config.update_every} tokens"
+        plot_scores(summary, folder / "scores", title, fingerprints(records))
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be written ({error.strerror}); the results themselves are kept") from None
     return tables

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from namm_xmodal.agents import CacheAgent
 from namm_xmodal.config import RolloutConfig
 from namm_xmodal.envs.rollout import rollout
+from namm_xmodal.errors import DataError
 from namm_xmodal.memory.statistics import FeatureRecorder
 from namm_xmodal.policies.by_layer import ByLayer
 from namm_xmodal.policies.namm import Namm
@@ -29,13 +30,20 @@ def estimate_on(
         namm: Whose features.
         config: Decides the clock and the number of episodes.
         told: Called with step and running episodes.
+
+    Raises:
+        DataError: If every episode failed before its first step.
     """
     layers = player.body.model.config.n_layer
     by_layer = [StatisticsEstimator(namm.features.channels) for _ in range(layers)]
     recorder = FeatureRecorder(namm.features, by_layer)
     agent = CacheAgent(player.body, recorder, update_every=config.update_every, protect_recent=config.protect_recent)
     seeds = range(ESTIMATION_SEED, ESTIMATION_SEED + config.estimation_episodes)
-    list(rollout(player.make, agent, seeds, player.target, max_steps=config.max_steps, batch=config.batch, told=told))
+    episodes = list(
+        rollout(player.make, agent, seeds, player.target, max_steps=config.max_steps, batch=config.batch, told=told)
+    )
+    if not any(episode.length for episode in episodes):
+        raise DataError(f"{player.label}: no episode to estimate feature statistics from ({episodes[0].message})")
     source = f"estimated on {player.label}, {config.estimation_episodes} episodes with full memory"
     pooled = StatisticsEstimator(namm.features.channels)
     for each in by_layer:

@@ -1,7 +1,9 @@
 """A video of one episode: the body, and beside it which steps' returns, states and actions each layer still remembers."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,17 @@ from namm_xmodal.agents import CacheAgent
 from namm_xmodal.agents.cache_agent import CacheActor
 from namm_xmodal.config import RolloutConfig
 from namm_xmodal.disk.whole_file import replacing
-from namm_xmodal.envs.agent import Turn
-from namm_xmodal.errors import ConfigError, MissingDependencyError
+from namm_xmodal.envs.episode import Episode
+from namm_xmodal.envs.rollout import rollout
+from namm_xmodal.errors import ConfigError
+from namm_xmodal.extras import need
 from namm_xmodal.rollouts.plan import Run
 from namm_xmodal.rollouts.players import Player
 
 Picture = NDArray[np.uint8]
 EVERY = 4  # steps between frames: rendering on a processor takes most of the time
 FRAMES_PER_SECOND = 15
-WIDTH, HEIGHT = 240, 240
+HEIGHT = 240
 MEMORY_WIDTH = 400
 COLOURS = np.array([[213, 94, 0], [0, 114, 178], [0, 158, 115]])  # returns, states, actions
 EMPTY, GONE = 255, 226  # not lived yet, forgotten
@@ -41,7 +45,7 @@ def find_run(plan: list[Run], wanted: str) -> Run:
 
 def film_episode(
     run: Run, player: Player, config: RolloutConfig, folder: Path, name: str, told: Callable[[int, int], None]
-) -> tuple[list[Path], float]:
+) -> tuple[list[Path], Episode]:
     """Plays the episode of seed `config.seed` and films it.
 
     Args:
@@ -53,20 +57,16 @@ def film_episode(
         told: Called with the number of the step, and 1.
 
     Returns:
-        The files, and the return of the episode.
+        The files, and the episode; one that failed is filmed up to there.
 
     Raises:
-        ConfigError: If the environment cannot draw itself.
+        ConfigError: If the environment cannot draw itself, or the episode is too short for a frame.
         MissingDependencyError: If PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError:
-        raise MissingDependencyError("a video", "video") from None
+    av = need("av", "a video")
+    world = drawing(player)
     folder.mkdir(parents=True, exist_ok=True)
     video, still = folder / f"{name}.mp4", folder / f"{name}.png"
-    # The camera named in MuJoCo's locomotion models follows the body; the default one watches it walk away.
-    world = player.make(render_mode="rgb_array", width=WIDTH, height=HEIGHT, camera_name="track")
     agent = CacheAgent(
         player.body,
         run.policy,
@@ -75,47 +75,87 @@ def film_episode(
         protect_recent=config.protect_recent,
     )
     part = video.with_suffix(".part.mp4")
-    total, picture = 0.0, None
+    picture: Picture | None = None
     try:
         with av.open(str(part), "w") as container, agent.begin(1) as actor:
             assert isinstance(actor, CacheActor)
             stream: Any = container.add_stream("h264", rate=FRAMES_PER_SECOND)
-            stream.width, stream.height, stream.pix_fmt = WIDTH + MEMORY_WIDTH, HEIGHT, "yuv420p"
-            stream.options = {"crf": "30", "preset": "slow"}
-            for step, so_far, frame in _play(world, actor, player, config):
+            stream.pix_fmt, stream.options = "yuv420p", {"crf": "30", "preset": "slow"}
+
+            def draw(step: int, running: int) -> None:
+                nonlocal picture
                 told(step, 1)
-                total = so_far
-                if frame is not None:
-                    picture = np.concatenate([frame, memory_picture(actor.remembered(), config.max_steps)], axis=1)
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode())
+                if step % EVERY != EVERY - 1 and running:
+                    return
+                first = picture is None
+                frame = _frame(world, player.environment, 0 if first else stream.width - MEMORY_WIDTH)
+                picture = np.concatenate([frame, memory_picture(actor.remembered(), config.max_steps)], axis=1)
+                if first:
+                    stream.height, stream.width = picture.shape[:2]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+
+            filmed = SimpleNamespace(begin=lambda episodes: nullcontext(actor))
+            (episode,) = rollout(
+                lambda: world, filmed, [config.seed], player.target, max_steps=config.max_steps, batch=1, told=draw
+            )
+            if picture is not None:
+                container.mux(stream.encode())
+        if picture is None:
+            raise ConfigError(
+                episode.message or f"max_steps={config.max_steps}: too short for a frame, expected at least {EVERY}"
+            )
         part.replace(video)
     finally:
         part.unlink(missing_ok=True)
         world.close()
-    if picture is None:
-        raise ConfigError(f"max_steps={config.max_steps}: too short for a frame, expected at least {EVERY}")
     _write_png(picture, still)
-    return [video, still], total
+    return [video, still], episode
 
 
-def _play(world: Any, actor: CacheActor, player: Player, config: RolloutConfig) -> Any:
-    """Yields (step, return so far, frame or None) after each step."""
-    observation, _ = world.reset(seed=config.seed)
-    target, wanted, total = player.target, player.target.total / player.target.scale, 0.0
-    actions = None
-    for step in range(config.max_steps):
-        actions = actor.act(Turn(step, np.asarray(observation, dtype=np.float64)[None], np.array([wanted]), actions))
-        space = world.action_space
-        action = np.clip(actions[0], space.low, space.high).astype(space.dtype)
-        observation, reward, terminated, truncated, _ = world.step(action)
-        total += float(reward)
-        if target.mode == "decrement":
-            wanted -= float(reward) / target.scale
-        ended = terminated or truncated
-        yield step, total, world.render() if step % EVERY == EVERY - 1 or ended else None
-        if ended:
-            return
+def drawing(player: Player) -> Any:
+    """The player's environment, made so that it draws itself.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    world = player.make()
+    modes = (world.metadata or {}).get("render_modes", [])
+    world.close()
+    if "rgb_array" not in modes:
+        known = ", ".join(map(str, modes)) or "none"
+        raise ConfigError(f"{player.environment}: cannot draw itself (render modes: {known}); --video needs rgb_array")
+    # The camera named in MuJoCo's locomotion models follows the body; the default one watches it walk away.
+    options = {"width": HEIGHT, "height": HEIGHT, "camera_name": "track"}
+    trouble = ""
+    for more in (options, {}):
+        try:
+            return player.make(render_mode="rgb_array", **more)
+        except Exception as error:  # most environments know neither size nor camera
+            trouble = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    raise ConfigError(f"{player.environment}: cannot be made to draw itself ({trouble})")
+
+
+def _frame(world: Any, environment: str, width: int) -> Picture:
+    """(HEIGHT, width, 3): what the environment draws; as wide as it is to its height for a width of 0."""
+    from av import VideoFrame
+
+    try:
+        drawn = world.render()
+    except Exception as error:  # what a renderer without a display does
+        hint = "; without a display, try MUJOCO_GL=egl" if hasattr(world.unwrapped, "mujoco_renderer") else ""
+        raise ConfigError(
+            f"{environment}: cannot draw itself here ({type(error).__name__}: {' '.join(str(error).split())[:120]}){hint}"
+        ) from None
+    if not isinstance(drawn, np.ndarray) or drawn.ndim != 3 or drawn.shape[2] != 3 or drawn.dtype != np.uint8:
+        found = f"{drawn.dtype} of shape {drawn.shape}" if isinstance(drawn, np.ndarray) else type(drawn).__name__
+        raise ConfigError(f"{environment}: draws {found}; expected (height, width, 3) of uint8")
+    # Codecs want even sizes.
+    width = width or min(4 * HEIGHT, max(2, 2 * round(drawn.shape[1] * HEIGHT / drawn.shape[0] / 2)))
+    if drawn.shape[:2] == (HEIGHT, width):
+        return drawn
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgb24")
+    scaled: Picture = frame.reformat(width=width, height=HEIGHT).to_ndarray()
+    return scaled
 
 
 def memory_picture(remembered: list[NDArray[np.int64]], steps: int, height: int = HEIGHT) -> Picture:

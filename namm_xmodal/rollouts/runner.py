@@ -18,7 +18,9 @@ from namm_xmodal.policies.namm.statistics import FeatureStatistics
 from namm_xmodal.rollouts.estimate import estimate_on, use_statistics
 from namm_xmodal.rollouts.plan import Run, make_plan
 from namm_xmodal.rollouts.players import Player, load_players
+from namm_xmodal.rollouts.preflight import check_rows
 from namm_xmodal.rollouts.record import RolloutRecord
+from namm_xmodal.rollouts.setups import find_setups
 
 
 def run_rollouts(
@@ -40,7 +42,9 @@ def run_rollouts(
         NammError: On the user's mistakes, before an episode is played.
     """
     plan = make_plan(config)
-    players = load_players(config, notice)
+    setups = find_setups(config)
+    check_rows(config, plan, setups)
+    players = load_players(config, setups, notice)
     versions = {**software_versions(), "gymnasium": version("gymnasium"), "mujoco": version("mujoco")}
     digest = rollout_digest(config)
     fingerprints = {

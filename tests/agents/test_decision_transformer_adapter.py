@@ -70,9 +70,10 @@ def test_stepping_equals_the_recompute_of_transformers():
 def test_steps_beyond_the_last_known_timestep_count_as_the_last():
     net, data = model(max_ep_len=20), trajectories()
     clipped = {**data, "timesteps": data["timesteps"].clamp(max=19)}
-    with torch.no_grad(), pruned(net, None) as memory:
-        found = stepwise(net, memory, data)
+    with torch.no_grad():
         expected = net(**clipped).action_preds
+        with pruned(net, None) as memory:
+            found = stepwise(net, memory, data)
         assert (found - expected).abs().max() < 1e-12
         beyond = embed_turn(net, None, data["returns_to_go"][:, 0], data["states"][:, 0], torch.tensor([35, 35]))
         last = embed_turn(net, None, data["returns_to_go"][:, 0], data["states"][:, 0], torch.tensor([19, 19]))

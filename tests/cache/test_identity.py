@@ -45,10 +45,11 @@ def test_generation_is_identical(family, mode):
         assert torch.equal(memory.generate(**batch, **options), expected)
 
 
-def test_plain_calls_inside_the_context_are_the_models_own():
-    model, batch = tiny("llama"), padded_batch()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_plain_calls_under_a_full_cache_are_the_models_own(family):
+    model, batch = tiny(family), padded_batch()
     expected = model(**batch).logits
-    with pruned(model, L2Norm(budget=8), update_every=16):
+    with pruned(model, None, update_every=16):
         assert torch.equal(model(**batch).logits, expected)
         assert torch.equal(model(**batch, use_cache=False).logits, expected)
         assert torch.equal(in_chunks(model, batch, DynamicCache(), 100), expected)

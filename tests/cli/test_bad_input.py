@@ -22,7 +22,7 @@ EVAL = ("eval", "language/smoke")
         ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
         ("model=no/such-model", "model 'no/such-model' cannot be loaded"),
         ("device=gpu", "device: 'gpu': expected a torch device"),
-        ("dtype=int8", "dtype: 'int8': input should be"),
+        ("dtype=int8", "dtype: 'int8': expected one of auto"),
         ("seed", "expected path=value"),
     ],
 )
@@ -55,7 +55,7 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--text", "missing.txt"), "--text missing.txt: No such file"),
+        (("--text", "missing.txt"), "missing.txt: no such file; expected a text file"),
         (("--text", "-"), "text of 5 tokens: shorter than one update (update_every=32)"),
         (("--text", "-", "--policy", "h2oo"), "unknown policy 'h2oo'"),
         (("--text", "-", "--budget", "0"), "budget=0: expected at least 1 token"),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from child_processes import heed_ctrl_c
+
 COMMAND = [sys.executable, "-m", "namm_xmodal.cli"]
 
 
@@ -42,8 +44,9 @@ def test_ctrl_c_keeps_results_and_the_same_command_goes_on(tmp_path):
         *(part for each in many for part in ("--set", each)),
     ]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
     journal = tmp_path / "results.jsonl"
     deadline = time.monotonic() + 60
     while (
@@ -55,7 +58,7 @@ def test_ctrl_c_keeps_results_and_the_same_command_goes_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
-    assert "results so far are kept" in errors
+    assert "partial results are saved" in errors
     assert "Traceback" not in errors
     lines = journal.read_bytes()
     assert lines.endswith(b"\n")

@@ -70,7 +70,7 @@ def test_units_interleave_tasks_and_skip_what_is_done():
         ({"tasks": {"a": {"task": "key_retrieval", "n": 1, "lenght": [9]}}}, "did you mean length?"),
         (
             {"tasks": {"a": {"task": "key_retrieval", "n": 1, "length": ["x"]}}},
-            "tasks.a.length: ['x']: input should be",
+            "tasks.a.length: ['x']: expected a list, each a whole number",
         ),
         ({"policies": {"a": {"policy": "namm", "init": "zeros"}}, "update_every": 100}, "policies.a: update_every=100"),
         ({"policies": {"a": {"policy": "h2o", "budget": 5}}}, "policies.a: budget=5: below protect_first"),

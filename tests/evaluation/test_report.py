@@ -80,8 +80,10 @@ def test_tables_fit_the_terminal_and_show_everything(tasks, width, evaluation):
 
 
 def test_small_scores_get_more_digits(tasks, record):
-    records = [record("text", i, token_probability=0.1 + 0.001 * i) for i in range(4)]
-    records += [record("text", i, "h2o", 0.5, "clock", 0.5, token_probability=0.096 + 0.001 * i) for i in range(4)]
+    records = [record("text", i, token_probability=0.1 + 0.001 * (i % 4)) for i in range(12)]
+    records += [
+        record("text", i, "h2o", 0.5, "clock", 0.5, token_probability=0.096 + 0.001 * (i % 4)) for i in range(12)
+    ]
     text = drawn(score_tables(summarise(records, tasks), 80), 80)
     assert "0.102 [" in text
     assert "-0.004 [-0.004, -0.004]* 50%" in text

@@ -1,7 +1,10 @@
 """Whole evaluations of a random model: resuming, workers, extending, refusing."""
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +46,8 @@ def test_everything_is_evaluated_once_with_its_provenance(reference):
         assert 0 < record.kept_fraction <= 1
         assert record.live_bytes <= record.allocated_bytes
         assert record.cpu_seconds >= 0
-        assert record.model == {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
+        source = {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
+        assert record.model == {**source, "end_of_text": [257]}
         assert set(record.versions) == {"namm-xmodal", "torch", "transformers", "numpy"}
     full = [record for record in records if record.policy == "full"]
     assert all(record.kept_fraction == 1 and record.protocol == "none" for record in full)
@@ -87,8 +91,17 @@ def test_an_interrupted_run_goes_on_to_the_same_results(reference, tmp_path):
     assert "going on after 4 of" in notices[0]
 
 
-def test_two_workers_give_the_same_results(reference, tmp_path):
-    assert numbers(evaluate(load(tmp_path, "workers=2"))) == numbers(reference[1])
+def test_two_workers_killed_and_stopped_give_the_same_results(reference, tmp_path):
+    trouble = {3: signal.SIGKILL, 6: signal.SIGSTOP}
+
+    def progress(done, total, what):
+        if done in trouble:
+            os.kill(multiprocessing.active_children()[0].pid, trouble.pop(done))
+
+    assert numbers(evaluate(load(tmp_path, "workers=2", "silence=10"), progress=progress)) == numbers(reference[1])
+    assert not trouble
+    assert not multiprocessing.active_children()
+    assert numbers(evaluate(load(tmp_path, "silence=20"))) == numbers(reference[1])  # no other configuration
 
 
 def test_more_samples_extend_a_run(reference, tmp_path):

@@ -64,12 +64,12 @@ class Toy:
             raise DataError("a line for the user")
         if self.factory.trouble == "bug":
             raise ZeroDivisionError("ours")
-        if self.factory.trouble == "die":
+        if self.factory.trouble in ("die", "stop"):
             if self.factory.marker:
                 if Path(self.factory.marker).exists():
                     return
                 Path(self.factory.marker).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL if self.factory.trouble == "die" else signal.SIGSTOP)
 
 
 PRESSURE = SizePressure("constrained", weight=0.4, start=0.1, floor=0.9, step=0.02)

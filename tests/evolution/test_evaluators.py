@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evolution_toys import N, ToyFactory
 
-from namm_xmodal.errors import ConfigError, DataError, EvolutionError
+from namm_xmodal.errors import ConfigError, DataError, WorkerError
 from namm_xmodal.evolution.arrays import digest
 from namm_xmodal.evolution.evaluators.in_process import InProcess
 from namm_xmodal.evolution.evaluators.processes import processes
@@ -47,11 +47,12 @@ def ray():
     ray.shutdown()
 
 
-def test_processes_with_a_killed_worker_give_the_same_bits(tmp_path):
+@pytest.mark.parametrize("trouble", ["die", "stop"])
+def test_processes_with_a_killed_or_stopped_worker_give_the_same_bits(tmp_path, trouble):
     run(tmp_path / "here", InProcess(FACTORY))
-    dying = ToyFactory(**{**vars(FACTORY), "trouble": "die", "marker": str(tmp_path / "died")})
-    run(tmp_path / "there", processes(dying, workers=2))
-    assert (tmp_path / "died").exists()
+    met = ToyFactory(**{**vars(FACTORY), "trouble": trouble, "marker": str(tmp_path / "met")})
+    run(tmp_path / "there", processes(met, workers=2, silence=4))
+    assert (tmp_path / "met").exists()
     assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
 
 
@@ -71,6 +72,13 @@ def test_ray_with_a_killed_actor_gives_the_same_bits(tmp_path, ray):
     assert ray.is_initialized()  # it was running before, so it stays up
 
 
+def test_ray_replaces_a_stopped_actor(tmp_path, ray):
+    stopping = ToyFactory(**{**vars(FACTORY), "trouble": "stop", "marker": str(tmp_path / "met")})
+    run(tmp_path / "there", ray_cluster(stopping, workers=1, silence=6))
+    assert (tmp_path / "met").exists()
+    assert "actor 2" in workers_of(tmp_path / "there")
+
+
 def test_ray_replaces_a_dead_actor(tmp_path, ray):
     dying = ToyFactory(**{**vars(FACTORY), "trouble": "die", "marker": str(tmp_path / "died")})
     run(tmp_path / "there", ray_cluster(dying, workers=1))
@@ -79,18 +87,18 @@ def test_ray_replaces_a_dead_actor(tmp_path, ray):
 
 
 def test_ray_work_that_keeps_killing_is_one_line(tmp_path, ray):
-    with pytest.raises(EvolutionError, match="a piece of work ended 2 workers") as caught:
+    with pytest.raises(WorkerError, match="b, 4 samples: 2 workers were lost over it") as caught:
         run(tmp_path, ray_cluster(ToyFactory(trouble="die"), workers=1, retries=1))
     assert "\n" not in str(caught.value)
     assert read_run(tmp_path).pending.keys() == {0}  # what was finished is kept
 
 
 def test_ray_without_the_objective_on_the_nodes_is_one_line(tmp_path, ray):
-    class Elsewhere:
+    class Elsewhere(ToyFactory):
         def __reduce__(self):
             return __import__, ("not_installed_there",)
 
-    with pytest.raises(EvolutionError, match="ModuleNotFoundError: No module named 'not_installed_there'"):
+    with pytest.raises(WorkerError, match="ModuleNotFoundError: No module named 'not_installed_there'"):
         run(tmp_path, ray_cluster(Elsewhere(), workers=1))
 
 
@@ -100,7 +108,7 @@ def test_ray_errors_of_the_objective_come_home(tmp_path, ray):
 
 
 def test_work_that_keeps_killing_is_one_line(tmp_path):
-    with pytest.raises(EvolutionError, match=r"a piece of work ended 2 workers \(exit code -9") as caught:
+    with pytest.raises(WorkerError, match=r"b, 4 samples: 2 workers were lost over it \(exit code -9") as caught:
         run(tmp_path, processes(ToyFactory(trouble="die"), workers=1, retries=1))
     assert "\n" not in str(caught.value)
     assert read_run(tmp_path).pending.keys() == {0}
@@ -111,13 +119,13 @@ def test_work_that_keeps_killing_is_one_line(tmp_path):
 
 
 def test_workers_that_die_before_they_are_ready_are_one_line(tmp_path):
-    with pytest.raises(EvolutionError, match=r"2 workers in a row died before they were ready \(exit code 3\)"):
+    with pytest.raises(WorkerError, match=r"2 workers in a row were lost before they had work \(exit code 3\)"):
         run(tmp_path, processes(ToyFactory(trouble="unborn"), workers=1, retries=1))
 
 
 @pytest.mark.parametrize(
     ("trouble", "kind", "message"),
-    [("user", DataError, "^a line for the user$"), ("bug", EvolutionError, "in a worker: ZeroDivisionError: ours at")],
+    [("user", DataError, "^a line for the user$"), ("bug", WorkerError, "in a worker: ZeroDivisionError: ours at")],
 )
 def test_errors_of_the_objective_come_home(tmp_path, trouble, kind, message):
     with pytest.raises(kind, match=message):
@@ -128,7 +136,7 @@ def test_what_cannot_be_sent_is_one_line(tmp_path):
     class Local(ToyFactory):
         pass
 
-    with pytest.raises(EvolutionError, match=r"cannot be sent to a process .*; define it at the top of a module"):
+    with pytest.raises(WorkerError, match=r"cannot be sent to a process .*; define it at the top of a module"):
         run(tmp_path, processes(Local(), workers=1))
 
 
@@ -137,9 +145,9 @@ def test_leaving_early_ends_the_workers():
     shards = evaluator.shards(0)
     work = evaluator.evaluate(np.zeros((4, N)), shards)
     next(work)
-    alive = [process for _, process in evaluator._crew._workers.values()]
+    alive = [worker.process for worker in evaluator._pool._crew._workers.values()]
     work.close()
-    assert evaluator._crew is None
+    assert evaluator._pool._crew is None
     assert not any(process.is_alive() for process in alive)
     again = sorted(done.index for done in evaluator.evaluate(np.zeros((4, N)), shards))  # starts anew
     assert again == [0, 1]

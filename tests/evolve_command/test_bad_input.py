@@ -12,7 +12,7 @@ SMOKE = ("evolve", "evolve/smoke")
     [
         ("strategy.name=cmaa", "unknown strategy 'cmaa': did you mean cma"),
         ("strategy.population=3", "strategy: population=3: expected at least 4"),
-        ("strategy.population=abc", "strategy.population: 'abc': input should be a valid integer"),
+        ("strategy.population=abc", "strategy.population: 'abc': expected a whole number"),
         ("strategy.sigma=1", "strategy cma has no option 'sigma'"),
         ("strategy.covariance=round", "strategy: covariance='round': expected diagonal or full"),
         ("tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean key_retrieval"),

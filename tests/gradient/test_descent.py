@@ -1,6 +1,9 @@
 """Descent: steps across the size, and a run that goes on where it was killed, to the last bit."""
 
 import json
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -112,8 +115,16 @@ def test_killed_anywhere_it_ends_with_the_same_bits(whole, tmp_path):
     assert [record.step for record in read_steps(tmp_path)] == [1, 2, 3, 4]
 
 
-def test_two_workers_give_the_same_bits(whole, tmp_path):
-    there = descend(FACTORY, SETTINGS, tmp_path, "abc", workers=2)
+def test_two_workers_one_of_them_killed_give_the_same_bits(whole, tmp_path):
+    killed = []
+
+    def told(record):
+        if not killed:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    there = descend(FACTORY, SETTINGS, tmp_path, "abc", workers=2, told=told)
+    assert killed
     assert np.array_equal(there.parameters, whole[1])
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from namm_xmodal.video.benchmarks.answers import LETTERS
 from namm_xmodal.video.benchmarks.parse import parse_choice
-from namm_xmodal.video.benchmarks.question import LETTERS, Prompt, VideoQuestion
+from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 
 
 @runtime_checkable
@@ -22,7 +23,7 @@ class Benchmark(Protocol):
     without_unparsed: bool
 
     def questions(self) -> list[VideoQuestion]:
-        """All questions of the split, in its order."""
+        """All questions of the split, in its order, those that cannot be asked included."""
 
     def prompt(self, question: VideoQuestion, times: Sequence[float]) -> Prompt:
         """The official prompt, given the times of the sampled frames."""
@@ -59,14 +60,3 @@ def lettered(options: Sequence[str], form: str = "{}. {}") -> str:
 def letter_candidates(options: Sequence[str]) -> tuple[str, ...]:
     """The letters."""
     return tuple(LETTERS[: len(options)])
-
-
-def letter_index(answer: object, options: Sequence[str]) -> int | None:
-    """Index of a right answer given as a letter, as the option's own text or as an index; None if it is neither."""
-    if isinstance(answer, int) and not isinstance(answer, bool):
-        return answer if 0 <= answer < len(options) else None
-    text = str(answer).strip()
-    if text in options:
-        return list(options).index(text)
-    letter = text.strip("().: ")[:1].upper()
-    return LETTERS.index(letter) if letter and letter in LETTERS[: len(options)] and len(text) <= 3 else None

@@ -1,12 +1,14 @@
 """EgoSchema (Mangalam et al., arXiv 2308.09126): five options; answers of a subset of 500 are public."""
 
-import json
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from namm_xmodal.errors import DataError
-from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_index
-from namm_xmodal.video.benchmarks.files import fields_of, find_video, first_existing, folder_of, read_rows
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.video.benchmarks.answers import absent, as_text, read_answer, read_options
+from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark
+from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, read_json
+from namm_xmodal.video.benchmarks.items import numbered, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import VideoQuestion
 
 
@@ -27,26 +29,38 @@ class EgoSchema(LetterBenchmark):
     def questions(self) -> list[VideoQuestion]:
         """See `Benchmark.questions`."""
         folder = folder_of(self.data, "EgoSchema")
-        path = first_existing(folder, ("questions.json", "*.parquet", f"{self.split.title()}/*.parquet", "*/*.parquet"))
-        if path is None:
+        paths = first_existing(
+            folder, ("questions.json", "*.parquet", f"{self.split.title()}/*.parquet", "*/*.parquet")
+        )
+        if not paths:
             raise DataError(f"{folder}: no questions.json and no parquet file; expected the folder of EgoSchema")
         answers = _public_answers(folder / "subset_answers.json")
-        found = []
-        for number, row in enumerate(read_rows(path)):
-            key = row.get("q_uid") or row.get("video_idx")
-            (text,) = fields_of(row, ("question",), path, number)
-            if key is None:
-                raise DataError(f"{path}: question {number} lacks q_uid; is it another release of the benchmark?")
-            options = tuple(map(str, row["option"])) if "option" in row else _numbered(row)
-            given = row.get("answer", answers.get(str(key)))
-            right = letter_index(int(given) if str(given).isdigit() else given, options) if given is not None else None
-            if self.split == "subset" and right is None:
-                continue
-            options = tuple(
-                option[3:] if option[:3] == f"{'ABCDE'[at]}. " else option for at, option in enumerate(options)
+        videos = VideoFolder([folder / "videos", folder])
+
+        def read(row: Row, path: Path, key: str) -> VideoQuestion | None:
+            given = [value for value in (row.get("answer"), answers.get(key)) if not absent(value)]
+            if self.split == "subset" and not given:
+                return None
+            options = read_options(row["option"] if "option" in row else numbered(row, "option {}"))
+            right = {read_answer(value, options, "index") for value in given}
+            if len(right) > 1:
+                raise ItemError(
+                    f"answer {given[0]!r} in {path.name}, {given[1]!r} in subset_answers.json: expected one"
+                )
+            return VideoQuestion(
+                id=key,
+                video=videos.find(key if absent(row.get("video_idx")) else as_text(row["video_idx"], "video_idx")),
+                question=as_text(row["question"], "question"),
+                options=options,
+                answer=right.pop() if right else None,
+                kind="egoschema",
             )
-            video = find_video([folder / "videos", folder], str(row.get("video_idx") or key))
-            found.append(VideoQuestion(str(key), video, str(text), options, right, "egoschema"))
+
+        fields = ("q_uid|video_idx", "question", "option|option 0")
+        keyed = self.split == "subset"
+        found = read_items(
+            paths, _key, read, benchmark="EgoSchema", fields=fields, kind=lambda row: "egoschema", keyed=keyed
+        )
         if not found:
             raise DataError(
                 f"{folder}: no question has a public answer; subset_answers.json is missing, or use split: full"
@@ -54,17 +68,19 @@ class EgoSchema(LetterBenchmark):
         return found
 
 
-def _numbered(row: dict[str, object]) -> tuple[str, ...]:
-    return tuple(str(row[f"option {place}"]) for place in range(5) if row.get(f"option {place}") is not None)
+def _key(row: Row, path: Path, number: int) -> str:
+    name = "video_idx" if absent(row.get("q_uid")) else "q_uid"
+    return texts_of(row, (name,))[0]
 
 
-def _public_answers(path: object) -> dict[str, int]:
-    from pathlib import Path
-
-    place = Path(str(path))
-    if not place.exists():
+def _public_answers(path: Path) -> dict[str, Any]:
+    """`{q_uid: index}`; each index is checked with its question."""
+    if not path.exists():
         return {}
     try:
-        return {str(key): int(value) for key, value in json.loads(place.read_text(encoding="utf-8")).items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DataError(f"{place}: expected {{q_uid: number}} ({error})") from None
+        answers = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); download it again") from None
+    if not isinstance(answers, dict):
+        raise DataError(f"{path}: expected {{q_uid: number}}, found {type(answers).__name__}")
+    return {key.strip(): value for key, value in answers.items()}

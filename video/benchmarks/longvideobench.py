@@ -1,16 +1,18 @@
 """LongVideoBench (Wu et al., arXiv 2407.15754): JSON or parquet, both subtitle schemas, subtitles interleaved or not."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from namm_xmodal.errors import DataError
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.video.benchmarks.answers import absent, as_text, read_answer, read_options, shortened
 from namm_xmodal.video.benchmarks.benchmark import INSTRUCTION, LetterBenchmark, letter_candidates, lettered
-from namm_xmodal.video.benchmarks.files import Row, fields_of, first_existing, folder_of, read_rows
+from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, inside
+from namm_xmodal.video.benchmarks.items import label_of, number_of, numbered, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
-from namm_xmodal.video.benchmarks.subtitles import Subtitle, interleave, read_json
+from namm_xmodal.video.benchmarks.subtitles import Subtitle, interleave, read_longvideobench
 
 _FILES = {
     "val": ("lvb_val.json", "validation-*.parquet", "data/validation-*.parquet"),
@@ -38,33 +40,40 @@ class LongVideoBench(LetterBenchmark):
     def questions(self) -> list[VideoQuestion]:
         """See `Benchmark.questions`."""
         folder = folder_of(self.data, "LongVideoBench")
-        path = first_existing(folder, _FILES[self.split])
-        if path is None:
+        paths = first_existing(folder, _FILES[self.split])
+        if not paths:
             raise DataError(f"{folder}: none of {', '.join(_FILES[self.split])}; expected the folder of LongVideoBench")
-        return [self._question(row, folder, path, number) for number, row in enumerate(read_rows(path))]
+        if self.subtitles == "interleaved" and not (folder / "subtitles").is_dir():
+            raise DataError(f"{folder}: no folder subtitles; expected it for subtitles: interleaved")
+        videos = VideoFolder([folder / "videos"])
 
-    def _question(self, row: Row, folder: Path, path: Path, number: int) -> VideoQuestion:
-        key, text, kind, video = fields_of(row, ("id", "question", "question_category", "video_path"), path, number)
-        options = tuple(row["candidates"]) if row.get("candidates") else _padded_options(row)
-        if not options:
-            raise DataError(f"{path}: question {number} has neither candidates nor option0; is it another release?")
-        right = row.get("correct_choice")
-        duration = float(row.get("duration") or 0)
-        subtitles: tuple[Subtitle, ...] = ()
-        if self.subtitles == "interleaved" and row.get("subtitle_path"):
-            offset = float(row.get("starting_timestamp_for_subtitles") or 0)
-            subtitles = read_json(_inside(folder, "subtitles", row["subtitle_path"]), offset, duration)
-        return VideoQuestion(
-            id=str(key),
-            video=_inside(folder, "videos", video),
-            question=str(text),
-            options=options,
-            answer=int(right) if right is not None and str(right).isdigit() else None,
-            kind=str(kind),
-            duration=str(row.get("duration_group", "")),
-            evidence=_positions(row.get("position")),
-            subtitles=subtitles,
-            tags={"level": str(row.get("level", "")), "topic": str(row.get("topic_category", ""))},
+        def read(row: Row, path: Path, key: str) -> VideoQuestion:
+            kind, video = texts_of(row, ("question_category", "video_path"))
+            given = row["candidates"] if not absent(row.get("candidates")) else numbered(row, "option{}", "N/A")
+            options = read_options(given)
+            return VideoQuestion(
+                id=key,
+                video=videos.find(video.removeprefix("videos/")),
+                question=as_text(row["question"], "question"),
+                options=options,
+                answer=read_answer(row.get("correct_choice"), options, "index") if self.split == "val" else None,
+                kind=kind,
+                duration=label_of(row, "duration_group"),
+                evidence=_positions(row.get("position")),
+                subtitles=_subtitles(row, folder / "subtitles") if self.subtitles == "interleaved" else (),
+                tags={"level": label_of(row, "level"), "topic": label_of(row, "topic_category")},
+            )
+
+        fields = ("id", "question", "question_category", "video_path", "candidates|option0")
+        keyed = self.split == "val"
+        return read_items(
+            paths,
+            _key,
+            read,
+            benchmark="LongVideoBench",
+            fields=fields,
+            kind=lambda row: row.get("question_category"),
+            keyed=keyed,
         )
 
     def prompt(self, question: VideoQuestion, times: Sequence[float]) -> Prompt:
@@ -76,18 +85,27 @@ class LongVideoBench(LetterBenchmark):
         return Prompt((*seen, text), letter_candidates(question.options))
 
 
-def _padded_options(row: Row) -> tuple[str, ...]:
-    """`option0` to `option4` of the parquet twin, which pads with "N/A"."""
-    found = [row.get(f"option{place}") for place in range(5)]
-    return tuple(str(option) for option in found if option is not None and option != "N/A")
+def _key(row: Row, path: Path, number: int) -> str:
+    return texts_of(row, ("id",))[0]
 
 
-def _inside(folder: Path, kind: str, name: str) -> Path:
-    """Paths come with the folder's name in front or without."""
-    return folder / kind / str(name).removeprefix(f"{kind}/")
+def _subtitles(row: Row, folder: Path) -> tuple[Subtitle, ...]:
+    """Paths come with the folder's name in front or without; a question without a path has no subtitles."""
+    if absent(row.get("subtitle_path")):
+        return ()
+    (name,) = texts_of(row, ("subtitle_path",))
+    offset, duration = number_of(row, "starting_timestamp_for_subtitles"), number_of(row, "duration")
+    return read_longvideobench(inside(folder, name.removeprefix("subtitles/")), offset, duration)
 
 
 def _positions(value: Any) -> tuple[int, ...]:
+    """Numbers of frames, as a list or as its text."""
     if isinstance(value, str):
-        value = json.loads(value) if value.strip().startswith("[") else []
-    return tuple(int(each) for each in value or [])
+        try:
+            value = parse_json(value) if value.strip() else []
+        except ValueError:
+            raise ItemError(f"position is {shortened(value)}: expected a list of frames' numbers") from None
+    found = [] if absent(value) else value
+    if not isinstance(found, list) or not all(isinstance(at, int | float) and 0 <= at < 1e9 for at in found):
+        raise ItemError(f"position is {shortened(value)}: expected a list of frames' numbers")
+    return tuple(int(at) for at in found)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from namm_xmodal.errors import DataError
-from namm_xmodal.video.benchmarks.benchmark import letter_candidates, letter_index, lettered
-from namm_xmodal.video.benchmarks.files import Row, fields_of, find_video, first_existing, folder_of, read_rows
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.video.benchmarks.answers import LETTERS, absent, as_text, read_answer, read_options
+from namm_xmodal.video.benchmarks.benchmark import letter_candidates, lettered
+from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of
+from namm_xmodal.video.benchmarks.items import label_of, number_of, read_items, texts_of
 from namm_xmodal.video.benchmarks.parse import parse_mlvu
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 
@@ -43,27 +45,27 @@ class MLVU:
         """See `Benchmark.questions`."""
         folder = folder_of(self.data, "MLVU")
         if self.split == "test":
-            path = first_existing(folder, ("test_question.json", "*/test_question.json"))
-            if path is None:
+            paths = first_existing(folder, ("test_question.json", "*/test_question.json"))
+            if not paths:
                 raise DataError(f"{folder}: no test_question.json; expected the folder of MLVU's test set")
-            return [_question(row, [path.parent / "video"], path, number) for number, row in enumerate(read_rows(path))]
+            return _read(paths, {paths[0]: VideoFolder([paths[0].parent / "video"])}, keyed=False)
         root = next((place for place in (folder, folder / "MLVU") if (place / "json").is_dir()), None)
         if root is None:
-            path = first_existing(folder, ("*.parquet", "data/*.parquet"))
-            if path is None:
+            paths = first_existing(folder, ("*.parquet", "data/*.parquet"))
+            if not paths:
                 raise DataError(
                     f"{folder}: neither json/ nor MLVU/json/ nor a parquet file; expected the folder of MLVU"
                 )
-            return [_question(row, _video_folders(folder), path, number) for number, row in enumerate(read_rows(path))]
-        found = []
+            everywhere = VideoFolder([folder / "video", folder, folder / "MLVU" / "video"])
+            return _read(paths, dict.fromkeys(paths, everywhere), keyed=True)
+        places = {}
         for path in sorted((root / "json").glob("*.json")):
-            if path.name.startswith(_GENERATION):
-                continue
-            folders = [root / "video" / path.stem, root / "video" / path.stem.partition("_")[2], root / "video"]
-            found += [_question(row, folders, path, number) for number, row in enumerate(read_rows(path))]
-        if not found:
+            if not path.name.startswith(_GENERATION):
+                own = [root / "video" / path.stem, root / "video" / path.stem.partition("_")[2]]
+                places[path] = VideoFolder([*own, root / "video"], own)  # other tasks may have a video of the same name
+        if not places:
             raise DataError(f"{root / 'json'}: no questions with options; expected 1_plotQA.json and its kin")
-        return found
+        return _read(list(places), places, keyed=True)
 
     def prompt(self, question: VideoQuestion, times: Sequence[float]) -> Prompt:
         """The official prompt; the answer begins with `Best Option: (`."""
@@ -79,46 +81,49 @@ class MLVU:
         return parse_mlvu(text, question.options)
 
 
-def _question(row: Row, folders: list[Path], path: Path, number: int) -> VideoQuestion:
-    if "video_name" in row:  # the parquet twin, whose options stand in the question
-        video, kind, text = fields_of(row, ("video_name", "task_type", "question"), path, number)
-        text, options = _split_options(str(text))
-    else:
-        video, kind, text, given = fields_of(row, ("video", "question_type", "question", "candidates"), path, number)
-        options = tuple(str(option) for option in given)
-    answer = row.get("answer")
-    right = None if answer is None else letter_index(answer, options)
-    if answer is not None and right is None:
-        raise DataError(f"{path}: question {number}: answer {answer!r} is none of its options {list(options)}")
-    return VideoQuestion(
-        id=str(row.get("question_id", f"{path.stem}/{number}")),
-        video=find_video(folders, str(video)),
-        question=str(text),
-        options=options,
-        answer=right,
-        kind=_NAMES.get(str(kind), str(kind)),
-        duration=_duration_group(row.get("duration")),
-    )
+def _read(paths: list[Path], videos: dict[Path, VideoFolder], *, keyed: bool) -> list[VideoQuestion]:
+    twin = paths[0].suffix == ".parquet"  # whose options stand in the question
+    names = ["video_name", "question", "task_type"] if twin else ["video", "question", "question_type", "candidates"]
+
+    def read(row: Row, path: Path, key: str) -> VideoQuestion:
+        text, given = as_text(row["question"], "question"), row.get("candidates")
+        if twin:
+            text, given = _split_options(text)
+        options = read_options(given)
+        secret = not keyed and absent(row.get("answer"))
+        return VideoQuestion(
+            id=key,
+            video=videos[path].find(as_text(row[names[0]], names[0])),
+            question=text,
+            options=options,
+            answer=None if secret else read_answer(row.get("answer"), options, "letter" if twin else "text"),
+            kind=_kind(row),
+            duration="" if absent(row.get("duration")) else _duration_group(number_of(row, "duration")),
+        )
+
+    return read_items(paths, _key, read, benchmark="MLVU", fields=names, kind=_kind, keyed=keyed)
+
+
+def _key(row: Row, path: Path, number: int) -> str:
+    return f"{path.stem}/{number}" if absent(row.get("question_id")) else texts_of(row, ("question_id",))[0]
+
+
+def _kind(row: Row) -> str:
+    kind = label_of(row, "task_type" if absent(row.get("question_type")) else "question_type")
+    return _NAMES.get(kind, kind)
 
 
 def _split_options(text: str) -> tuple[str, tuple[str, ...]]:
     """The question, and what stands behind (A), (B), ... in the lines below it."""
-    parts = re.split(r"\n\s*\(([A-H])\)\s*", text)
-    return parts[0].strip(), tuple(option.strip() for option in parts[2::2])
+    text, *rest = re.split(r"\n\s*\(([A-Z])\)\s*", text)
+    if "".join(rest[::2]) != LETTERS[: len(rest) // 2]:
+        raise ItemError(f"its options carry the letters {', '.join(rest[::2])}: expected A, B and so on")
+    return text.strip(), tuple(option.strip() for option in rest[1::2])
 
 
-def _duration_group(seconds: object) -> str:
+def _duration_group(seconds: float) -> str:
     """MLVU names no groups; minutes in the steps of its paper's figure."""
-    if not isinstance(seconds, int | float):
-        return ""
     return next(
         (name for limit, name in ((180, "<3 min"), (600, "3-10 min"), (1800, "10-30 min")) if seconds < limit),
         ">30 min",
     )
-
-
-def _video_folders(folder: Path) -> list[Path]:
-    inner = [
-        place for root in (folder, folder / "MLVU") for place in sorted((root / "video").glob("*")) if place.is_dir()
-    ]
-    return [folder / "video", folder, *inner]

@@ -1,13 +1,14 @@
 """NExT-QA (Xiao et al., CVPR 2021), multiple choice: causal, temporal and descriptive questions, five options."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from namm_xmodal.errors import DataError
-from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_index
-from namm_xmodal.video.benchmarks.files import fields_of, find_video, first_existing, folder_of, read_rows
+from namm_xmodal.video.benchmarks.answers import as_text, read_answer, read_options
+from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark
+from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, read_json
+from namm_xmodal.video.benchmarks.items import numbered, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import VideoQuestion
 
 _GROUPS = {"C": "causal", "T": "temporal", "D": "descriptive"}
@@ -32,38 +33,44 @@ class NExTQA(LetterBenchmark):
         """See `Benchmark.questions`."""
         folder = folder_of(self.data, "NExT-QA")
         names = (f"{self.split}.csv", f"mc_{self.split}.csv", f"*{self.split}*.parquet", f"*/*{self.split}*.parquet")
-        path = first_existing(folder, names)
-        if path is None:
+        paths = first_existing(folder, names)
+        if not paths:
             raise DataError(f"{folder}: no {self.split}.csv and no parquet file; expected the folder of NExT-QA")
         places = _vidor(folder)
-        found = []
-        for number, row in enumerate(read_rows(path)):
-            video, text, answer, key, kind = fields_of(
-                row, ("video", "question", "answer", "qid", "type"), path, number
+        videos = VideoFolder([folder / "NExTVideo", folder / "videos", folder])
+
+        def read(row: Row, path: Path, key: str) -> VideoQuestion:
+            video, text, kind = texts_of(row, ("video", "question", "type"))
+            options = read_options(numbered(row, "a{}"))
+            return VideoQuestion(
+                id=key,
+                video=videos.find(as_text(places.get(video, video), "a video's place")),
+                question=f"{text.rstrip('?')}?",
+                options=options,
+                answer=read_answer(row["answer"], options, "index"),
+                kind=kind,
+                tags={"group": _GROUPS.get(kind[:1], "other")},
             )
-            options = tuple(str(row[f"a{place}"]) for place in range(5) if row.get(f"a{place}") is not None)
-            name = places.get(str(video), str(video))
-            folders = [folder / "NExTVideo", folder / "videos", folder]
-            file = find_video([*folders, *(place / Path(name).parent for place in folders)], Path(name).name)
-            found.append(
-                VideoQuestion(
-                    id=f"{video}_{key}",
-                    video=find_video(folders, str(video)) if not file.exists() else file,
-                    question=f"{str(text).rstrip('?')}?",
-                    options=options,
-                    answer=letter_index(int(answer), options),
-                    kind=str(kind),
-                    tags={"group": _GROUPS.get(str(kind)[:1], "other")},
-                )
-            )
-        return found
+
+        fields = ("video", "question", "answer", "qid", "type", "a0", "a1")
+        return read_items(
+            paths, _key, read, benchmark="NExT-QA", fields=fields, kind=lambda row: row.get("type"), keyed=True
+        )
 
 
-def _vidor(folder: Path) -> dict[str, str]:
+def _key(row: Row, path: Path, number: int) -> str:
+    return "_".join(texts_of(row, ("video", "qid")))
+
+
+def _vidor(folder: Path) -> dict[str, Any]:
+    """Folder and name of each video, where the release nests them."""
     path = folder / "map_vid_vidorID.json"
     if not path.exists():
         return {}
     try:
-        return {str(key): str(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, AttributeError) as error:
-        raise DataError(f"{path}: expected {{video: folder/name}} ({error})") from None
+        places = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); download it again") from None
+    if not isinstance(places, dict):
+        raise DataError(f"{path}: expected {{video: folder/name}}, found {type(places).__name__}")
+    return places

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Sequence
 
-from namm_xmodal.video.benchmarks.question import LETTERS
+from namm_xmodal.video.benchmarks.answers import LETTERS
 
 
 def parse_choice(text: str, options: Sequence[str]) -> int | None:
     """The option that a text chooses.
 
     In this order: a letter alone; a letter with `.`, `)` or `:` at the start; the last "answer/option/choice is X"; the
-    last letter in parentheses; a letter with a full stop or colon inside the text; a lone capital letter that is no
-    article; the only option whose words occur. Deviates from lmms-eval, which takes the first capital anywhere (the B of
-    "Because") and draws at random when there is none.
+    last letter in parentheses; a letter with a full stop or colon inside the text; a lone capital letter that is neither
+    the article nor "I"; the only option whose words occur. Deviates from lmms-eval, which takes the first capital anywhere
+    (the B of "Because") and draws at random when there is none.
 
     Args:
         text: What the model wrote.
@@ -32,7 +32,7 @@ def parse_choice(text: str, options: Sequence[str]) -> int | None:
         if found:
             return letters.index(found[-1])
     lone = re.findall(rf"(?<![\w']){one}(?![\w'])", stripped)
-    lone = [letter for letter in lone if letter != "A" or stripped.endswith("A")]  # "A man" is no choice
+    lone = [letter for letter in lone if letter not in "AI" or stripped.endswith(letter)]  # "A man", "I see": no choice
     if lone:
         return letters.index(lone[-1])
     return only_named(stripped, options)

@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from namm_xmodal.video.benchmarks.subtitles import Subtitle
 
-LETTERS = "ABCDEFGH"
-
 
 @dataclass(frozen=True)
 class Generated:
@@ -45,6 +43,8 @@ class VideoQuestion:
         evidence: Numbers of the frames that hold the evidence, where the benchmark tells.
         subtitles: Of the whole video, in seconds from its start; empty if unused or absent.
         tags: Further labels.
+        problem: Why it cannot be asked, in one sentence; empty if it can. Such an item is counted as skipped.
+        keyed: Whether the benchmark publishes the right answer, also where a problem hides it.
     """
 
     id: str
@@ -57,6 +57,13 @@ class VideoQuestion:
     evidence: tuple[int, ...] = ()
     subtitles: tuple[Subtitle, ...] = ()
     tags: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    keyed: bool = True
+
+    @property
+    def scored(self) -> bool:
+        """Whether it counts in the accuracy, where skipped items count as wrong."""
+        return self.keyed if self.problem else self.answer is not None
 
 
 @dataclass(frozen=True)

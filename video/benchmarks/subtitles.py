@@ -1,13 +1,18 @@
 """Subtitles in the formats that benchmarks ship, and which of them belong to sampled frames."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.errors import DataError
+from namm_xmodal.errors import ItemError
+from namm_xmodal.trust.files import MIB, read_bytes
+from namm_xmodal.video.benchmarks.answers import as_text, shortened
+from namm_xmodal.video.benchmarks.files import read_json
+
+_STAMP = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
+_TIMING = re.compile(r"^(.*)-->(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -24,64 +29,95 @@ class Subtitle:
         return (self.start + self.end) / 2
 
 
-def seconds_of(stamp: str) -> float:
-    """`HH:MM:SS.mmm` (or with a comma) in seconds."""
-    hours, minutes, seconds = stamp.strip().replace(",", ".").split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+def seconds_of(stamp: Any) -> float:
+    """`HH:MM:SS.mmm`, also with a comma or without hours, in seconds.
+
+    Raises:
+        ItemError: If it is no time.
+    """
+    found = _STAMP.fullmatch(stamp.strip()) if isinstance(stamp, str) else None
+    if found is None:
+        raise ItemError(f"{shortened(stamp)} is no time of a subtitle: expected HH:MM:SS.mmm")
+    hours, minutes, seconds = found.groups()
+    return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))
 
 
-def from_longvideobench(entries: Sequence[dict[str, Any]], offset: float, duration: float) -> tuple[Subtitle, ...]:
+def from_longvideobench(entries: Any, offset: float, duration: float) -> tuple[Subtitle, ...]:
     """Both schemas of LongVideoBench: `start`/`end`/`line`, and `timestamp`/`text`.
 
     Args:
         entries: The JSON list.
         offset: `starting_timestamp_for_subtitles`, which becomes second 0.
         duration: Where a line without an end ends. Deviates: the official loader then subtracts the offset from it too.
+
+    Raises:
+        ItemError: If it is no list of subtitles, or a time is none.
     """
     found = []
-    for entry in entries:
-        if "timestamp" in entry:
-            start, end = entry["timestamp"]
-            until = float(end) - offset if isinstance(end, int | float) else duration
-            found.append(Subtitle(float(start) - offset, until, str(entry["text"])))
-        else:
-            found.append(
-                Subtitle(seconds_of(entry["start"]) - offset, seconds_of(entry["end"]) - offset, str(entry["line"]))
-            )
+    for entry in entries if isinstance(entries, list) else [entries]:
+        match entry:
+            case {"timestamp": [start, end], "text": text}:
+                until = duration if end is None else _seconds(end) - offset
+                found.append(Subtitle(_seconds(start) - offset, until, as_text(text, "a subtitle")))
+            case {"start": start, "end": end, "line": text}:
+                found.append(
+                    Subtitle(seconds_of(start) - offset, seconds_of(end) - offset, as_text(text, "a subtitle"))
+                )
+            case _:
+                raise ItemError(f"{shortened(entry)} is a subtitle in neither schema of LongVideoBench")
     return tuple(found)
 
 
-def read_json(path: Path, offset: float, duration: float) -> tuple[Subtitle, ...]:
-    """Subtitles of a LongVideoBench file; empty if it is absent.
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise ItemError(f"{shortened(value)} is no time of a subtitle: expected seconds of at least 0")
+    return float(value)
+
+
+def read_longvideobench(path: Path, offset: float, duration: float) -> tuple[Subtitle, ...]:
+    """Subtitles of a LongVideoBench file, as `from_longvideobench` has them.
 
     Raises:
-        DataError: If it is no list of subtitles.
+        ItemError: If it is absent, damaged or holds something else.
     """
-    if not path.exists():
-        return ()
     try:
-        return from_longvideobench(json.loads(path.read_text(encoding="utf-8")), offset, duration)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: no subtitles in either schema of LongVideoBench ({error})") from None
+        return from_longvideobench(read_json(path), offset, duration)
+    except FileNotFoundError:
+        raise ItemError(f"its subtitles {path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ItemError(f"its subtitles {path}: cannot be read ({' '.join(str(error).split())[:80]})") from None
+    except ItemError as error:
+        raise ItemError(f"its subtitles {path}: {error}") from None
 
 
 def read_srt(path: Path) -> tuple[Subtitle, ...]:
     """Subtitles of a SubRip file, markup removed, in their order; empty if it is absent.
 
     Deviates from lmms-eval, which reads only lines in one particular font and loses their order.
+
+    Raises:
+        ItemError: If a time is none, or there are no times in it.
     """
     if not path.exists():
         return ()
+    content = read_bytes(path, error=ItemError, expected="its subtitles", most=16 * MIB)
+    text = content.decode("utf-8-sig", errors="replace")
     found = []
-    for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8-sig", errors="replace").replace("\r", "")):
-        lines = block.strip().split("\n")
-        timing = next((at for at, line in enumerate(lines) if "-->" in line), None)
-        if timing is None:
-            continue
-        start, _, end = lines[timing].partition("-->")
-        text = re.sub(r"<[^>]*>|\{[^}]*\}", "", " ".join(lines[timing + 1 :])).strip()
-        if text:
-            found.append(Subtitle(seconds_of(start), seconds_of(end.split()[0]), text))
+    # A timing line, then text up to the number of the next one: blank lines between them are often missing.
+    timings = list(_TIMING.finditer(text))
+    if text.strip() and not timings:
+        raise ItemError(f"its subtitles {path}: no line with --> in it; expected SubRip")
+    for timing, following in zip(timings, [*timings[1:], None], strict=True):
+        lines = text[timing.end() : None if following is None else following.start()].strip().splitlines() or [""]
+        if following is not None and lines[-1].strip().isdigit():
+            del lines[-1]
+        shown = re.sub(r"<[^<>]*>|\{[^{}]*\}", "", " ".join(line for line in lines if line.strip())).strip()
+        try:
+            start, end = seconds_of(timing[1]), seconds_of((timing[2].split() or [""])[0])
+        except ItemError as error:
+            raise ItemError(f"its subtitles {path}: {error}") from None
+        if shown:
+            found.append(Subtitle(start, end, shown))
     return tuple(found)
 
 

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from namm_xmodal.errors import DataError
-from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_candidates, letter_index
-from namm_xmodal.video.benchmarks.files import fields_of, find_video, first_existing, folder_of, read_rows
+from namm_xmodal.video.benchmarks.answers import as_text, read_answer, read_options
+from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_candidates, lettered
+from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, inside
+from namm_xmodal.video.benchmarks.items import label_of, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 from namm_xmodal.video.benchmarks.subtitles import read_srt, shown_with
 
 _FILES = ("videomme/test-*.parquet", "test-*.parquet", "data/test-*.parquet", "*.parquet")
 _SELECT = (
     "Select the best answer to the following multiple-choice question based on the video{}. "
-    "Respond with only the letter (A, B, C, or D) of the correct option."
+    "Respond with only the letter ({}, or {}) of the correct option."
 )
 
 
@@ -36,40 +39,43 @@ class VideoMME(LetterBenchmark):
     def questions(self) -> list[VideoQuestion]:
         """See `Benchmark.questions`."""
         folder = folder_of(self.data, "Video-MME")
-        path = first_existing(folder, _FILES)
-        if path is None:
+        paths = first_existing(folder, _FILES)
+        if not paths:
             raise DataError(f"{folder}: no videomme/test-*.parquet; expected the folder of Video-MME")
-        found = []
-        for number, row in enumerate(read_rows(path)):
-            names = ("question_id", "videoID", "question", "options", "answer", "task_type", "duration")
-            key, video, text, given, answer, kind, duration = fields_of(row, names, path, number)
-            options = tuple(_without_letter(str(option)) for option in given)
-            lines = read_srt(folder / "subtitle" / f"{video}.srt") if self.subtitles == "shown" else ()
-            found.append(
-                VideoQuestion(
-                    id=str(key),
-                    video=find_video([folder / "data", folder / "video", folder / "videos"], str(video)),
-                    question=str(text),
-                    options=options,
-                    answer=letter_index(answer, options),
-                    kind=str(kind),
-                    duration=str(duration),
-                    subtitles=lines,
-                    tags={"domain": str(row.get("domain", "")), "sub_category": str(row.get("sub_category", ""))},
-                )
+        if self.subtitles == "shown" and not (folder / "subtitle").is_dir():
+            raise DataError(f"{folder}: no folder subtitle; expected it for subtitles: shown")
+        videos = VideoFolder([folder / "data", folder / "video", folder / "videos", folder])
+
+        def read(row: Row, path: Path, key: str) -> VideoQuestion:
+            video, kind, duration = texts_of(row, ("videoID", "task_type", "duration"))
+            options = read_options(row["options"])
+            shown = self.subtitles == "shown"
+            return VideoQuestion(
+                id=key,
+                video=videos.find(video),
+                question=as_text(row["question"], "question"),
+                options=options,
+                answer=read_answer(row["answer"], options, "letter"),
+                kind=kind,
+                duration=duration,
+                subtitles=read_srt(inside(folder / "subtitle", f"{video}.srt")) if shown else (),
+                tags={name: label_of(row, name) for name in ("domain", "sub_category")},
             )
-        return found
+
+        fields = ("question_id", "videoID", "question", "options", "answer", "task_type", "duration")
+        return read_items(
+            paths, _key, read, benchmark="Video-MME", fields=fields, kind=lambda row: row.get("task_type"), keyed=True
+        )
 
     def prompt(self, question: VideoQuestion, times: Sequence[float]) -> Prompt:
         """Video, subtitles if asked for, instruction, question, options, `The best answer is:`."""
         lines = shown_with(question.subtitles, times)
         told = "This video's subtitles are listed below:\n" + "\n".join(lines) + "\n" if lines else ""
-        options = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", question.options, strict=False))
-        select = _SELECT.format(" and the subtitles" if lines else "")
-        text = f"{told}{select}\n{question.question}\n{options}\nThe best answer is:"
-        return Prompt((range(len(times)), text), letter_candidates(question.options))
+        *others, last = letters = letter_candidates(question.options)
+        select = _SELECT.format(" and the subtitles" if lines else "", ", ".join(others), last)
+        text = f"{told}{select}\n{question.question}\n{lettered(question.options)}\nThe best answer is:"
+        return Prompt((range(len(times)), text), letters)
 
 
-def _without_letter(option: str) -> str:
-    """`A. text` -> `text`."""
-    return option[2:].strip() if option[:1] in "ABCD" and option[1:2] in ".)" else option
+def _key(row: Row, path: Path, number: int) -> str:
+    return texts_of(row, ("question_id",))[0]

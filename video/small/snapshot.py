@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import CheckpointError
+from namm_xmodal.trust.safetensors_file import safetensors_shapes
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -41,6 +42,7 @@ def load_snapshot(path: Path, modules: dict[str, nn.Module], optimiser: torch.op
     Raises:
         CheckpointError: If the file is damaged or of another model.
     """
+    safetensors_shapes(path, error=CheckpointError, expected="a snapshot of this training run")
     try:
         with safe_open(path, "pt") as file:
             place: dict[str, object] = json.loads(file.metadata()["place"])

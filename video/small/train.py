@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaNextVideoForConditionalGeneration
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
+from namm_xmodal.errors import CheckpointError
+from namm_xmodal.trust.files import read_text, refusing
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.procedural.words import KINDS
 from namm_xmodal.video.small.build import make_model, make_tokenizer
 from namm_xmodal.video.small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
@@ -106,8 +109,10 @@ def train(
 
 def seconds_so_far(folder: Path) -> float:
     """CPU time that a run's journal tells of."""
-    lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
+    path = folder / "journal.jsonl"
+    lines = read_text(path, error=CheckpointError, expected="the journal of a training run", most=LONGEST).splitlines()
+    with refusing(path, error=CheckpointError, expected="the journal of a training run"):
+        return max((float(parse_json(line)["seconds"]) for line in lines), default=0.0)
 
 
 def schedule(step: int, steps: int) -> float:

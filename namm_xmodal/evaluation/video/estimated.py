@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from namm_xmodal.config.video_qa import VideoQAConfig
-from namm_xmodal.errors import VideoError
+from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.video.source import group_by_video, videos
 from namm_xmodal.memory.statistics import estimate_statistics
 from namm_xmodal.policies.namm import Namm
@@ -46,11 +46,14 @@ def _prompts(loaded: VideoModel, benchmark: Any, config: VideoQAConfig) -> Itera
         benchmark = replace(benchmark, n=12 * VIDEOS, seed=benchmark.seed + OTHER_SEED)
     groups = group_by_video(list(enumerate(benchmark.questions())))
     given = 0
-    for group, clip in zip(groups, videos(config, [group[0][1].video for group in groups]), strict=True):
-        if isinstance(clip, VideoError):
+    for group, clip in zip(groups, videos(config, [group[0][1] for group in groups]), strict=True):
+        if isinstance(clip, ItemError):
             continue
         visual = all_tokens(encode_video(loaded, clip.frames))
-        prompt = embed_prompt(loaded, benchmark.prompt(group[0][1], clip.times), visual)
+        try:
+            prompt = embed_prompt(loaded, benchmark.prompt(group[0][1], clip.times), visual)
+        except ItemError:
+            continue
         yield {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
         given += 1
         if given == VIDEOS:

@@ -6,8 +6,10 @@ from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, video_di
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import Progress, open_results
 from namm_xmodal.evaluation.video.plan import VideoRun, make_runs
+from namm_xmodal.evaluation.video.preflight import check_prompts, check_videos
 from namm_xmodal.evaluation.video.source import group_by_video, videos
 from namm_xmodal.evaluation.video.worker import VideoWorker
+from namm_xmodal.video.at_hand import at_hand
 
 
 def evaluate_videos(
@@ -47,12 +49,19 @@ def evaluate_videos(
             notice(f"going on after {finished} of {total} results in {config.output}")
         progress(finished, total, "")
         if groups:
+            every = [question for _, question in questions]
+            checked = check_videos(config, runs, benchmark, every)
             worker = VideoWorker(config, benchmark)
-            sources = [group[0][0][1].video for group in groups]
-            for group, clip in zip(groups, videos(config, sources), strict=True):
-                if isinstance(clip, Exception):
-                    notice(f"skipped: {clip}")
+            if not checked:
+                check_prompts(config, runs, benchmark, every, at_hand(worker.loaded))
+            first = [group[0][0][1] for group in groups]
+            told = set()
+            for group, clip in zip(groups, videos(config, first), strict=True):
                 for record in worker.records(clip, group):
+                    reason = record.tags.get("reason")
+                    if reason and reason not in told:
+                        told.add(reason)
+                        notice(f"skipped: {reason}")
                     journal.append(record)
                     finished += 1
                     progress(finished, total, f"{record.policy} on {record.tags['id']}")

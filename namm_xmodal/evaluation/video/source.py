@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from namm_xmodal.config.video_qa import VideoQAConfig
-from namm_xmodal.errors import MissingVideoError, VideoError
+from namm_xmodal.errors import ItemError, MissingVideoError
 from namm_xmodal.video.benchmarks.question import Composed, Generated, VideoQuestion
 from namm_xmodal.video.clip import FrameRequest, VideoClip
 from namm_xmodal.video.composed.clip import compose
@@ -23,11 +23,9 @@ def group_by_video(questions: Sequence[Numbered]) -> list[list[Numbered]]:
     return list(groups.values())
 
 
-def videos(
-    config: VideoQAConfig, sources: Sequence[Path | Generated | Composed | None]
-) -> Iterator[VideoClip | VideoError]:
-    """The frames of each source, or what is wrong with it, in order."""
-    files = [source for source in sources if isinstance(source, Path)]
+def videos(config: VideoQAConfig, questions: Sequence[VideoQuestion]) -> Iterator[VideoClip | ItemError]:
+    """The frames of each question's video, or what is wrong with question or video, in order."""
+    files = [question.video for question in questions if isinstance(question.video, Path)]
     settings = config.loader
     cache = FrameCache(Path(settings.cache), settings.cache_gigabytes) if settings.cache else None
     requests = [
@@ -43,11 +41,13 @@ def videos(
         for path in files
     ]
     loaded = prefetch(requests, workers=settings.workers, limit=settings.limit, ahead=settings.ahead, cache=cache)
-    for source in sources:
-        if source is None:
+    for question in questions:
+        if question.problem:
+            yield ItemError(question.problem)
+        elif question.video is None:
             yield MissingVideoError("the benchmark names no video for this question")
-        elif isinstance(source, Generated | Composed):
-            yield _generated(config, source)
+        elif isinstance(question.video, Generated | Composed):
+            yield _generated(config, question.video)
         else:
             yield next(loaded)
 

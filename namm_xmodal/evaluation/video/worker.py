@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from namm_xmodal.config.video_qa import VideoQAConfig, video_digest
-from namm_xmodal.errors import VideoError
+from namm_xmodal.errors import ItemError
+from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.evaluation.record import Key, Record
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.evaluation.video.estimated import with_estimated_statistics
-from namm_xmodal.evaluation.video.plan import VideoRun, cache_room
+from namm_xmodal.evaluation.video.plan import VideoRun, cache_room, check_update
 from namm_xmodal.evaluation.video.prefix import Prefix, read_prefix
 from namm_xmodal.evaluation.video.scoring import Answer, answer
 from namm_xmodal.evaluation.video.source import Numbered
@@ -38,12 +39,18 @@ class VideoWorker:
         self.config, self.benchmark = config, benchmark
         self.loaded = load_video_model(config.model, dtype=config.dtype, device=config.device)
         self._digest, self._versions = video_digest(config), software_versions()
-        self._model = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
+        self._model: dict[str, Any] = {
+            "name": self.loaded.name,
+            "source": self.loaded.source,
+            "dtype": self.loaded.dtype,
+        }
+        if config.generate:
+            self._model["end_of_text"] = end_of_text(self.loaded.model, self.loaded.tokenizer)
         self._estimated: dict[str, Any] = {}
 
-    def records(self, clip: VideoClip | VideoError, work: list[tuple[Numbered, list[VideoRun]]]) -> Iterator[Record]:
+    def records(self, clip: VideoClip | ItemError, work: list[tuple[Numbered, list[VideoRun]]]) -> Iterator[Record]:
         """All runs that are left on the questions about one video."""
-        if isinstance(clip, VideoError):
+        if isinstance(clip, ItemError):
             for (number, question), runs in work:
                 for run in runs:
                     yield self._skipped(number, question, run, clip)
@@ -57,21 +64,25 @@ class VideoWorker:
             if run.reduction is not None:
                 visual = run.reduction.reduce(self.loaded.model, video, run.budget)
             seconds = (vision, time.process_time() - began)
-            prompts = [
-                (number, question, embed_prompt(self.loaded, self.benchmark.prompt(question, clip.times), visual))
-                for number, question in asked
-            ]
+            prompts = []
+            for number, question in asked:
+                try:
+                    prompt = embed_prompt(self.loaded, self.benchmark.prompt(question, clip.times), visual)
+                    room = self._room(run, prompt)
+                except ItemError as error:
+                    yield self._skipped(number, question, run, ItemError(f"{question.id}: {error}"))
+                else:
+                    prompts.append((room, number, question, prompt))
             yield from self._answered(run, clip, prompts, seconds)
 
     def _answered(
         self,
         run: VideoRun,
         clip: VideoClip,
-        prompts: list[tuple[int, VideoQuestion, EmbeddedPrompt]],
+        sized: list[tuple[int | None, int, VideoQuestion, EmbeddedPrompt]],
         seconds: tuple[float, float],
     ) -> Iterator[Record]:
         """One policy on all questions about a video; those with equal room share what was read up to the last frame."""
-        sized = [(self._room(run, prompt), number, question, prompt) for number, question, prompt in prompts]
         sized.sort(key=lambda each: (each[0] or 0, each[1]))
         held: tuple[Any, Prefix | None] = (None, None)
         for at, (room, number, question, prompt) in enumerate(sized):
@@ -140,7 +151,11 @@ class VideoWorker:
     def _room(self, run: VideoRun, prompt: EmbeddedPrompt) -> int | None:
         """Tokens that the policy may keep; None where it decides itself or nothing is forgotten."""
         config = self.config
-        if run.policy is None or run.budget is None:
+        if run.policy is None:
+            return None
+        every = config.update_every if run.protocol == "clock" else None
+        if run.budget is None:
+            check_update(prompt.length, every)
             return None
         visual = int(prompt.visual.sum())
         return cache_room(
@@ -148,7 +163,7 @@ class VideoWorker:
             full=prompt.full,
             visual=visual,
             text=prompt.length - visual,
-            every=config.update_every if run.protocol == "clock" else None,
+            every=every,
             protected=config.protect_first + config.protect_recent,
         )
 
@@ -181,9 +196,9 @@ class VideoWorker:
                 scores["generated_accuracy"] = float(parsed == question.answer)
         return scores, verdict
 
-    def _skipped(self, number: int, question: VideoQuestion, run: VideoRun, error: VideoError) -> Record:
+    def _skipped(self, number: int, question: VideoQuestion, run: VideoRun, error: ItemError) -> Record:
         scores: dict[str, float] = {}
-        if self.config.strict and question.answer is not None:
+        if self.config.strict and question.scored:
             scores = {"accuracy": 0.0, "answer_probability": 0.0}
             scores |= {"generated_accuracy": 0.0} if self.config.generate else {}
         tags = {**self._tags(question, None), "status": SKIPPED, "reason": str(error), "error": type(error).__name__}

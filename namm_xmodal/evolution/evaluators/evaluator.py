@@ -31,7 +31,7 @@ class Evaluator(Protocol):
             shards: Work to do; none is lost if a worker dies.
 
         Raises:
-            EvolutionError: If workers keep dying.
+            WorkerError: If workers keep dying.
         """
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.errors import MissingDependencyError
+from namm_xmodal.extras import need
 
 
 class TensorBoardTracker:
@@ -21,14 +21,9 @@ class TensorBoardTracker:
         Raises:
             MissingDependencyError: If tensorboard is not installed.
         """
-        try:
-            from tensorboard.summary.writer.event_file_writer import (  # type: ignore[import-untyped]
-                EventFileWriter,
-            )
-        except ImportError:
-            raise MissingDependencyError("logging to TensorBoard", "tracking") from None
+        writer = need("tensorboard.summary.writer.event_file_writer", "logging to TensorBoard")
         self._folder = folder
-        self._open = EventFileWriter
+        self._open = writer.EventFileWriter
         self._writer: Any = None
 
     def start(self, run: str, config: dict[str, Any], first_step: int) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from namm_xmodal.errors import MissingDependencyError
+from namm_xmodal.extras import need
 
 Mode = Literal["online", "offline", "disabled"]
 
@@ -24,11 +24,7 @@ class WandbTracker:
         Raises:
             MissingDependencyError: If wandb is not installed.
         """
-        try:
-            import wandb
-        except ImportError:
-            raise MissingDependencyError("logging to Weights & Biases", "tracking") from None
-        self._wandb = wandb
+        self._wandb = need("wandb", "logging to Weights & Biases")
         self._folder = folder
         self._project = project
         self._mode = mode

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from namm_xmodal.errors import CheckpointError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
@@ -17,6 +17,9 @@ from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
+from namm_xmodal.trust.files import MIB, refusing
+from namm_xmodal.trust.json_text import read_json
+from namm_xmodal.trust.safetensors_file import read_safetensors
 
 FORMAT = "namm-xmodal-policy"
 FORMAT_VERSION = 1
@@ -70,32 +73,31 @@ def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
     """Reads a policy from a folder, the package or the hub; see `Namm.from_pretrained`."""
     folder = _find(name_or_path, revision)
     config = _read_config(folder)
-    features = _make("features", FEATURES, config["features"], folder)
-    scorer = _make("scorer", SCORERS, config["scorer"], folder)
-    try:
-        tensors = load_file(folder / _WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder / _WEIGHTS}: cannot be read ({error}); save the policy again") from None
+    weights = folder / _WEIGHTS
+    tensors = read_safetensors(weights, error=CheckpointError, expected="the weights of a saved NAMM", most=256 * MIB)
     missing = sorted({"parameters", "feature_mean", "feature_std"} - set(tensors))
     if missing:
-        raise CheckpointError(f"{folder / _WEIGHTS}: lacks {', '.join(missing)}; save the policy again")
-    origin = config.get("statistics", {})
-    return Namm(
-        parameters=tensors["parameters"].float(),
-        statistics=FeatureStatistics(
-            tensors["feature_mean"].float(),
-            tensors["feature_std"].float(),
-            source=origin.get("source", "unspecified"),
-            count=origin.get("count", 0),
-        ),
-        features=features,
-        scorer=scorer,
-        sharing=config.get("sharing", "model"),
-        threshold=config.get("threshold", 0.0),
-        max_tokens=config.get("max_tokens"),
-        schedule=_schedule(config.get("schedule", {}), folder),
-        metadata=config.get("metadata", {}),
-    )
+        raise CheckpointError(f"{weights}: lacks {', '.join(missing)}; save the policy again")
+    with refusing(folder / _CONFIG, error=CheckpointError, expected="the configuration of a saved NAMM"):
+        features = _make("features", FEATURES, config["features"], folder)
+        scorer = _make("scorer", SCORERS, config["scorer"], folder)
+        origin, metadata = dict(config.get("statistics", {})), dict(config.get("metadata", {}))
+        return Namm(
+            parameters=tensors["parameters"].float(),
+            statistics=FeatureStatistics(
+                tensors["feature_mean"].float(),
+                tensors["feature_std"].float(),
+                source=str(origin.get("source", "unspecified")),
+                count=int(origin.get("count", 0)),
+            ),
+            features=features,
+            scorer=scorer,
+            sharing=config.get("sharing", "model"),
+            threshold=float(config.get("threshold", 0.0)),
+            max_tokens=config.get("max_tokens"),
+            schedule=_schedule(config.get("schedule", {}), folder),
+            metadata=metadata,
+        )
 
 
 def push(policy: Namm, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
@@ -113,7 +115,7 @@ def push(policy: Namm, repo_id: str, *, private: bool = False, token: str | None
 def _find(name_or_path: str | Path, revision: str | None) -> Path:
     """The folder that holds a policy."""
     path = Path(name_or_path)
-    if (path / _CONFIG).is_file():
+    if (path / _CONFIG).exists():
         return path
     if path.exists():
         raise CheckpointError(f"{path}: no {_CONFIG} in it; expected a folder written by save_pretrained")
@@ -135,10 +137,7 @@ def _find(name_or_path: str | Path, revision: str | None) -> Path:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / _CONFIG}: cannot be read ({error})") from None
+    config = read_json(folder / _CONFIG, error=CheckpointError, expected="a saved NAMM", most=MIB)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder / _CONFIG}: not a saved NAMM (format is not {FORMAT!r})")
     version = config.get("format_version")
@@ -159,10 +158,17 @@ def _make(kind: str, table: dict[str, Any], entry: dict[str, Any], folder: Path)
     name = settings.pop("name")
     if name not in table:
         raise CheckpointError(f"{folder / _CONFIG}: unknown {kind} {name!r}; known: {', '.join(sorted(table))}")
+    usual = table[name]().config()
+    odd = [key for key, value in settings.items() if key not in usual or type(value) is not type(usual[key])]
+    if odd:
+        raise CheckpointError(
+            f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({odd[0]}={settings[odd[0]]!r}); "
+            f"expected values like {usual}"
+        )
     try:
         return table[name](**settings)
-    except TypeError as error:
-        raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({error})") from None
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r}: {error}") from None
 
 
 def _schedule(given: Any, folder: Path) -> ThresholdSchedule:

@@ -1,0 +1,95 @@
+"""The open blocks: the first one on a model switches it, the last one restores it, and a call belongs to one of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.cache import attention as _registered  # noqa: F401  registers the attention and mask functions
+from namm_xmodal.cache.mask import ATTENTION_NAME
+from namm_xmodal.cache.pending import PENDING
+from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.cache.switch import Switch
+from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
+from namm_xmodal.memory.memory import Memory
+from namm_xmodal.memory.supply import CacheSupply
+
+_SWITCHES: WeakKeyDictionary[torch.nn.Module, Switch] = WeakKeyDictionary()
+_ENTERED: ContextVar[tuple[Memory, ...]] = ContextVar("namm_xmodal_entered_blocks", default=())
+"""Open blocks of this thread or task, of any model, oldest first."""
+
+
+def switch_of(decoder: torch.nn.Module) -> Switch:
+    """The switch of the model that a decoder belongs to, however the model is wrapped."""
+    return _SWITCHES.setdefault(decoder, Switch())
+
+
+@contextmanager
+def block(memory: Memory, switch: Switch) -> Iterator[None]:
+    """Keeps a model switched; blocks may nest, close in any order and run in several threads.
+
+    Raises:
+        UnsupportedModelError: If the model's attention cannot be switched.
+    """
+    switch.open(memory, partial(_turn_on, memory.model, memory.adapter, switch))
+    _ENTERED.set((*_ENTERED.get(), memory))
+    try:
+        yield
+    finally:
+        PENDING.set(None)  # an interrupted forward may have left a layer waiting for its attention call
+        _ENTERED.set(tuple(each for each in _ENTERED.get() if each is not memory))
+        switch.close(memory)
+
+
+def _turn_on(model: torch.nn.Module, adapter: Adapter, switch: Switch) -> Callable[[], None]:
+    """Switches a model's attention and hooks its decoder; returns what undoes both."""
+    switchable: Any = model
+    with ExitStack() as stack:
+        stack.callback(switchable.set_attn_implementation, adapter.current_implementation(model))
+        switchable.set_attn_implementation(adapter.attention_implementation(model, ATTENTION_NAME))
+        _check_switched(model, adapter)
+        stack.callback(CacheSupply(adapter.decoder(model), switch, partial(_new_cache, switch)).remove)
+        return stack.pop_all().close
+
+
+def _new_cache(switch: Switch, once: bool) -> PrunedCache:
+    """A cache for a call that came without one.
+
+    Args:
+        switch: Of the model.
+        once: The call says `use_cache=False` and will not go on with it.
+
+    Raises:
+        UnsupportedOperationError: If it cannot be known which block is meant, or nothing would ever be pruned.
+    """
+    here = [memory for memory in _ENTERED.get() if memory in switch.blocks]
+    if not here and len(switch.blocks) > 1:
+        raise UnsupportedOperationError(
+            f"{len(switch.blocks)} pruned blocks are open on this model, none of them in this thread: pass "
+            "past_key_values=memory.cache() of the one that is meant"
+        )
+    memory: Memory = here[-1] if here else switch.blocks[0]
+    if once and memory.settings.clock.protocol == "prompt_end":
+        raise UnsupportedOperationError(
+            "use_cache=False with protocol='prompt_end': what is pruned at the end of a forward would never be read again; "
+            "set use_cache=True in the call (or in the model's generation_config and config)"
+        )
+    cache = memory.cache()
+    cache.once = once
+    return cache
+
+
+def _check_switched(model: torch.nn.Module, adapter: Adapter) -> None:
+    """Transformers only warns when a class has no attention interface; nothing would be pruned, so refuse."""
+    current = adapter.current_implementation(model)
+    names = set(current.values()) if isinstance(current, dict) else {current}
+    if ATTENTION_NAME not in names:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} does not use transformers' attention interface "
+            "(its attention cannot be switched by set_attn_implementation), so nothing would be pruned"
+        )
