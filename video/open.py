@@ -4,8 +4,6 @@ Files come from strangers. Only the file itself is read: FFmpeg may use no proto
 other files or addresses (playlists, concatenations, device and network descriptions).
 """
 
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from namm_xmodal.errors import EmptyVideoError, MissingVideoError, NotAVideoError
 from namm_xmodal.extras import need
+from namm_xmodal.trust.files import check_file
 
 av = need("av", "reading videos")
 av.logging.set_level(av.logging.PANIC)  # what matters is raised; FFmpeg's own notes name no file
@@ -35,11 +34,13 @@ def open_container(path: Path) -> Iterator[Any]:
     """The file as a container of PyAV; closed at the end, which PyAV needs to be told.
 
     Raises:
-        MissingVideoError: If there is no such file.
+        MissingVideoError: If there is no such file, or it is a folder, pipe or device.
         EmptyVideoError: If it has no bytes.
         NotAVideoError: If it is no media file.
     """
-    _check_is_file(path)
+    check_file(path, error=MissingVideoError, expected="a video file")
+    if path.stat().st_size == 0:
+        raise EmptyVideoError(f"{path}: the file is empty (0 bytes); download it again")
     try:
         # An absolute path behind `file:`, since FFmpeg reads `http:/host/x.mp4` and `a:b.mp4` as addresses.
         container: Any = av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
@@ -54,21 +55,6 @@ def open_container(path: Path) -> Iterator[Any]:
         yield container
     finally:
         container.close()
-
-
-def _check_is_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):  # a path with a null character is a ValueError
-        raise MissingVideoError(f"{path}: no such file; check the folder of the videos") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise MissingVideoError(f"{path}: is a folder, expected a video file")
-    if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever, a device never end
-        raise NotAVideoError(f"{path}: is a pipe, socket or device, expected a video file")
-    if status.st_size == 0:
-        raise EmptyVideoError(f"{path}: the file is empty (0 bytes); download it again")
-    if not os.access(path, os.R_OK):
-        raise MissingVideoError(f"{path}: may not be read; check its permissions")
 
 
 def _diagnosis(path: Path, error: Exception) -> str:
