@@ -4,6 +4,7 @@ import os
 import struct
 
 import numpy as np
+from namm_xmodal.training.journal import StageJournal
 
 from hostile.kinds import DEEP, FILES, hostile
 from namm_xmodal.agents.checkpoint import read_statistics
@@ -13,7 +14,6 @@ from namm_xmodal.evaluation.journal import Journal
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.evolution.saving import load_vector
 from namm_xmodal.gradient.run import read_steps
-from namm_xmodal.training.journal import StageJournal
 from namm_xmodal.video.benchmarks.files import read_rows
 from namm_xmodal.video.benchmarks.subtitles import read_srt
 from namm_xmodal.video.composed.pictures import Picture
