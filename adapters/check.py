@@ -28,7 +28,8 @@ _SHIFT = 7
 def check_adapter(adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str, Any]) -> None:
     """Tries an adapter on a model and raises on the first clause of the contract that it breaks.
 
-    The clauses: *methods*, *missing*, *switch*, *restore*, *layers*, *full cache*, *token kinds*, *rotary*, *oracle*.
+    The clauses: *methods*, *missing*, *switch*, *decoder*, *restore*, *layers*, *full cache*, *token kinds*, *rotary*,
+    *oracle*.
 
     Args:
         adapter: The adapter.
@@ -60,6 +61,9 @@ def check_adapter(adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str,
         )
         strangers = sorted(switched - reached)
         _hold(name, "switch", not strangers, f"it switched {', '.join(strangers)}, which never sees the cache")
+        decoder = adapter.decoder(model)
+        part = next(path or "the model" for path, module in model.named_modules() if module is decoder)
+        _hold(name, "decoder", part in reached, f"{part} is named as what takes the cache, but never sees it")
         empty = [layer.layer for layer in cache.layers if layer.keys is None]
         _hold(name, "layers", not empty, f"num_layers={len(cache.layers)}, but layers {empty} were never filled")
         same = output.shape == stock.shape and torch.equal(output, stock)

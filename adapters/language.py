@@ -28,6 +28,9 @@ class LanguageAdapter:
         text = config.get_text_config(decoder=True)
         if text is not config:
             return f"has several parts ({', '.join(config.sub_configs)}): it needs an adapter of its own"
+        tuned = str(getattr(getattr(model, "active_peft_config", None), "peft_type", ""))
+        if "PREFIX_TUNING" in tuned or "CARTRIDGE" in tuned:
+            return "brings keys and values of its own (PEFT prefix tuning), which no policy has seen"
         other = sorted(set(getattr(text, "layer_types", None) or []) - _CACHED_LAYERS)
         if other:
             return f"has layers without a key-value cache ({', '.join(other)})"

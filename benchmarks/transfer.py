@@ -24,6 +24,7 @@ from namm_xmodal.evaluation.runner import evaluate
 from namm_xmodal.modalities.rl.fit import estimate_on
 from namm_xmodal.modalities.rl.players import load_players
 from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.modalities.table import MODALITIES
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.report.summary import Row, summarise
@@ -67,7 +68,7 @@ def distance(track: str, overrides: list[str], policy: str) -> dict[str, Any]:
     assert isinstance(namm, Namm) and namm.statistics is not None
     mean, std = namm.statistics.mean, namm.statistics.std
     shifts, ratios = [], []
-    for player in load_players(section, lambda text: None):
+    for player in load_players(section, find_setups(section), lambda text: None):
         found = estimate_on(player, namm, section, lambda step, running: None)[0]
         shifts.append((found.mean - mean) / std)
         ratios.append(found.mean / mean)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.envs.trajectories import Trajectories, split_episodes
-from namm_xmodal.errors import DataError, MissingDependencyError
+from namm_xmodal.envs.trajectories import Trajectories, as_flags, as_rewards, as_vectors, split_episodes
+from namm_xmodal.errors import DataError
+from namm_xmodal.trust.hdf5 import open_hdf5
 
 _NEEDED = ("observations", "actions", "rewards", "terminals")
 
@@ -20,38 +21,30 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
         timeouts: Refuse a file without `timeouts`; if false, episodes are split on terminals only.
 
     Raises:
-        DataError: If the file is missing, damaged, or lacks a part.
+        DataError: If the file is missing, damaged, or lacks a part, or if its observations or actions are discrete,
+            pictures or groups.
         MissingDependencyError: If h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise MissingDependencyError("reading HDF5", "rl") from None
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; expected an HDF5 file of D4RL, for example hopper_medium-v2.hdf5")
+    with open_hdf5(path, error=DataError, expected="a whole HDF5 file of D4RL, such as hopper_medium-v2.hdf5") as file:
+        missing = [name for name in _NEEDED if name not in file]
+        if missing:
+            raise DataError(f"{path}: lacks {', '.join(missing)}; expected D4RL's layout, one row per step")
+        if "timeouts" not in file and timeouts:
+            raise DataError(
+                f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
+                "pass timeouts=False (--no-timeouts) to split on terminals only"
+            )
+        parts: dict[str, Any] = {name: file.array(name) for name in (*_NEEDED, "timeouts") if name in file}
     try:
-        with h5py.File(path, "r") as file:
-            missing = [name for name in _NEEDED if name not in file]
-            if missing:
-                raise DataError(f"{path}: lacks {', '.join(missing)}; expected D4RL's layout, one row per step")
-            if "timeouts" not in file and timeouts:
-                raise DataError(
-                    f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
-                    "pass timeouts=False to split on terminals only"
-                )
-            parts: dict[str, Any] = {name: file[name][()] for name in (*_NEEDED, "timeouts") if name in file}
-    except OSError as error:
-        raise DataError(f"{path}: not a whole HDF5 file ({str(error).splitlines()[0]}); fetch it again") from None
+        observations, actions = (as_vectors(parts[name], name) for name in ("observations", "actions"))
+        rewards, terminals = as_rewards(parts["rewards"]), as_flags(parts["terminals"], "terminals")
+        ends = as_flags(parts["timeouts"], "timeouts") if "timeouts" in parts else np.zeros(len(rewards), dtype=bool)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     rows = {name: len(values) for name, values in parts.items()}
     if len(set(rows.values())) != 1:
         raise DataError(f"{path}: parts of different lengths ({rows}); fetch it again")
-    ends = np.asarray(parts.get("timeouts", np.zeros(rows["rewards"])), dtype=bool)
-    episodes = split_episodes(
-        parts["observations"],
-        parts["actions"],
-        np.asarray(parts["rewards"]).reshape(-1),
-        np.asarray(parts["terminals"], dtype=bool).reshape(-1),
-        ends.reshape(-1),
-    )
-    return Trajectories(tuple(episodes), environment, path.name)
+    if not len(rewards):
+        raise DataError(f"{path}: no steps in it; fetch it again")
+    return Trajectories(tuple(split_episodes(observations, actions, rewards, terminals, ends)), environment, path.name)

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from namm_xmodal.envs.quiet import quiet_simulator
-from namm_xmodal.errors import ConfigError, MissingDependencyError, PluginError
+from namm_xmodal.errors import ConfigError, MissingDependencyError, NammError, PluginError
+from namm_xmodal.extras import need
 from namm_xmodal.plugins import Registry
+from namm_xmodal.trust.files import reason_of
 
 OWN = Registry("environments", {})
 """Of plug-ins: gymnasium id -> class or function that makes the environment, or `module:name` of one."""
@@ -18,10 +20,7 @@ def register_environments() -> None:
         MissingDependencyError: If gymnasium is not installed.
         PluginError: If a plug-in takes an id that exists.
     """
-    try:
-        import gymnasium
-    except ImportError:
-        raise MissingDependencyError("a rollout", "rl") from None
+    gymnasium = need("gymnasium", "a rollout")
     from namm_xmodal.envs.positions import HOPPER_POSITIONS
     from namm_xmodal.envs.tmaze import TMAZE
 
@@ -38,6 +37,26 @@ def register_environments() -> None:
             raise PluginError(f"plug-in of environments: gymnasium has a {name!r} already; rename it")
 
 
+_allowed: set[str] = set()
+
+
+def allow_module(name: str) -> None:
+    """Imports a module of the user's, which registers its environments; from now on `name:Env-v0` may be named too.
+
+    Only the person at the keyboard may call for it: a configuration or a checkpoint that names a module is refused.
+
+    Raises:
+        ConfigError: If there is no such module, or it cannot be imported.
+    """
+    import importlib
+
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # what a module does while it is imported
+        raise ConfigError(f"--allow-module {name}: cannot be imported ({reason_of(error)})") from None
+    _allowed.add(name)
+
+
 def environment_maker(name: str, **options: Any) -> Callable[..., Any]:
     """A function that makes the environment, with more options if it is given some.
 
@@ -48,11 +67,19 @@ def environment_maker(name: str, **options: Any) -> Callable[..., Any]:
         options: Of the environment.
 
     Raises:
-        ConfigError: If there is no such environment, or it does not take the options.
+        ConfigError: If there is no such environment, it does not take the options, or a module would be imported for it.
         MissingDependencyError: If a package is missing.
     """
     register_environments()
     import gymnasium
+
+    for told in (name, *options.values()):  # one environment may be told the id of another
+        module = told.rpartition(":")[0] if isinstance(told, str) else ""
+        if module and module not in _allowed:
+            raise ConfigError(
+                f"environment {told!r}: gymnasium would import {module}; if that is a module of yours, add "
+                f"--allow-module {module}"
+            )
 
     def make(**more: Any) -> Any:
         with quiet_simulator():
@@ -62,9 +89,11 @@ def environment_maker(name: str, **options: Any) -> Callable[..., Any]:
         make().close()
     except gymnasium.error.DependencyNotInstalled:
         raise MissingDependencyError(name, "rl") from None
-    except (gymnasium.error.Error, ImportError, TypeError) as error:
+    except NammError:
+        raise
+    except Exception as error:  # an environment given the wrong options raises whatever it likes
         raise ConfigError(
-            f"environment {name!r}: cannot be made ({str(error).splitlines()[0]}); expected a gymnasium id such as "
+            f"environment {name!r}: cannot be made ({reason_of(error)}); expected a gymnasium id such as "
             "Hopper-v5 or namm_xmodal/TMaze-v0"
         ) from None
     return make

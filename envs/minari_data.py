@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.envs.trajectories import Trajectories, Trajectory
-from namm_xmodal.errors import DataError, MissingDependencyError
+from namm_xmodal.envs.spaces import size_of
+from namm_xmodal.envs.trajectories import Trajectories, Trajectory, as_flags, as_rewards, as_vectors
+from namm_xmodal.errors import DataError, MissingDependencyError, NammError
+from namm_xmodal.trust.files import refusing
+from namm_xmodal.trust.hdf5 import check_hdf5
+from namm_xmodal.trust.json_text import read_json
 
 _VERSION = re.compile(r"-v\d+$")
 
@@ -21,32 +25,56 @@ def read_minari(name: str, *, download: bool = False) -> Trajectories:
         download: Whether to look for it on Minari's server if it is not on this machine.
 
     Raises:
-        DataError: If there is none, or it is not of vectors.
+        DataError: If there is none, it is damaged, or its spaces are not boxes of one vector or one number.
         MissingDependencyError: If minari is not installed.
     """
     minari = _minari()
+    from minari.storage.datasets_root_dir import get_dataset_path
+
     found = name if _VERSION.search(name) else _highest(minari, name, download)
     try:
-        dataset = minari.load_dataset(found, download=download)
-    except (FileNotFoundError, ValueError, OSError, KeyError) as error:
+        if download and not (get_dataset_path(found) / "data").exists():
+            minari.download_dataset(found)
+        _check(found, data=True)
+        dataset = minari.load_dataset(found)
+    except NammError as error:
+        raise DataError(f"Minari dataset {found}: {error}") from None
+    except Exception as error:  # what Minari raises where there is nothing, or metadata are damaged
         known = ", ".join(sorted(minari.list_local_datasets())) or "none"
         raise DataError(
-            f"Minari dataset {found}: cannot be read ({str(error).splitlines()[0]}); on this machine: {known}"
+            f"Minari dataset {found}: cannot be read ({' '.join(str(error).split())[:120]}); on this machine: {known}"
         ) from None
-    episodes = []
-    for each in dataset.iterate_episodes():
-        if isinstance(each.observations, dict | tuple) or isinstance(each.actions, dict | tuple):
-            raise DataError(f"Minari dataset {found}: observations or actions are no vectors; expected one vector each")
-        actions = np.asarray(each.actions, dtype=np.float32)
-        # Minari keeps the observation after the last action too: T + 1 rows for T actions.
-        observations = np.asarray(each.observations, dtype=np.float32)[: len(actions)]
-        rewards = np.asarray(each.rewards, dtype=np.float32)
-        episodes.append(Trajectory(observations, actions, rewards, bool(each.terminations[-1])))
+    try:
+        size_of(dataset.observation_space, "states")
+        size_of(dataset.action_space, "actions")
+        episodes = tuple(_episode(each) for each in dataset.iterate_episodes())
+    except NammError as error:
+        raise DataError(f"Minari dataset {found}: {error}") from None
+    except Exception as error:  # what h5py and Minari raise where bytes or metadata are damaged
+        trouble = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise DataError(f"Minari dataset {found}: cannot be read ({trouble}); fetch it again") from None
     metadata: dict[str, Any] = dataset.storage.metadata
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     reference = None if low is None or high is None else (float(low), float(high))
     environment = dataset.env_spec.id if dataset.env_spec is not None else ""
-    return Trajectories(tuple(episodes), environment, f"Minari {found}", reference)
+    return Trajectories(episodes, environment, f"Minari {found}", reference)
+
+
+def _episode(each: Any) -> Trajectory:
+    """One episode. Minari keeps the observation after the last action too: T + 1 rows for T actions.
+
+    Raises:
+        DataError: If its parts are of other shapes, or there are no steps in it.
+    """
+    observations, actions = as_vectors(each.observations, "observations"), as_vectors(each.actions, "actions")
+    rewards, ends = as_rewards(each.rewards), as_flags(each.terminations, "terminations")
+    rows = len(observations) - 1, len(actions), len(rewards), len(ends)
+    if len(set(rows)) != 1 or 0 in rows:
+        raise DataError(
+            f"episode {each.id} has {len(observations)} observations, {len(actions)} actions, {len(rewards)} rewards and "
+            f"{len(ends)} terminations; expected T + 1, T, T and T"
+        )
+    return Trajectory(observations[:-1], actions, rewards, bool(ends[-1]))
 
 
 def minari_reference(name: str) -> tuple[float, float]:
@@ -57,11 +85,18 @@ def minari_reference(name: str) -> tuple[float, float]:
     """
     minari = _minari()
     try:
+        _check(name)
         metadata: dict[str, Any] = minari.load_dataset(name).storage.metadata
+    except NammError as error:
+        raise DataError(f"Minari dataset {name}: {error}") from None
+    except Exception as error:  # what Minari raises where there is nothing, or metadata are damaged
+        trouble = " ".join(str(error).split())[:120]
+        raise DataError(
+            f"Minari dataset {name}: not on this machine ({trouble}); fetch it with `minari download {name}`"
+        ) from None
+    try:
         return float(metadata["ref_min_score"]), float(metadata["ref_max_score"])
-    except (FileNotFoundError, ValueError, OSError):
-        raise DataError(f"Minari dataset {name}: not on this machine; fetch it with `minari download {name}`") from None
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise DataError(f"Minari dataset {name}: names no reference returns; use d4rl or measured scores") from None
 
 
@@ -111,6 +146,7 @@ def write_minari(
             buffers,
             env=data.environment or None,
             observation_space=spaces.Box(-np.inf, np.inf, (data.state_dim,), np.float32),
+            action_space=None if data.environment else spaces.Box(-np.inf, np.inf, (data.act_dim,), np.float32),
             ref_min_score=low,
             ref_max_score=high,
             description=description,
@@ -119,8 +155,39 @@ def write_minari(
             author_email="",
             code_permalink="",
         )
-    except (ValueError, OSError) as error:
-        raise DataError(f"Minari dataset {name}: cannot be written ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # what Minari raises for names and environments that it does not take, and the disk
+        raise DataError(f"Minari dataset {name}: cannot be written ({' '.join(str(error).split())[:160]})") from None
+
+
+def _check(name: str, *, data: bool = False) -> None:
+    """Refuses a dataset that Minari cannot read without running what its metadata name, and one that unpacks to too much.
+
+    Args:
+        name: With its version; nothing is said of one that is not here.
+        data: Whether its arrays are about to be read.
+
+    Raises:
+        DataError: With what is wrong.
+    """
+    from minari.storage.datasets_root_dir import get_dataset_path
+
+    if ".." in name.split("/") or name.startswith("/"):
+        raise DataError(f"Minari dataset {name}: expected a name such as mujoco/hopper/medium-v0")
+    folder = get_dataset_path(name) / "data"
+    if not folder.exists():
+        return
+    expected = "the metadata of a Minari dataset"
+    metadata = read_json(folder / "metadata.json", error=DataError, expected=expected)
+    with refusing(folder, error=DataError, expected=expected):
+        # Without spaces Minari makes the environment of `env_spec`, whose entry point may be any function of any module.
+        if not all(isinstance(metadata[f"{kind}_space"], str) for kind in ("observation", "action")):
+            raise ValueError("its spaces are no text")
+        if metadata["data_format"] != "hdf5":
+            raise ValueError(f"its format is {metadata['data_format']!r}, hdf5 can be read")
+        if not 0 < metadata["total_episodes"] <= 10_000_000:
+            raise ValueError(f"it has {metadata['total_episodes']:,} episodes")
+    if data:
+        check_hdf5(folder / "main_data.hdf5", error=DataError, expected="the arrays of a Minari dataset")
 
 
 def _highest(minari: Any, name: str, download: bool) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from namm_xmodal.errors import ConfigError, DataError
+from namm_xmodal.extras import need
 
 _BIGGEST = 1e100
 """Rewards beyond it count as infinite, so that no sum of them is."""
@@ -21,7 +22,7 @@ def size_of(space: Any, what: str) -> int:
     Raises:
         ConfigError: If it is discrete, a dictionary, pictures, or anything else but a box of one vector or one number.
     """
-    from gymnasium import spaces
+    spaces = need("gymnasium.spaces", "the spaces of an environment")
 
     kind = type(space).__name__
     if not isinstance(space, spaces.Box):

@@ -52,6 +52,11 @@ class TMaze(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):  # type: i
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._cue, self._place, self._steps = 1, 0, 0
 
+    @property
+    def straight_steps(self) -> int:
+        """Steps of an episode that never stops on its way."""
+        return self.length + 1
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,13 @@ class Trajectories:
         """
         if not self.episodes:
             raise DataError(f"{self.source}: no episodes in it")
+        for number, each in enumerate(self.episodes):
+            shapes = each.observations.shape, each.actions.shape, each.rewards.shape
+            if tuple(map(len, shapes)) != (2, 2, 1):
+                raise DataError(
+                    f"{self.source}: episode {number} has states, actions and rewards of shapes {shapes[0]}, {shapes[1]} "
+                    f"and {shapes[2]}; expected one vector, one vector and one number per step"
+                )
         sizes = self.state_dim, self.act_dim
         for number, each in enumerate(self.episodes):
             lengths = {len(each.observations), len(each.actions), len(each.rewards)}
@@ -101,6 +109,72 @@ class Trajectories:
         """Mean and deviation over all states; 1e-6 is added to the deviation, as in the paper's code."""
         states = np.concatenate([each.observations for each in self.episodes]).astype(np.float64)
         return states.mean(0), states.std(0) + 1e-6
+
+
+def as_vectors(values: Any, name: str) -> Numbers:
+    """What a dataset holds for T steps -> (T, size); numbers become vectors of one.
+
+    Args:
+        values: An array, or what a library made of another space.
+        name: `observations` or `actions`. Whole numbers as actions, or one a step as observations, are choices or names of
+            states, and no quantities.
+
+    Raises:
+        DataError: If they are discrete, pictures, a dictionary, or no numbers.
+    """
+    array = _numbers(values, name)
+    if array.dtype.kind in "biu" and (name == "actions" or array.ndim == 1):
+        raise DataError(f"{name} are discrete ({array.dtype}); expected real numbers, one vector per step")
+    if array.ndim not in (1, 2) or array.shape[1:] == (0,):
+        pictures = " such as pictures" if array.ndim > 2 else ""
+        raise DataError(
+            f"{name} are arrays of shape {array.shape}{pictures}; expected one vector or one number per step"
+        )
+    return _float32(array.reshape(len(array), -1) if array.size else np.zeros((len(array), 1)))
+
+
+def as_rewards(values: Any) -> Numbers:
+    """Rewards of T steps, (T,) or (T, 1) -> (T,).
+
+    Raises:
+        DataError: If there are none or several a step.
+    """
+    return _float32(_column(values, "rewards"))
+
+
+def as_flags(values: Any, name: str) -> NDArray[np.bool_]:
+    """Ends of episodes among T steps, of any type that holds 0 and 1 -> (T,).
+
+    Raises:
+        DataError: If they hold anything else.
+    """
+    column = _column(values, name)
+    if not np.isin(column, (0, 1)).all():
+        raise DataError(f"{name} hold {column[~np.isin(column, (0, 1))][0]}; expected 0 and 1")
+    flags: NDArray[np.bool_] = column.astype(bool)
+    return flags
+
+
+def _column(values: Any, name: str) -> NDArray[Any]:
+    array = _numbers(values, name)
+    if array.ndim == 0 or array.size != len(array):
+        raise DataError(f"{name} are of shape {array.shape}; expected one number per step")
+    return array.reshape(len(array))
+
+
+def _numbers(values: Any, name: str) -> NDArray[Any]:
+    if isinstance(values, dict | tuple):
+        kind = "a dictionary" if isinstance(values, dict) else "a tuple"
+        raise DataError(f"{name} are {kind}; expected one vector per step")
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name} are of {array.dtype}; expected numbers")
+    return array
+
+
+def _float32(array: NDArray[Any]) -> Numbers:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def split_episodes(

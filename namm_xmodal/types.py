@@ -17,7 +17,8 @@ token. A *slot* is a place in a layer's storage. Heads that keep fewer tokens th
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral, Real
+from typing import Any, Literal
 
 Budget = int | float
 """Cache size: an int is a number of tokens, a float in (0, 1] is a fraction of the tokens seen so far."""
@@ -26,10 +27,19 @@ Selection = Literal["ragged", "layer_max"]
 """`ragged`: every head keeps its own number of tokens. `layer_max`: every head of a layer and row keeps as many tokens as
 the head that keeps most, its own best ones (what the published NAMM code does)."""
 
-Protocol = Literal["clock", "prompt_end"]
-"""`clock`: an update whenever a row has seen a multiple of `update_every` tokens, inside prefill and while decoding.
-`prompt_end`: one update after each forward of more than one token, so the question is read before anything is forgotten
-(the protocol of SnapKV and most published rivals)."""
+PruningSchedule = Literal["streaming", "post_prefill"]
+"""`streaming`: an update whenever a row has seen a multiple of `update_every` tokens, inside prefill and while decoding.
+`post_prefill`: one update after each forward of more than one token, so the question is read before anything is evicted
+(as SnapKV and most published baselines do)."""
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy as Python's own, whose arithmetic does not wrap around; anything else as it is."""
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ from safetensors.numpy import save_file
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.video.clip import FrameRequest, VideoClip
+
+_NAME = re.compile(r"[0-9a-f]{24}\.safetensors")
+
+_READER = 2
+"""Counts changes in which frames a request gives; files of an earlier one are not used."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class FrameCache:
             return None
         told = {
             **asdict(request),
+            "reader": _READER,
             "path": str(request.path.resolve()),
             "size": status.st_size,
             "at": status.st_mtime_ns,
@@ -72,7 +79,10 @@ class FrameCache:
         return self.folder / f"{digest}.safetensors"
 
     def _shrink(self) -> None:
-        files = sorted(self.folder.glob("[!.]*.safetensors"), key=lambda file: file.stat().st_mtime)
+        own = (
+            file for file in self.folder.glob("*.safetensors") if _NAME.fullmatch(file.name)
+        )  # others are the user's
+        files = sorted(own, key=lambda file: file.stat().st_mtime)
         total = sum(file.stat().st_size for file in files)
         for file in files[:-1]:
             if total <= self.gigabytes * 2**30:

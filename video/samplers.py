@@ -1,11 +1,14 @@
 """Which frames of a video a benchmark looks at, by the name of the rule. Reported numbers depend on it."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from namm_xmodal.errors import ConfigError, UnknownNameError
-from namm_xmodal.video.index import VideoIndex
+
+if TYPE_CHECKING:
+    from namm_xmodal.video.index import VideoIndex
 
 Sampler = Callable[[int, int, float], list[int]]
 """(frames wanted, frames there are, seconds) -> numbers of frames, ascending."""
@@ -45,7 +48,17 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
-def choose_frames(index: VideoIndex, sampler: str, wanted: int, by: str = "time") -> list[int]:
+def check_sampler(name: str) -> None:
+    """Refuses a rule that there is none of.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+    """
+    if name not in SAMPLERS:
+        raise UnknownNameError("sampler", name, list(SAMPLERS))
+
+
+def choose_frames(index: "VideoIndex", sampler: str, wanted: int, by: str = "time") -> list[int]:
     """Numbers of the frames to decode, ascending and without repeats.
 
     Args:
@@ -56,12 +69,13 @@ def choose_frames(index: VideoIndex, sampler: str, wanted: int, by: str = "time"
 
     Raises:
         UnknownNameError: If there is no such sampler.
-        ConfigError: If `wanted` is not positive.
+        ConfigError: If `wanted` is not positive, or `by` is neither.
     """
-    if sampler not in SAMPLERS:
-        raise UnknownNameError("sampler", sampler, list(SAMPLERS))
+    check_sampler(sampler)
     if wanted < 1:
         raise ConfigError(f"frames={wanted}: expected at least 1")
+    if by not in ("time", "index"):
+        raise ConfigError(f"by={by!r}: expected time or index")
     total = len(index.pts)
     if wanted >= total and sampler != "longvideobench":
         return list(range(total))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.video.at_hand import VideoModelAtHand
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import VisualTokens
@@ -49,7 +50,7 @@ class EmbeddedPrompt:
         return int(self.position_ids[0, -1]) + 1
 
 
-def chat_text(loaded: VideoModel, prompt: Prompt) -> str:
+def chat_text(loaded: VideoModel | VideoModelAtHand, prompt: Prompt) -> str:
     """The prompt in the model's chat format, one `<video>` for each range of frames.
 
     Raises:

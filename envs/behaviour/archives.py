@@ -1,21 +1,23 @@
-"""Policies of stable-baselines3, read without it: weights as tensors only, statistics by an unpickler that runs nothing.
+"""Policies of stable-baselines3, read without it: names, tensors and plain arrays; nothing of an archive is run.
 
 A folder may hold archives in rl-zoo's layout (`ppo/Hopper-v3_1/Hopper-v3.zip` with `Hopper-v3/vecnormalize.pkl` beside
 it), or `.npz` files of the plain format of `policy.py`, whose names begin with the environment's (`hopper-ppo.npz`).
 """
 
 import io
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from namm_xmodal.envs.behaviour.inert_pickle import load_inert
 from namm_xmodal.envs.behaviour.policy import Activation, BehaviourPolicy, Normalisation, read_npz
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.archive import open_zip, read_member
+from namm_xmodal.trust.files import MIB, read_bytes, refusing
+from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.trust.pickled import array_of, attributes_of, read_pickle
+from namm_xmodal.trust.torch_file import read_tensors
 
 Numbers = NDArray[np.float64]
 _HEADS = (  # layers of the network, the last layer, whether tanh follows: one row per kind of policy
@@ -24,6 +26,9 @@ _HEADS = (  # layers of the network, the last layer, whether tanh follows: one r
     ("actor.mu", "", True),  # DDPG, TD3
     ("action_net", "", False),  # ARS; whether it squashes stands in its data
 )
+_LIBRARIES = ("stable_baselines3.", "sb3_contrib.", "gym.", "gymnasium.", "numpy.")
+_PYTHON = ("collections.OrderedDict", "_codecs.encode", "__builtin__.bytes")
+"""Names that statistics may mention."""
 
 
 def read_policies(folder: Path, environment: str) -> list[BehaviourPolicy]:
@@ -54,18 +59,22 @@ def read_archive(path: Path) -> BehaviourPolicy:
     Raises:
         DataError: If it is damaged, or its policy is of a kind that is not known here.
     """
-    import torch
+    with open_zip(path, error=DataError, expected="an archive of stable-baselines3") as archive:
+        data = parse_json(read_member(archive, "data", 32 * MIB))
+        weights_file = read_member(archive, "policy.pth", 64 * MIB)
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: its data are no JSON object; expected an archive of stable-baselines3")
+    tensors = read_tensors(
+        weights_file, error=DataError, expected="tensors and nothing more", name=f"{path}: policy.pth", most=64 * MIB
+    )
+    with refusing(path, error=DataError, expected="an archive of stable-baselines3"):
+        return _policy(path, data, {name: value.double().numpy() for name, value in tensors.items()})
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            data = json.loads(archive.read("data"))
-            state = torch.load(io.BytesIO(archive.read("policy.pth")), map_location="cpu", weights_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
-        raise DataError(f"{path}: no archive of stable-baselines3 ({str(error).splitlines()[0]})") from None
-    except Exception as error:  # unpickling raises whatever it likes
-        raise DataError(f"{path}: policy.pth holds more than tensors ({type(error).__name__}); not loaded") from None
-    weights, biases, squash = _layers({name: value.double().numpy() for name, value in state.items()}, path)
-    settings = data.get("policy_kwargs") or {}
+
+def _policy(path: Path, data: dict[str, Any], state: dict[str, Numbers]) -> BehaviourPolicy:
+    weights, biases, squash = _layers(state, path)
+    kwargs = data.get("policy_kwargs")
+    settings = kwargs if isinstance(kwargs, dict) else {}
     squash = (
         bool(settings.get("squash_output", "LinearPolicy" not in str(data.get("policy_class"))))
         if squash is None
@@ -86,7 +95,7 @@ def _layers(state: dict[str, Numbers], path: Path) -> tuple[tuple[Numbers, ...],
         layers = sorted(
             (int(name.split(".")[-2]), name)
             for name in state
-            if name.startswith(f"{body}.") and name.endswith(".weight") and name.split(".")[-2].isdigit()
+            if name.startswith(f"{body}.") and name.endswith(".weight") and name.split(".")[-2].isdecimal()
         )
         # With state-dependent exploration the last layer is the first of two in a row.
         last = f"{head}.0.weight" if layers and f"{head}.weight" not in state else f"{head}.weight"
@@ -103,22 +112,22 @@ def _normalisation(path: Path) -> Normalisation | None:
     """Statistics of the observations beside an archive, if it was trained with them."""
     inner, flat = path.with_suffix(""), path.parent
     for place in (inner / "vecnormalize.pkl", flat / "vecnormalize.pkl", flat / "vec_normalize.pkl"):
-        if place.is_file():
+        if place.exists():
             break
     else:
         return None
-    values: Any = load_inert(place)
-    try:
-        if not values.norm_obs:
+    content = read_bytes(place, error=DataError, expected="a pickled VecNormalize", most=16 * MIB)
+    with refusing(place, error=DataError, expected="a pickled VecNormalize"):
+        values = attributes_of(read_pickle(io.BytesIO(content), _LIBRARIES + _PYTHON))
+        if not array_of(values["norm_obs"]).item():
             return None
+        moments = attributes_of(values["obs_rms"])
         return Normalisation(
-            np.asarray(values.obs_rms.mean, dtype=np.float64),
-            np.asarray(values.obs_rms.var, dtype=np.float64),
-            float(values.epsilon),
-            float(values.clip_obs),
+            array_of(moments["mean"]),
+            array_of(moments["var"]),
+            array_of(values["epsilon"]).item(),
+            array_of(values["clip_obs"]).item(),
         )
-    except (AttributeError, TypeError, ValueError):
-        raise DataError(f"{place}: no statistics of observations in it; expected a pickled VecNormalize") from None
 
 
 def _is_of(path: Path, environment: str) -> bool:

@@ -18,6 +18,9 @@ from namm_xmodal.envs.behaviour.policy import BehaviourPolicy, Normalisation, re
 from namm_xmodal.envs.behaviour.record import mean_return
 from namm_xmodal.envs.spaces import size_of
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.archive import read_npz as read_arrays
+from namm_xmodal.trust.files import refusing
+from namm_xmodal.trust.json_text import parse_json
 
 Numbers = NDArray[np.float64]
 Told = Callable[[int, int, str], None]
@@ -180,18 +183,19 @@ class _State:
         path = folder / "state.npz"
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
+        arrays = read_arrays(path, error=DataError, expected="the state of a search")
+        with refusing(path, error=DataError, expected="the state of a search"):
+            header = parse_json(str(arrays["header"]))
             if (header["recipe"], header["seed"]) != (repr(recipe), seed):
                 raise DataError(f"{path}: state of another search; remove the folder, or use another one")
-            running = _Running(len(file["mean"]))
-            running.count, running.mean, running.squares = float(file["count"]), file["mean"], file["squares"]
+            running = _Running(len(arrays["mean"]))
+            running.count, running.mean, running.squares = float(arrays["count"]), arrays["mean"], arrays["squares"]
             return cls(
                 seed,
                 header["attempt"],
                 header["iteration"],
                 header["steps"],
-                file["weights"],
+                arrays["weights"],
                 running,
                 header["ladder"],
             )

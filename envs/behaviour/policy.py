@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import DataError
+from namm_xmodal.trust.archive import read_npz as read_arrays
+from namm_xmodal.trust.files import refusing
 
 Numbers = NDArray[np.float64]
 Activation = Literal["tanh", "relu"]
@@ -65,6 +67,10 @@ class BehaviourPolicy:
         """
         if not self.weights or len(self.weights) != len(self.biases) or self.activation not in _ACTIVATIONS:
             raise DataError(f"policy {self.name}: expected layers, as many biases, and activation tanh or relu")
+        if self.weights[0].ndim != 2:
+            raise DataError(
+                f"policy {self.name}: layer 0 has weight {self.weights[0].shape}; expected (outputs, inputs)"
+            )
         width = self.inputs
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
@@ -75,11 +81,13 @@ class BehaviourPolicy:
             if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
                 raise DataError(f"policy {self.name}: layer {i} has NaN or infinity")
             width = weight.shape[0]
-        if self.normalisation is not None and self.normalisation.mean.shape != (self.inputs,):
-            raise DataError(
-                f"policy {self.name}: observations are normalised by {self.normalisation.mean.shape[0]} numbers, "
-                f"its first layer takes {self.inputs}"
-            )
+        if self.normalisation is not None:
+            for moment in (self.normalisation.mean, self.normalisation.var):
+                if moment.shape != (self.inputs,) or not np.isfinite(moment).all():
+                    raise DataError(
+                        f"policy {self.name}: observations are normalised by {moment.shape} numbers, its first layer "
+                        f"takes {self.inputs}; expected as many, all finite"
+                    )
 
     @property
     def inputs(self) -> int:
@@ -124,15 +132,16 @@ def read_npz(path: Path) -> BehaviourPolicy:
     Raises:
         DataError: If it cannot be read or a part is missing.
     """  # noqa: D205  one sentence
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            parts = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}); expected an .npz of weights") from None
-    count = sum(name.startswith("weight") for name in parts)
+    parts = read_arrays(path, error=DataError, expected="an .npz of weights")
     missing = [name for name in ("weight0", "activation", "squash") if name not in parts]
     if missing:
         raise DataError(f"{path}: lacks {', '.join(missing)}; expected weight0, bias0, ..., activation, squash")
+    with refusing(path, error=DataError, expected="an .npz of weights"):
+        return _from_arrays(path.stem, parts)
+
+
+def _from_arrays(name: str, parts: dict[str, Any]) -> BehaviourPolicy:
+    count = sum(part.startswith("weight") for part in parts)
     weights = tuple(parts[f"weight{i}"].astype(np.float64) for i in range(count))
     biases = tuple(
         parts[f"bias{i}"].astype(np.float64) if f"bias{i}" in parts else np.zeros(len(weights[i])) for i in range(count)
@@ -146,7 +155,7 @@ def read_npz(path: Path) -> BehaviourPolicy:
             float(parts.get("obs_clip", 10.0)),
         )
     activation: Any = str(parts["activation"])
-    return BehaviourPolicy(path.stem, weights, biases, activation, bool(parts["squash"]), normalisation)
+    return BehaviourPolicy(name, weights, biases, activation, bool(parts["squash"]), normalisation)
 
 
 def write_npz(policy: BehaviourPolicy, path: Path) -> None:

@@ -41,6 +41,15 @@ class StateStatistics:
         if not np.isfinite(self.mean).all() or not np.isfinite(self.std).all() or not (self.std > 0).all():
             raise ConfigError("state statistics: expected finite means and positive deviations")
 
+    def check_size(self, states: int) -> None:
+        """Refuses statistics of another length than a model's states.
+
+        Raises:
+            ConfigError: With both lengths.
+        """
+        if len(self.mean) != states:
+            raise ConfigError(f"state statistics of length {len(self.mean)}: this model has states of {states} numbers")
+
 
 @dataclass(frozen=True)
 class Body:
@@ -60,11 +69,8 @@ class Body:
         Raises:
             ConfigError: With both lengths.
         """
-        size = self.model.config.state_dim
-        if self.statistics is not None and len(self.statistics.mean) != size:
-            raise ConfigError(
-                f"state statistics of length {len(self.statistics.mean)}: this model has states of {size} numbers"
-            )
+        if self.statistics is not None:
+            self.statistics.check_size(self.model.config.state_dim)
 
     def states(self, states: Numbers) -> Tensor:
         """(B, state_dim) -> the same, standardised, as a tensor."""

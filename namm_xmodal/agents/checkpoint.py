@@ -1,9 +1,6 @@
 """Decision Transformers by name: shipped with the package, in a folder, or on the hub."""
 
-import json
-import os
-import shutil
-import tempfile
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from namm_xmodal.agents.body import Body, StateStatistics
 from namm_xmodal.agents.facts import KEY, Facts, published_facts
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replacing_folder
 from namm_xmodal.envs.published import PREFIX, published_name, published_names
-from namm_xmodal.errors import CheckpointError, ConfigError
+from namm_xmodal.errors import CheckpointError, ConfigError, NammError
+from namm_xmodal.trust.files import MIB, reason_of, refusing
+from namm_xmodal.trust.json_text import read_json
+from namm_xmodal.trust.model_folder import ModelFolder, open_model_folder
 
 SHIPPED = Path(__file__).parent / "shipped"
 _CONFIG = "config.json"
@@ -55,7 +58,7 @@ def find_checkpoints(name: str, seeds: Sequence[int] | None = None) -> dict[str,
     """
     families = shipped_families()
     folder = SHIPPED / name if name in families else Path(name).expanduser()
-    members = {int(path.name[5:]): path for path in folder.glob("seed-*") if path.name[5:].isdigit()}
+    members = {int(path.name[5:]): path for path in folder.glob("seed-*") if re.fullmatch(r"[0-9]{1,9}", path.name[5:])}
     if members:
         chosen = sorted(members) if seeds is None else list(seeds)
         absent = [seed for seed in chosen if seed not in members]
@@ -90,26 +93,42 @@ def load_checkpoint(
         CheckpointError: If it cannot be loaded or is no Decision Transformer.
         ConfigError: If the statistics do not fit the model.
     """
-    from transformers import DecisionTransformerConfig, DecisionTransformerModel
+    from transformers import DecisionTransformerModel
 
+    folder = _open(place)
+    facts = _facts(folder.config, place)
     try:
         with _quiet_loading():
-            config = DecisionTransformerConfig.from_pretrained(place)
-            if config.model_type != "decision_transformer" or "state_dim" not in config.to_dict():
-                raise CheckpointError(f"{place}: a model of type {config.model_type}, expected a decision_transformer")
-            model, report = DecisionTransformerModel.from_pretrained(place, dtype=dtype, output_loading_info=True)
-    except CheckpointError:
+            model, missing = folder.model(DecisionTransformerModel, dtype)
+    except NammError:
         raise
     except Exception as error:  # transformers, hub and safetensors raise many kinds
-        raise CheckpointError(f"{place}: cannot be loaded ({_first_line(error)})") from None
-    missing = sorted(report["missing_keys"])
+        raise CheckpointError(f"{place}: cannot be loaded ({reason_of(error)})") from None
     if missing:
         raise CheckpointError(
             f"{place}: weights lack {len(missing)} tensors ({missing[0]}, ...); fetch or save it again"
         )
-    facts = _facts(config, place)
     found = statistics or (facts.statistics if facts is not None else None)
     return Checkpoint(label, Body(model.eval(), found), facts)
+
+
+def read_configuration(place: str, *, local: bool = False) -> tuple[Any, Facts | None] | None:
+    """What is known of a model without its weights: transformers' configuration, and how to roll it out.
+
+    Args:
+        place: A folder or hub id, as `find_checkpoints` names it.
+        local: Give None for a model that would have to be fetched, instead of fetching it.
+
+    Raises:
+        CheckpointError: If it cannot be read or is no Decision Transformer.
+    """
+    try:
+        folder = _open(place, local=local)
+    except CheckpointError as error:
+        if local and isinstance(error.__cause__, OSError) and not Path(place).is_dir():
+            return None
+        raise
+    return folder.config, _facts(folder.config, place)
 
 
 def read_statistics(path: Path) -> StateStatistics:
@@ -118,13 +137,10 @@ def read_statistics(path: Path) -> StateStatistics:
     Raises:
         ConfigError: If the file does not hold it.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+    expected = "state statistics: JSON with lists mean and std"
+    values = read_json(path, error=ConfigError, expected=expected, most=MIB)
+    with refusing(path, error=ConfigError, expected=expected):
         return StateStatistics(np.array(values["mean"], dtype=float), np.array(values["std"], dtype=float))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path}: no state statistics in it ({type(error).__name__}); expected JSON with lists mean and std"
-        ) from None
 
 
 def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
@@ -136,20 +152,27 @@ def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
     state = {name: value.clone() for name, value in model.state_dict().items()}
     model.config.update({KEY: facts.to_json()})
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".saving-"))
-        temporary.chmod(0o755)
-        try:
-            model.half().save_pretrained(temporary)
-            for path in temporary.iterdir():
+        with replacing_folder(folder) as fresh:
+            model.half().save_pretrained(fresh)
+            for path in fresh.iterdir():
                 path.chmod(0o644)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: cannot save the model ({error.strerror})") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: cannot save the model; {disk_trouble(error, 'save it again')}") from None
     model.float().load_state_dict(state)
+
+
+def _open(place: str, *, local: bool = False) -> ModelFolder:
+    try:
+        with _quiet_loading():
+            folder = open_model_folder(place, error=CheckpointError, local=local)
+    except NammError:
+        raise
+    except Exception as error:  # transformers and the hub raise many kinds
+        raise CheckpointError(f"{place}: cannot be loaded ({reason_of(error)})") from error
+    config = folder.config
+    if config.model_type != "decision_transformer" or "state_dim" not in config.to_dict():
+        raise CheckpointError(f"{place}: a model of type {config.model_type}, expected a decision_transformer")
+    return folder
 
 
 def _facts(config: Any, place: str) -> Facts | None:
@@ -158,10 +181,6 @@ def _facts(config: Any, place: str) -> Facts | None:
         return Facts.from_json(own, f"{place}/{_CONFIG}")
     name = published_name(place)
     return published_facts(name) if name is not None else None
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager

@@ -1,9 +1,14 @@
 """`namm-xmodal calibrate`: a NAMM made to keep a given share of the cache of a model, short texts and long ones alike."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from namm_xmodal.cli.options import DryRun
+
+if TYPE_CHECKING:
+    from namm_xmodal.evaluation.meaning import Pruning
 
 
 def calibrate_command(
@@ -25,6 +30,7 @@ def calibrate_command(
     protect_recent: Annotated[int, typer.Option(help="Newest tokens that are never evicted.", min=0)] = 8,
     seed: Annotated[int, typer.Option(help="Of the choice of texts.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    dry_run: DryRun = False,
 ) -> None:
     """Find the thresholds at which a NAMM keeps a given share of plain text, and save it with them.
 
@@ -37,12 +43,16 @@ def calibrate_command(
 
     from rich.table import Table
 
-    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import policy_folder
     from namm_xmodal.errors import ConfigError
+    from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading
     from namm_xmodal.language.models import load_language_model
-    from namm_xmodal.memory.calibration import calibrate, wanted_share
+    from namm_xmodal.language.precision import check_precision
+    from namm_xmodal.memory.calibration import calibrate, check_share, wanted_share
     from namm_xmodal.memory.statistics import estimate_statistics
-    from namm_xmodal.modalities.language.fit import SPARE, PlainTexts, plain_texts
+    from namm_xmodal.modalities.language.fit import SPARE, TOKENS, PlainTexts, plain_texts
+    from namm_xmodal.modalities.language.preflight import not_at_hand
     from namm_xmodal.policies.namm import Namm
 
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
@@ -50,7 +60,21 @@ def calibrate_command(
         raise ConfigError(f"--statistics={statistics}: expected frozen or estimated")
     if length <= update_every:
         raise ConfigError(f"--length={length}: expected more than --update-every={update_every}")
+    folder = policy_folder(output, policy, model)
+    folder.check()
+    check_share(budget)
+    check_precision(dtype, "cpu")
     start = Namm.from_pretrained(policy)
+    start.check_clock(update_every, protect_first, protect_recent)
+    if statistics == "estimated":
+        check_reading("--statistics", None, Reading("a text to estimate from", TOKENS), Pruning(update_every, 0, 1))
+    _check_size(length, budget, floor, Pruning(update_every, protect_first, protect_recent))
+    found_here = _check_model(model, texts, length + SPARE)
+    if dry_run:
+        if not found_here:
+            notice(not_at_hand(model))
+        console.print(f"{start}: to keep {budget:.0%} of {count} texts of {length} tokens of {texts}", soft_wrap=True)
+        return
     with progress("calibrating") as advance:
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
@@ -89,7 +113,8 @@ def calibrate_command(
         "kept": {str(seen): round(share, 4) for seen, share in found.kept.items()},
     }
     made = replace(start, threshold=0.0, schedule=found.schedule, metadata={**start.metadata, "calibrated": how})
-    made.save_pretrained(output)
+    with folder.claimed():
+        made.save_pretrained(output)
     table = Table("tokens seen", "threshold", "kept", "aim")
     for seen, share in found.kept.items():
         table.add_row(
@@ -97,3 +122,33 @@ def calibrate_command(
         )
     console.print(table)
     console.print(f"{made} is in {output}", soft_wrap=True)
+
+
+def _check_size(length: int, budget: float, floor: int, pruning: "Pruning") -> None:
+    """Refuses a floor that keeps everything, and protected tokens that are more than what should be kept."""
+    from namm_xmodal.errors import ConfigError
+    from namm_xmodal.evaluation.meaning import Reading, check_reading
+    from namm_xmodal.policies.selection import budget_tokens
+
+    text = Reading("--length: a text", length)
+    last = pruning.last_update(text)
+    if floor >= last:
+        raise ConfigError(
+            f"--floor={floor}: keeps everything, since no update comes after more than {last} tokens; expected fewer tokens"
+        )
+    check_reading("--budget", max(budget_tokens(budget, last), floor), text, pruning)
+
+
+def _check_model(model: str, texts: str, tokens: int) -> bool:
+    """Refuses texts that are not there, and lengths beyond the model's context; returns whether the model is here."""
+    from namm_xmodal.errors import DataError
+    from namm_xmodal.language.at_hand import model_at_hand
+    from namm_xmodal.language.texts import find_texts
+
+    find_texts(texts)
+    known = model_at_hand(model)
+    if known is not None and known.max_context is not None and tokens > known.max_context:
+        raise DataError(
+            f"--length: texts are cut from {tokens} tokens, {model} was built for {known.max_context}; use a shorter length"
+        )
+    return known is not None

@@ -30,7 +30,7 @@ def check_policy_command(
     from namm_xmodal.policies.check import check_policy
 
     check_policy(policy)
-    console.print(f"{policy}: passes the policy contract checks", markup=False)
+    console.print(f"{policy}: passes the policy contract checks")
 
 
 @check_app.command("adapter")
@@ -62,7 +62,7 @@ def check_adapter_command(
     usual, example = EXAMPLES[name]
     model = model or usual
     check_adapter(adapter, *example(model))
-    console.print(f"{name} on {model}: passes the adapter contract checks", markup=False)
+    console.print(f"{name} on {model}: passes the adapter contract checks")
 
 
 @check_app.command("task")
@@ -90,4 +90,4 @@ def check_task_command(
 
     task, n = build_task(apply_overrides({"task": name, "n": 4}, fields or [], option=""), name)
     check_task(task, n=n, tokenizer=load_language_model(model).tokenizer if model else None)
-    console.print(f"{task}: passes the task contract checks", markup=False)
+    console.print(f"{task}: passes the task contract checks")

@@ -4,30 +4,32 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=False, emoji=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+from namm_xmodal.trust.terminal import PlainConsole, printable
+
+console = PlainConsole()
+errors = PlainConsole(stderr=True, soft_wrap=True)
 
 Advance = Callable[[int, int, str], None]
 
 
 def notice(text: str) -> None:
     """Tells something that is worth knowing and no error."""
-    errors.print(f"[yellow]note:[/yellow] {text}", markup=True)
+    errors.print(Text.assemble(("note:", "yellow"), f" {text}"))
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
     """A progress bar on stderr; the value is called as `advance(done, total, what)`."""
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[what]}"),
+        TextColumn("{task.fields[what]}", markup=False),
         console=errors,
         transient=True,
     )
@@ -43,7 +45,12 @@ def progress(title: str) -> Iterator[Advance]:
 def show_log(level: int) -> None:
     """Prints what the package logs on stderr, without times and names."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     logger = logging.getLogger("namm_xmodal")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
+
+
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))

@@ -45,6 +45,14 @@ def rollout_command(
             show_default=False,
         ),
     ] = None,
+    allow_module: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Import this module of yours, which registers environments; no file can ask for one.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Roll out agents with pruned memory: the section `rl` of a file alone. Or film one episode.
@@ -52,10 +60,16 @@ def rollout_command(
     Example: `namm-xmodal rollout rl/tmaze --set rl.episodes=8`
     """
     settings = load(config, assignments, output, workers).only("rl", "rollout")
+    for name in allow_module or ():
+        from namm_xmodal.envs.environments import allow_module as allow
+
+        allow(name)
     if video is not None and not dry_run:
+        from namm_xmodal.cli.folders import eval_folder
         from namm_xmodal.cli.rollout_video import film
 
-        film(settings, video)
+        with eval_folder(settings).claimed():
+            film(settings, video)
         return
     run(settings, fresh, dry_run)
 
@@ -101,32 +115,38 @@ def load(
 def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     """Runs what is missing and reports, or says what would run."""
     from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
     from namm_xmodal.modalities.table import MODALITIES
 
     plan = make_plan(settings, MODALITIES)
     for section in plan:
-        say(section, settings, arms=dry_run)
+        say(section, settings)
+    folder = eval_folder(settings)
     if dry_run:
+        folder.check()
+        for section in plan:
+            section.check(notice)
+            say_arms(section)
         return
 
     from namm_xmodal.evaluation.runner import evaluate
     from namm_xmodal.report.write import write_report
 
-    with progress("evaluating") as advance:
-        records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
-    for table in write_report(records, settings, plan, notice=notice):
-        console.print(table, markup=False)
+    with folder.claimed():
+        with progress("evaluating") as advance:
+            records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
+        for table in write_report(records, settings, plan, notice=notice):
+            console.print(table)
     console.print(
         f"results.jsonl, summary.json, table.txt and config.yaml are in {settings.run.output}; the page to open is "
         f"{settings.folder / 'report' / 'index.html'}",
         soft_wrap=True,
-        markup=False,
     )
 
 
-def say(section: "SectionPlan", settings: "EvaluationConfig", arms: bool) -> None:
-    """What a section consists of, on one line; each arm on another if asked."""
+def say(section: "SectionPlan", settings: "EvaluationConfig") -> None:
+    """What a section consists of, on one line."""
     from namm_xmodal.cli.console import console
     from namm_xmodal.report.words import counted
 
@@ -135,12 +155,14 @@ def say(section: "SectionPlan", settings: "EvaluationConfig", arms: bool) -> Non
         f"({counted(len(section.section.policies), 'policy', 'policies')}) x {counted(len(section.items), 'item')} = "
         f"{counted(section.total, 'result')} in {settings.run.output}",
         soft_wrap=True,
-        markup=False,
     )
-    for arm in section.arms if arms else ():
+
+
+def say_arms(section: "SectionPlan") -> None:
+    """Each arm of a section on a line."""
+    from namm_xmodal.cli.console import console
+
+    for arm in section.arms:
         fit = f", {arm.fit.words}" if arm.fit.words else ""
-        console.print(
-            f"  {arm.label}: {arm.size}, schedule {arm.schedule}{fit}: {arm.policy or arm.baseline or 'full cache'}",
-            soft_wrap=True,
-            markup=False,
-        )
+        what = arm.policy or arm.baseline or "full cache"
+        console.print(f"  {arm.label}: {arm.size}, schedule {arm.schedule}{fit}: {what}", soft_wrap=True)

@@ -54,9 +54,11 @@ def evolve_command(
     if resume is not None and run is not None:
         raise ConfigError(f"--run {run}: not together with --resume {resume}, which goes on in its own folder")
 
-    from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.evolve_preflight import check_run
     from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
     from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.cli.group import INTERRUPTED
 
     place = run if resume is None else resume
@@ -64,7 +66,9 @@ def evolve_command(
     assert name is not None
     setup = make_setup(load_evolve_config(name, assignments or [], str(place) if place else None, workers))
     folder = setup.config.run
-    console.print(describe(setup), soft_wrap=True, markup=False)
+    console.print(describe(setup), soft_wrap=True)
+    run_folder(setup.config, "evolve").check()
+    check_run(setup, notice if dry_run else lambda text: None)
     if dry_run:
         return
     sitting = run_sitting(setup, resume=resume is not None)
@@ -74,18 +78,20 @@ def evolve_command(
             f"interrupted after {done} of {setup.config.generations} generations; go on with: "
             f"namm-xmodal evolve --resume {folder}",
             soft_wrap=True,
-            markup=False,
         )
         raise typer.Exit(INTERRUPTED)
     if sitting.verdict is not None:
         for line in verdict_lines(sitting.verdict):
-            console.print(line, soft_wrap=True, markup=False)
+            console.print(line, soft_wrap=True)
+    elif not sitting.result.fresh:
+        more = f"namm-xmodal evolve --resume {folder} --set generations={2 * done}"
+        finished = f"finished, {done} of {setup.config.generations} generations; for more: {more}"
+        console.print(finished, soft_wrap=True)
     if setup.config.held_out:
-        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True, markup=False)
+        console.print(f"held-out tasks: namm-xmodal eval {folder}/held_out.yaml", soft_wrap=True)
     console.print(
         f"policy/ (after generation {done - 1}), journal.jsonl, config.yaml, plot.png and plot.svg are in {folder}",
         soft_wrap=True,
-        markup=False,
     )
 
 

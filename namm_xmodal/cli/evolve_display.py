@@ -4,7 +4,6 @@ from types import TracebackType
 
 from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from namm_xmodal.cli.console import console, errors, notice
@@ -27,7 +26,7 @@ class Display:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[what]}"),
+            TextColumn("{task.fields[what]}", markup=False),
             console=errors,
         )
         self._run = self._bar.add_task("generations", total=None, what="")
@@ -50,7 +49,7 @@ class Display:
     def __call__(self, event: Event) -> None:
         """Shows an event."""
         if isinstance(event, Notice):
-            notice(escape(event.text))
+            notice(event.text)
         elif isinstance(event, Started):
             self._generations = list(event.past)
             self._bar.update(self._run, completed=len(event.past), total=event.generations)
@@ -60,7 +59,7 @@ class Display:
             self._generations.append(event.record)
             self._bar.update(self._run, completed=len(self._generations))
             if self._live is None:
-                console.print(escape(generation_line(event.record)), soft_wrap=True)
+                console.print(generation_line(event.record), soft_wrap=True)
         self._refresh()
 
     def _refresh(self) -> None:

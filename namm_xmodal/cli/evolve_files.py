@@ -1,5 +1,9 @@
-"""What a run of `namm-xmodal evolve` keeps in its folder beside the journal: configuration, policy, held-out file."""
+"""What a run of `namm-xmodal evolve` keeps in its folder beside the journal: configuration, statistics, policy.
 
+All of it follows from the journal, and is brought up to it whenever a run is resumed.
+"""
+
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +30,11 @@ from namm_xmodal.fitness import make_template
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
 
 CONFIG = "config.yaml"
+STATISTICS = "statistics.json"
 POLICY = "policy"
 START = "start.npy"
 HELD_OUT = "held_out.yaml"
+VALIDATION = "validation.json"
 
 
 class Files:
@@ -43,6 +49,7 @@ class Files:
             folder: Its folder.
         """
         self._setup = setup
+        self._statistics = statistics
         self._folder = folder
         self._template: Namm = make_template(setup.template(statistics))
         self._digest = setup.settings(statistics).config
@@ -50,7 +57,7 @@ class Files:
     def __call__(self, event: Event) -> None:
         """Writes what an event changes. The journal has been accepted by then, so nothing of another run is spoilt."""
         if isinstance(event, Started):
-            save_config(self._setup, self._folder)
+            save_config(self._setup, self._statistics, self._folder)
             mean = load_vector(self._folder / ANSWER)
             if event.past:
                 self._save(mean, event.past[-1])
@@ -65,6 +72,8 @@ class Files:
             self._save(result.mean, result.generations[-1])
 
     def _save(self, mean: Array, record: Generation) -> None:
+        if judged_answer(self._folder) not in ("", record.mean):  # of an answer that is no longer the run's
+            guarded(self._folder / VALIDATION, (self._folder / VALIDATION).unlink)
         vector = torch.from_numpy(np.asarray(mean, dtype=np.float32))[None]
         replace(self._template, parameters=vector, metadata=self._metadata(record)).save_pretrained(
             self._folder / POLICY
@@ -99,8 +108,9 @@ class Files:
         }
 
 
-def save_config(setup: Setup, folder: Path) -> None:
-    """Writes the resolved configuration, and the file that judges the run on its held-out tasks."""
+def save_config(setup: Setup, statistics: FeatureStatistics, folder: Path) -> None:
+    """Writes statistics, the resolved configuration, and the file that judges the run on its held-out tasks."""
+    save_statistics(statistics, folder / STATISTICS)
     write_whole(folder / CONFIG, to_yaml(setup.config))
     evaluation = held_out_evaluation(setup.config, str(folder / POLICY))
     if evaluation is not None:
@@ -110,6 +120,27 @@ def save_config(setup: Setup, folder: Path) -> None:
             f"{folder / HELD_OUT}\n"
         )
         write_whole(folder / HELD_OUT, head + content)
+    else:
+        guarded(folder / HELD_OUT, lambda: (folder / HELD_OUT).unlink(missing_ok=True))
+
+
+def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
+    """Writes them in one step; a float32 number keeps all its bits."""
+    values = {
+        "mean": statistics.mean.double().tolist(),
+        "std": statistics.std.double().tolist(),
+        "source": statistics.source,
+        "count": statistics.count,
+    }
+    write_whole(path, json.dumps(values, indent=1) + "\n")
+
+
+def judged_answer(folder: Path) -> str:
+    """Digest of the answer that `validation.json` compares with the start; empty if there is none that says so."""
+    try:
+        return str(json.loads((folder / VALIDATION).read_text(encoding="utf-8")).get("answer", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def write_whole(path: Path, text: str) -> None:

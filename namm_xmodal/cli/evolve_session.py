@@ -1,4 +1,4 @@
-"""One sitting of a run: statistics, generations, picture, and at its end the comparison with its start."""
+"""One session of a run: statistics, generations, picture, and at its end the comparison with its start."""
 
 import json
 from dataclasses import dataclass
@@ -6,32 +6,41 @@ from pathlib import Path
 
 from namm_xmodal.cli.console import progress
 from namm_xmodal.cli.evolve_display import Display
-from namm_xmodal.cli.evolve_files import CONFIG, START, Files, guarded, save_config, write_whole
+from namm_xmodal.cli.evolve_files import (
+    CONFIG,
+    START,
+    VALIDATION,
+    Files,
+    guarded,
+    judged_answer,
+    save_config,
+    write_whole,
+)
 from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.cli.evolve_statistics import statistics_for
 from namm_xmodal.cli.evolve_verdict import Verdict, validate
+from namm_xmodal.cli.folders import run_folder
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import EvolutionError
+from namm_xmodal.evolution.arrays import digest
 from namm_xmodal.evolution.generation import Generation
-from namm_xmodal.evolution.record import JOURNAL, read_run
+from namm_xmodal.evolution.record import JOURNAL, has_begun, read_run
 from namm_xmodal.evolution.run import RunResult, evolve
 from namm_xmodal.evolution.saving import load_vector
 from namm_xmodal.policies.namm import FeatureStatistics
 from namm_xmodal.report.evolution import BOTH, plot_evolution
 
-VALIDATION = "validation.json"
-
 
 @dataclass(frozen=True)
 class Sitting:
-    """How it ended: `verdict` is None after Ctrl-C, and where no validation is wanted."""
+    """How it ended: `verdict` is None after Ctrl-C, where no validation is wanted, and where it stood already."""
 
     result: RunResult
     verdict: Verdict | None
 
 
 def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
-    """Starts a run or goes on with it.
+    """Starts a run or resumes it; in the end all files of the folder are those of its journal's last generation.
 
     Args:
         setup: The run.
@@ -40,16 +49,18 @@ def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
     Raises:
         NammError: On the user's mistakes and on trouble with the disk; the journal is intact.
     """
-    folder = Path(setup.config.run)
-    begun = has_journal(folder)
+    with run_folder(setup.config, "evolve").claimed():
+        return _session(setup, Path(setup.config.run), resume)
+
+
+def _session(setup: Setup, folder: Path, resume: bool) -> Sitting:
+    begun = has_begun(folder)
     if begun and not resume:
         raise EvolutionError(
             f"{folder / JOURNAL}: a run is here already; go on with `namm-xmodal evolve --resume {folder}`, or choose "
             "another --run"
         )
-    if begun:
-        _check_unfinished(setup, folder)
-    elif setup.config.after:
+    if not begun and setup.config.after:
         try:
             read_run(Path(setup.config.after))
         except EvolutionError as error:
@@ -57,7 +68,7 @@ def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
     with progress("estimating feature statistics") as advance:
         statistics = statistics_for(setup, folder, saved=begun, advance=advance)
     if not begun:  # before the journal's first line, so that whatever has a journal can go on
-        save_config(setup, folder)
+        save_config(setup, statistics, folder)
     files = Files(setup, statistics, folder)
     with Display() as display:
         result = evolve(
@@ -71,17 +82,9 @@ def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
         )
     files.settle(result)
     draw_run(result.generations, folder)
-    if result.interrupted or not setup.config.validation:
+    if result.interrupted or not setup.config.validation or _is_judged(setup, result, folder):
         return Sitting(result, None)
     return Sitting(result, _validate(setup, statistics, result, folder))
-
-
-def has_journal(folder: Path) -> bool:
-    """Whether a run has begun there."""
-    try:
-        return (folder / JOURNAL).stat().st_size > 0
-    except OSError:
-        return False
 
 
 def draw_run(generations: tuple[Generation, ...], folder: Path) -> None:
@@ -91,14 +94,12 @@ def draw_run(generations: tuple[Generation, ...], folder: Path) -> None:
         guarded(path, lambda path=path: plot_evolution(generations, path, str(folder)))  # type: ignore[misc]
 
 
-def _check_unfinished(setup: Setup, folder: Path) -> None:
-    """Refuses a run with nothing left to do, before a model is loaded for it."""
-    done, wanted = len(read_run(folder).generations), setup.config.generations
-    judged = not setup.config.validation or (folder / VALIDATION).exists()
-    if done >= wanted and judged:
-        raise EvolutionError(
-            f"{folder}: finished, {done} of {wanted} generations; for more, add --set generations={2 * done}"
-        )
+def _is_judged(setup: Setup, result: RunResult, folder: Path) -> bool:
+    """Whether `validation.json` is of this answer, on as many samples as are wanted."""
+    if judged_answer(folder) != digest(result.mean):
+        return False
+    samples = json.loads((folder / VALIDATION).read_text(encoding="utf-8"))["fitness"]["n"]
+    return bool(samples == setup.validation().pool)
 
 
 def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, folder: Path) -> Verdict:
@@ -112,7 +113,8 @@ def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, fo
             result.generations[-1].weight,
             advance,
         )
-    write_whole(folder / VALIDATION, json.dumps(verdict.to_json(), indent=1) + "\n")
+    content = {"answer": digest(result.mean), **verdict.to_json()}
+    write_whole(folder / VALIDATION, json.dumps(content, indent=1) + "\n")
     return verdict
 
 
@@ -125,6 +127,7 @@ def resumed_config(folder: Path) -> Path:
     path = folder / CONFIG
     if not path.is_file():
         raise EvolutionError(
-            f"--resume {folder}: no run there (no {CONFIG}); expected the --run folder of an earlier namm-xmodal evolve"
+            f"--resume {folder}: no run there (no {CONFIG}); expected the --run folder of an earlier namm-xmodal evolve; "
+            "one that was killed before it wrote that file is started again with the same command"
         )
     return path

@@ -1,25 +1,24 @@
 """The feature statistics of a run: taken over or estimated once, then read from its folder ever after."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from namm_xmodal.cli.console import Advance
-from namm_xmodal.cli.evolve_files import write_whole
+from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
+from namm_xmodal.config.evolve import EvolveConfig
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
 from namm_xmodal.fitness import LanguageObjective
 from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
-
-STATISTICS = "statistics.json"
+from namm_xmodal.trust.files import MIB, refusing
+from namm_xmodal.trust.json_text import read_json
 
 
 def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance) -> FeatureStatistics:
-    """The run's statistics, and writes them into its folder.
+    """The run's statistics; writes nothing.
 
     Args:
         setup: The run.
@@ -31,24 +30,29 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance)
         CheckpointError: If those to take over are not there, damaged or of other features.
         DataError: If a text is too short.
     """
-    config = setup.config
     if saved and (folder / STATISTICS).exists():
         return load_statistics(folder / STATISTICS)
+    return given_statistics(setup.config) or _estimate(setup, advance)
+
+
+def given_statistics(config: EvolveConfig) -> FeatureStatistics | None:
+    """The statistics that a configuration takes over; None if they are to be estimated.
+
+    Raises:
+        CheckpointError: If they are not there, or damaged.
+        ConfigError: If they are of other features.
+    """
     source = config.statistics.path or config.after
     if source is None:
-        statistics = _estimate(setup, advance)
-    else:
-        place = "statistics.path" if config.statistics.path else "after"
-        try:
-            statistics = load_statistics(Path(source))
-        except NammError as error:
-            raise at(place, error) from None
-        channels = no_statistics(config).mean.shape
-        if statistics.mean.shape != channels:
-            raise ConfigError(
-                f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}"
-            )
-    save_statistics(statistics, folder / STATISTICS)
+        return None
+    place = "statistics.path" if config.statistics.path else "after"
+    try:
+        statistics = load_statistics(Path(source))
+    except NammError as error:
+        raise at(place, error) from None
+    channels = no_statistics(config).mean.shape
+    if statistics.mean.shape != channels:
+        raise ConfigError(f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}")
     return statistics
 
 
@@ -62,25 +66,11 @@ def load_statistics(path: Path) -> FeatureStatistics:
         path = path / STATISTICS
     if path.suffix != ".json":
         return Namm.from_pretrained(path).statistics
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    expected = "the folder of a run or of a saved policy"
+    values = read_json(path, error=CheckpointError, expected=expected, most=MIB)
+    with refusing(path, error=CheckpointError, expected=expected):
         mean, std = (torch.tensor(values[name], dtype=torch.float32) for name in ("mean", "std"))
         return FeatureStatistics(mean, std, str(values["source"]), int(values["count"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: no feature statistics ({error}); expected the folder of a run or of a saved policy"
-        ) from None
-
-
-def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
-    """Writes them in one step; a float32 number keeps all its bits."""
-    values = {
-        "mean": statistics.mean.double().tolist(),
-        "std": statistics.std.double().tolist(),
-        "source": statistics.source,
-        "count": statistics.count,
-    }
-    write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
 def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:

@@ -8,9 +8,12 @@ from typer.core import TyperGroup
 
 from namm_xmodal.errors import MissingDependencyError, NammError
 from namm_xmodal.extras import EXTRAS
+from namm_xmodal.trust.terminal import printable
 
 USER_ERROR = 2
 INTERRUPTED = 130
+LONGEST = 4000
+"""Characters of an error that are printed; one may quote a value of any length."""
 
 _AGAIN = "; partial results are saved, run the command again to resume"
 RESUME = {
@@ -28,7 +31,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except NammError as error:
-            print(f"namm-xmodal: {' '.join(str(error).split())}", file=sys.stderr)
+            said = printable(" ".join(str(error).split()))
+            print(f"namm-xmodal: {said if len(said) <= LONGEST else f'{said[:LONGEST]}...'}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
         except ModuleNotFoundError as error:  # inside of another library, where `need` does not reach
             package = (error.name or "").partition(".")[0]

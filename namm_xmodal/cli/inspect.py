@@ -2,10 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from namm_xmodal.types import PruningSchedule
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -46,7 +50,9 @@ def inspect_command(
     update_every: Annotated[
         int | None, typer.Option(help="Tokens between two updates.", min=1, show_default="64; 16 for a video")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="clock, or prompt_end: one update after the whole text.")] = "clock",
+    schedule: Annotated[
+        str, typer.Option(help="streaming, or post_prefill: one update after the whole text.")
+    ] = "streaming",
     protect_first: Annotated[
         int | None, typer.Option(help="Oldest tokens that are never evicted.", min=0, show_default="4; 1 for a video")
     ] = None,
@@ -84,8 +90,9 @@ def inspect_command(
         raise ConfigError("expected either a video (its file, or generated:0) or --text with a text file")
     if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
-    if protocol not in ("clock", "prompt_end"):
-        raise ConfigError(f"--protocol {protocol!r}: expected clock or prompt_end")
+    if schedule not in ("streaming", "post_prefill"):
+        raise ConfigError(f"--schedule {schedule!r}: expected streaming or post_prefill")
+    pruning: PruningSchedule = "streaming" if schedule == "streaming" else "post_prefill"
     if video is not None:
         from namm_xmodal.cli.inspect_video import POLICIES, inspect_video_file
 
@@ -98,7 +105,7 @@ def inspect_command(
             assignments=assignments or (),
             budget=budget,
             update_every=update_every or 16,
-            protocol=protocol,
+            schedule=pruning,
             protect_first=1 if protect_first is None else protect_first,
             protect_recent=4 if protect_recent is None else protect_recent,
             frames=frames,
@@ -116,7 +123,7 @@ def inspect_command(
         budget,
         assignments or [],
         update_every or 64,
-        protocol,
+        pruning,
         4 if protect_first is None else protect_first,
         8 if protect_recent is None else protect_recent,
         tokens,
@@ -132,7 +139,7 @@ def _inspect_text(
     budget: str | None,
     assignments: list[str],
     update_every: int,
-    protocol: str,
+    schedule: PruningSchedule,
     protect_first: int,
     protect_recent: int,
     tokens: int,
@@ -141,16 +148,19 @@ def _inspect_text(
 ) -> None:
     from namm_xmodal.config import build_policy
     from namm_xmodal.config.overrides import apply_overrides
+    from namm_xmodal.disk.own_files import check_outputs
     from namm_xmodal.errors import ConfigError
 
     if len(policies) > 1:
         raise ConfigError(f"--policy: {len(policies)} given; a text is drawn for one at a time")
     (policy,) = policies
+    data = output.with_suffix(".json")
+    check_outputs([output, data], [] if text == "-" else [Path(text)])
     content = read_text(text)
     changes = [*assignments, *([f"budget={budget}"] if budget is not None else [])]
     chosen = None if policy == "full" else build_policy(apply_overrides({"policy": policy}, changes))
     if chosen is not None:
-        chosen.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
+        chosen.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
 
     from namm_xmodal.cli.console import console
     from namm_xmodal.language.models import load_language_model
@@ -164,21 +174,43 @@ def _inspect_text(
         chosen,
         content,
         update_every=update_every,
-        protocol="clock" if protocol == "clock" else "prompt_end",
+        schedule=schedule,
         protect_first=protect_first,
         protect_recent=protect_recent,
         limit=tokens,
     )
-    data = output.with_suffix(".json")
-    try:
+    with writing(output):
         draw_inspection(inspection, output)
-        data.write_text(json.dumps(inspection.to_json()) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
+        write_numbers(data, inspection.to_json())
     console.print(
         f"{inspection.policy}: keeps {inspection.kept_fraction:.1%} of {len(inspection.tokens)} tokens", soft_wrap=True
     )
     console.print(f"{output} and {data} written", soft_wrap=True)
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Trouble with the disk while the pictures are written becomes one line.
+
+    Raises:
+        ConfigError: In place of an OSError.
+    """
+    from namm_xmodal.disk.trouble import disk_trouble
+    from namm_xmodal.errors import ConfigError
+
+    try:
+        yield
+    except OSError as error:
+        trouble = disk_trouble(error, "run the command again, or choose another place")
+        raise ConfigError(f"--output {output}: cannot be written; {trouble}") from None
+
+
+def write_numbers(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes the numbers behind a picture as JSON that says who made it."""
+    from namm_xmodal.disk.own_files import software
+    from namm_xmodal.disk.whole_file import replace_text
+
+    replace_text(path, json.dumps({"software": software(), **content}) + "\n")
 
 
 def read_text(name: str) -> str:
@@ -188,10 +220,12 @@ def read_text(name: str) -> str:
         DataError: If there is no such file, or it is no text.
     """
     from namm_xmodal.errors import DataError
+    from namm_xmodal.trust.files import MIB
+    from namm_xmodal.trust.files import read_text as read
 
+    if name != "-":
+        return read(Path(name), error=DataError, expected="a text file, or - for standard input", most=64 * MIB)
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return sys.stdin.read()
     except UnicodeDecodeError:
-        raise DataError(f"--text {name}: not UTF-8 text; convert it first") from None
-    except OSError as error:
-        raise DataError(f"--text {name}: {error.strerror}; expected a text file, or - for standard input") from None
+        raise DataError("--text -: not UTF-8 text; convert it first") from None

@@ -1,11 +1,11 @@
-"""`namm-xmodal inspect VIDEO`: which patches of which frames policies forget, as a contact sheet and a film."""
+"""`namm-xmodal inspect VIDEO`: which patches of which frames policies evict, as a contact sheet and a film."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from namm_xmodal.errors import ConfigError, DataError
+from namm_xmodal.types import PruningSchedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ def inspect_video_file(
     assignments: Sequence[str],
     budget: str | None,
     update_every: int,
-    protocol: str,
+    schedule: PruningSchedule,
     protect_first: int,
     protect_recent: int,
     frames: int,
@@ -40,10 +40,16 @@ def inspect_video_file(
         NammError: On the user's mistakes, in one line.
     """
     from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.inspect import write_numbers, writing
+    from namm_xmodal.disk.own_files import check_outputs
+    from namm_xmodal.video.samplers import check_sampler
 
     share = _share(budget)
+    check_sampler(sampler)
+    movie, data = output.with_suffix(".mp4"), output.with_suffix(".json")
+    check_outputs([output, movie, data], [] if video.startswith(GENERATED) else [Path(video)])
     makers = {
-        name: _maker(name, assignments, update_every, protocol, protect_first, protect_recent) for name in policies
+        name: _maker(name, assignments, update_every, schedule, protect_first, protect_recent) for name in policies
     }
     pictures, asked, choices = _read(video, question, options, frames, sampler)
 
@@ -63,23 +69,20 @@ def inspect_video_file(
         makers,
         share=share,
         update_every=update_every,
-        protocol=protocol,
+        schedule=schedule,
         protect_first=protect_first,
         protect_recent=protect_recent,
     )
-    movie, data = output.with_suffix(".mp4"), output.with_suffix(".json")
     content = {
         "video": video,
         "question": asked,
         "frames": len(pictures),
         "policies": [each.to_json() for each in found],
     }
-    try:
+    with writing(output):
         contact_sheet(pictures, found, asked, output, layer)
         film(pictures, found, movie, layer)
-        data.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
+        write_numbers(data, content)
     console.print(f"{asked}  ({len(pictures)} frames, {share:.0%} of the visual tokens)", soft_wrap=True)
     for each in found:
         best = sorted(each.probabilities.items(), key=lambda item: -item[1])[:3]
@@ -99,7 +102,12 @@ def _share(budget: str | None) -> float:
 
 
 def _maker(
-    name: str, assignments: Sequence[str], update_every: int, protocol: str, protect_first: int, protect_recent: int
+    name: str,
+    assignments: Sequence[str],
+    update_every: int,
+    schedule: PruningSchedule,
+    protect_first: int,
+    protect_recent: int,
 ) -> Any:
     """Tokens -> policy; None for the full cache."""
     from dataclasses import replace
@@ -114,7 +122,7 @@ def _maker(
     if name == "snapkv":
         spec |= {"window": 4, "kernel": 1}  # the question of a short prompt
     policy = build_policy(apply_overrides(spec, assignments))
-    policy.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
+    policy.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
     if isinstance(policy, Namm):
         return lambda tokens: replace(policy, max_tokens=tokens)
     return lambda tokens: replace(policy, budget=tokens)

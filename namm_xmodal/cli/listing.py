@@ -122,7 +122,7 @@ def samplers(as_json: AsJson = False) -> None:
 @list_app.command()
 def strategies(as_json: AsJson = False) -> None:
     """Evolution strategies and presets with their options, as written in `strategy:` of an evolution file."""
-    from namm_xmodal.config.building import as_yaml
+    from namm_xmodal.config.describe import as_yaml
     from namm_xmodal.evolution.table import PRESETS, STRATEGIES, strategy_options
 
     about = {name: first_line(cls) for name, cls in STRATEGIES.items()}

@@ -27,10 +27,15 @@ def plot_command(
 
     Example: `namm-xmodal plot runs/first --output first.png`
     """
+    from namm_xmodal.disk.own_files import check_outputs
+    from namm_xmodal.disk.trouble import disk_trouble
     from namm_xmodal.errors import ConfigError, EvolutionError
 
     if output is not None and output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
+
+    if output is not None:
+        check_outputs([output])
 
     from namm_xmodal.cli.console import console
     from namm_xmodal.evolution.record import read_run
@@ -54,5 +59,6 @@ def plot_command(
         try:
             draw(path, str(run))
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True, markup=False)
+            trouble = disk_trouble(error, "draw it again, or choose another --output")
+            raise ConfigError(f"{path}: cannot be written; {trouble}") from None
+        console.print(f"{path} written: {counted(count, what)}", soft_wrap=True)

@@ -43,23 +43,26 @@ def prepare_video(
     Example: `namm-xmodal prepare video --seed 1`, or `namm-xmodal prepare video --model llava-smollm2 --fetch`
     """
     from namm_xmodal.cli.console import console
+    from namm_xmodal.cli.folders import training_folder
     from namm_xmodal.cli.prepare_video import fetch_parts, train_real_parts, train_small
     from namm_xmodal.errors import ConfigError, UnknownNameError
 
     known = ["llava-small", "llava-smollm2"]
     if model not in known:
         raise UnknownNameError("video model", model, known)
-    if model == "llava-small":
-        if fetch:
-            raise ConfigError("--fetch: llava-small ships with the package; expected --model llava-smollm2 with it")
-        folder = train_small(seed, output or Path(f"runs/llava-small-{seed}"), quick=quick, tiny=tiny)
-    elif quick:
+    if model == "llava-small" and fetch:
+        raise ConfigError("--fetch: llava-small ships with the package; expected --model llava-smollm2 with it")
+    if model == "llava-smollm2" and quick:
         raise ConfigError("--quick: llava-smollm2 has no shorter training; use --tiny for a trial")
-    elif fetch:
+    if fetch:
         fetch_parts()
         return
-    else:
-        folder = train_real_parts(seed, output or Path(f"runs/llava-smollm2-{seed}"), tiny=tiny)
+    output = output or Path(f"runs/{model}-{seed}")
+    with training_folder(output).claimed():
+        if model == "llava-small":
+            folder = train_small(seed, output, quick=quick, tiny=tiny)
+        else:
+            folder = train_real_parts(seed, output, tiny=tiny)
     console.print(f"model and card are in {folder}", soft_wrap=True)
 
 
@@ -86,6 +89,8 @@ def prepare_language(
 
     Example: `namm-xmodal prepare language --model smollm2-135m --texts python-source`
     """
+    from rich.text import Text
+
     from namm_xmodal.cli.console import console, show_log
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.language.texts import find_texts
@@ -97,7 +102,7 @@ def prepare_language(
         size = sum(len(document.text) for document in documents)
         console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
     for name in models or ("smollm2-135m",):
-        with console.status(f"{name}: fetching and converting, once"):
+        with console.status(Text(f"{name}: fetching and converting, once")):
             loaded = load_language_model(name, dtype="float32")
         console.print(str(loaded), soft_wrap=True)
 
@@ -123,6 +128,17 @@ def prepare_rl(
     origin: Annotated[
         str, typer.Option(help="Where these policies come from and under which licence, for the models' cards.")
     ] = "",
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on this instead of making data: an HDF5 file of D4RL, or the name of a Minari dataset; with --env "
+            "hopper, halfcheetah or walker2d.",
+            show_default=False,
+        ),
+    ] = None,
+    no_timeouts: Annotated[
+        bool, typer.Option("--no-timeouts", help="Split a D4RL file without `timeouts` on terminals only.")
+    ] = False,
     windows: Annotated[
         list[int] | None,
         typer.Option("--window", help="Steps of the training windows: 20, 200 or both.", show_default="both"),
@@ -143,13 +159,20 @@ def prepare_rl(
     else below the output folder. After Ctrl-C the same command goes on where it stopped.
 
     Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
-    model=runs/rl/hopper-long`
+    model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
     """
     from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.folders import families_folder
     from namm_xmodal.errors import ConfigError, UnknownNameError
     from namm_xmodal.report.words import counted
     from namm_xmodal.training.decision_transformer.locomotion import Behaviour
-    from namm_xmodal.training.decision_transformer.prepare import ENVIRONMENTS, prepare_locomotion, prepare_tmaze
+    from namm_xmodal.training.decision_transformer.offline import prepare_dataset, read_dataset
+    from namm_xmodal.training.decision_transformer.prepare import (
+        ENVIRONMENTS,
+        families_of,
+        prepare_locomotion,
+        prepare_tmaze,
+    )
     from namm_xmodal.training.decision_transformer.recipes import LONG, SHORT
 
     chosen = environments or ["hopper", "tmaze"]
@@ -161,13 +184,25 @@ def prepare_rl(
         raise ConfigError(f"--window {odd[0]}: expected {SHORT} or {LONG}")
     output = output.resolve()
     os.environ.setdefault("MINARI_DATASETS_PATH", str(output / "minari"))
-    Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
-    behaviour = Behaviour(policies, episodes=episodes, steps=search_steps, origin=origin)
-    for name in chosen:
-        with progress(f"preparing {name}") as advance:
-            if name == "tmaze":
-                made = prepare_tmaze(range(seeds), output, advance, updates)
-            else:
-                made = prepare_locomotion(name, behaviour, steps, range(seeds), output, advance, updates)
+    owned = families_folder(output, families_of(chosen), policies)
+    if dataset is not None:
+        if len(chosen) != 1 or policies is not None:
+            raise ConfigError("--dataset: expected one --env with it, and no --policies")
+        owned.check()
+        data = read_dataset(dataset, chosen[0], timeouts=not no_timeouts)
+        with owned.claimed(), progress(f"training on {data.source}") as advance:
+            made = prepare_dataset(chosen[0], data, steps, range(seeds), output, advance, updates)
         for folder in made:
-            console.print(f"{folder}: {counted(seeds, 'model')}; see {folder / 'README.md'}", soft_wrap=True)
+            console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
+        return
+    behaviour = Behaviour(policies, episodes=episodes, steps=search_steps, origin=origin)
+    with owned.claimed():
+        Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
+        for name in chosen:
+            with progress(f"preparing {name}") as advance:
+                if name == "tmaze":
+                    made = prepare_tmaze(range(seeds), output, advance, updates)
+                else:
+                    made = prepare_locomotion(name, behaviour, steps, range(seeds), output, advance, updates)
+            for folder in made:
+                console.print(f"{folder}: {counted(seeds, 'model')}; see {folder / 'README.md'}", soft_wrap=True)

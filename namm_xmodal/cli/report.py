@@ -16,10 +16,12 @@ def report_command(
     Example: `namm-xmodal report results/demo`
     """
     from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.report.read import read_results
     from namm_xmodal.report.write import write_report
 
     results = read_results(folder, notice)
-    for table in write_report(results.records, results.config, results.plan, notice=notice):
-        console.print(table)
+    with eval_folder(results.config).claimed():
+        for table in write_report(results.records, results.config, results.plan, notice=notice):
+            console.print(table)
     console.print(f"the page to open is {folder / 'report' / 'index.html'}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """`namm-xmodal rollout --video`: films one episode, with its memory beside it."""
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def film(settings: "EvaluationConfig", wanted: str) -> None:
             advance(step + 1, section.max_steps, f"{player.label} · {arm.label} {arm.size}")
 
         agent = session.agent(arm, player, session.policy(arm, player, told))
-        name = f"{arm.label}-{arm.size.replace(' ', '-')}".replace("%", "pc")
+        # A label may hold anything; the files stay in the folder.
+        name = re.sub(r"[^\w.-]+", "-", f"{arm.label}-{arm.size.replace('%', 'pc')}")
         made, episode = film_episode(agent, player, section, settings.folder, name, told)
     for path in made:
         console.print(f"{path}: one episode, seed {section.seed}, return {episode.total:.0f}", soft_wrap=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from namm_xmodal.cli.options import DryRun
+
 if TYPE_CHECKING:
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.gradient.descent import Descent
@@ -27,6 +29,7 @@ def warm_start_command(
     workers: Annotated[
         int | None, typer.Option(help="Local processes, each with its own model; default: as in the file.", min=1)
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
@@ -36,24 +39,51 @@ def warm_start_command(
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
     """
-    from namm_xmodal.cli.console import console, progress
-    from namm_xmodal.cli.evolve_files import guarded, save_config
-    from namm_xmodal.cli.evolve_setup import make_setup, start_schedule, statistics_digest
-    from namm_xmodal.cli.evolve_statistics import STATISTICS, statistics_for
-    from namm_xmodal.config.evolve import evolve_digest, load_evolve_config
-    from namm_xmodal.config.save import to_mapping
-    from namm_xmodal.gradient.descent import DescentSettings
-    from namm_xmodal.gradient.run import StepRecord, descend, read_steps
-    from namm_xmodal.report.evolution import BOTH
-    from namm_xmodal.report.warm_start import plot_warm_start
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.evolve_preflight import check_run
+    from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.cli.folders import run_folder
+    from namm_xmodal.config.evolve import load_evolve_config
 
     plain = load_evolve_config(config, assignments or [], str(run) if run else None, workers)
     setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
+    owned = run_folder(setup.config, "warm-start")
+    owned.check()
+    check_run(setup, notice if dry_run else lambda text: None, gradient=True)
+    if dry_run:
+        gradient = setup.config.gradient
+        console.print(
+            f"[bold]{', '.join(setup.config.models)}[/bold]: {gradient.steps} steps on {setup.config.samples} samples of "
+            f"{len(setup.config.tasks)} tasks, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
+            soft_wrap=True,
+        )
+        return
     folder = Path(setup.config.run)
-    folder.mkdir(parents=True, exist_ok=True)
+    with owned.claimed():
+        steps = _descend(setup, folder)
+    console.print(
+        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "
+        f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
+        soft_wrap=True,
+    )
+
+
+def _descend(setup: "Setup", folder: Path) -> int:
+    """All steps, the policy and the plot; returns the number of steps."""
+    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.evolve_files import guarded, save_config
+    from namm_xmodal.cli.evolve_setup import start_schedule, statistics_digest
+    from namm_xmodal.cli.evolve_statistics import statistics_for
+    from namm_xmodal.config.evolve import evolve_digest
+    from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.gradient.descent import DescentSettings
+    from namm_xmodal.gradient.run import STATE, StepRecord, descend, read_steps, saved_state
+    from namm_xmodal.report.evolution import BOTH
+    from namm_xmodal.report.warm_start import plot_warm_start
+
+    begun = (folder / STATE).exists()
     with progress("estimating feature statistics") as advance:
-        statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
-    save_config(setup, folder)
+        statistics = statistics_for(setup, folder, saved=begun, advance=advance)
     options = to_mapping(setup.config.gradient)
     settings = DescentSettings(**options, seed=setup.config.seed)
     start = schedule = None
@@ -66,6 +96,8 @@ def warm_start_command(
         setup.config.start,
     ]
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
+    saved_state(folder, digest)  # another run's folder is refused before anything of it is replaced
+    save_config(setup, statistics, folder)
     with progress("warm start") as advance:
 
         def told(record: StepRecord) -> None:
@@ -90,11 +122,7 @@ def warm_start_command(
     for suffix in BOTH:
         path = folder / f"plot{suffix}"
         guarded(path, lambda path=path: plot_warm_start(steps, path, str(folder)))  # type: ignore[misc]
-    console.print(
-        f"policy/ after {descent.step} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "
-        f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
-        soft_wrap=True,
-    )
+    return descent.step
 
 
 def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path) -> None:

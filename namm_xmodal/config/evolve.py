@@ -67,7 +67,9 @@ class EvolveConfig(Strict):
     strategy: StrategyConfig = Field(default_factory=StrategyConfig, description="The evolution strategy.")
     generations: int = Field(100, ge=1, description="When the run is finished; may be raised later.")
     start: str = Field(
-        "zeros", min_length=1, description="First mean: zeros (keeps everything), or a saved policy: folder or hub id."
+        "zeros",
+        min_length=1,
+        description="First mean: zeros (keeps everything), or a saved policy: folder, shipped name or hub id.",
     )
     scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
     features: Literal["spectrogram", "mean_attention", "projection"] = Field(
@@ -93,7 +95,10 @@ class EvolveConfig(Strict):
         None, description="Run folder of the stage before: strategy state and feature statistics are taken over."
     )
     validation: int = Field(
-        32, ge=0, description="Fresh samples of each task on which the answer is compared with its start; 0 for none."
+        32,
+        ge=0,
+        description="Fresh samples of each task on which the answer is compared with its start; at least 10 to conclude "
+        "anything, 0 for none.",
     )
     tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="Mirrors of the journal.")
     run: str = Field("runs/evolve", min_length=1, description="Folder of the run.")

@@ -1,17 +1,18 @@
 """YAML files with `extends:`; nothing in them is ever executed, names resolve through tables only."""
 
-import re
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.trust.files import MIB, read_text, reason_of
+from namm_xmodal.trust.yaml_text import parse_yaml
 
 Mapping = dict[str, Any]
+
+MOST_FILES = 32
+"""Most files that one configuration extends, each counted as often as it is read."""
 
 
 def packaged_folder() -> Path:
@@ -37,11 +38,15 @@ def resolve_config(name: str | Path, beside: Path | None = None) -> Path:
         ConfigError: If neither a file nor a packaged configuration has this name.
     """
     text = str(name)
-    path = Path(text).expanduser() if beside is None else beside / Path(text).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
+    try:
+        path = Path(text).expanduser() if beside is None else beside / Path(text).expanduser()
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, a home of nobody
+        raise ConfigError(f"{text[:200]}: not a path ({reason_of(error)}); expected a YAML file") from None
+    if is_folder:
         raise ConfigError(f"{text}: is a folder, expected a YAML file; name one of the files inside it")
+    if exists:
+        return path
     shipped = packaged_configs()
     short = text.removeprefix("./").removeprefix("configs/").removesuffix(".yaml")
     if short in shipped:
@@ -55,7 +60,7 @@ def load_mapping(name: str | Path) -> Mapping:
 
     Lists are replaced as a whole. A `null` removes an inherited key, so its default applies again; `{}` empties a mapping.
     """
-    return _load(resolve_config(name), ())
+    return _load(resolve_config(name), (), [])
 
 
 def merge(base: Mapping, change: Mapping) -> Mapping:
@@ -71,11 +76,14 @@ def merge(base: Mapping, change: Mapping) -> Mapping:
     return merged
 
 
-def _load(path: Path, chain: tuple[Path, ...]) -> Mapping:
+def _load(path: Path, chain: tuple[Path, ...], files: list[Path]) -> Mapping:
     real = path.resolve()
     if real in chain:
         names = " -> ".join(each.name for each in (*chain, real))
         raise ConfigError(f"{path}: extends itself ({names}); remove one `extends:` of the circle")
+    files.append(real)
+    if len(files) > MOST_FILES:
+        raise ConfigError(f"{files[0]}: extends more than {MOST_FILES} files; put some of them together")
     content = _read(path)
     parents = content.pop("extends", [])
     if isinstance(parents, str):
@@ -84,19 +92,16 @@ def _load(path: Path, chain: tuple[Path, ...]) -> Mapping:
         raise ConfigError(f"{path}: extends: {parents!r}: expected a path or a packaged name, or a list of them")
     merged: Mapping = {}
     for parent in parents:
-        merged = merge(merged, _load(resolve_config(parent, beside=path.parent), (*chain, real)))
+        merged = merge(merged, _load(resolve_config(parent, beside=path.parent), (*chain, real), files))
     return merge(merged, content)
 
 
 def _read(path: Path) -> Mapping:
+    text = read_text(path, error=ConfigError, expected="a YAML file", most=MIB)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}; save the file as UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from None
+        content = parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -104,46 +109,9 @@ def _read(path: Path) -> Mapping:
     return content
 
 
-def one_line(error: yaml.YAMLError) -> str:
-    """The problem and its place on one line; PyYAML spreads it over several."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else str(problem)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice: the second would win without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node in _plain_keys(node):
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is not a word; quote it", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _plain_keys(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Keys except `<<`, which merges an anchor of the same file."""
-    return (key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge")
-
-
-# YAML 1.1 reads 1e-3 as a string (it wants 1.0e-3); everyone means the number.
-_UniqueKeys.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
 def parse_value(text: str) -> Any:
     """One YAML value, typed as in a file: `4`, `0.5`, `true`, `[1, 2]`, `{policy: h2o}`, text."""
     try:
-        return yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{text!r}: not a YAML value: {one_line(error)}; quote it") from None
+        return parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r}: not a YAML value: {error}; quote it") from None

@@ -20,6 +20,14 @@ def to_mapping(config: BaseModel) -> dict[str, Any]:
     return mapping
 
 
+GENERATED_TEXT = 2
+"""Version of how answers are generated and compared; results with generated text of another one are not mixed.
+
+1: `generate` with the checkpoint's generation settings; ASCII punctuation did not count, signs included.
+2: greedy whatever the checkpoint says, up to any of its end-of-text ids; the rules of `namm_xmodal.language.answer_text`.
+"""
+
+
 def digest(settings: Mapping[str, Any]) -> str:
     """Twelve hex digits over settings; equal digests may share a results file or a journal."""
     canonical = json.dumps(settings, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

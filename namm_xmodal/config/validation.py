@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from namm_xmodal.config.describe import in_words
 from namm_xmodal.config.names import did_you_mean
@@ -16,6 +16,15 @@ class Strict(BaseModel):
     """A section of a configuration: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            field = cls.model_fields[str(info.field_name)]
+            if not _is_model(field.annotation) and "number" in (wanted := in_words(field.annotation, field.metadata)):
+                raise ValueError(f"{value}: expected {wanted}")
+        return value
 
 
 def validate(model: type[Model], content: Mapping[str, Any], source: str) -> Model:

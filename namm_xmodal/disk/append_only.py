@@ -6,7 +6,12 @@ from io import RawIOBase
 from pathlib import Path
 from typing import cast
 
+from namm_xmodal.disk.whole_file import sync_folder
 from namm_xmodal.errors import NammError
+from namm_xmodal.trust.files import MIB, check_file
+
+LONGEST = 1024 * MIB
+"""Bytes of a journal, of which a run writes some hundred a minute."""
 
 
 class AppendOnlyFile:
@@ -28,16 +33,16 @@ class AppendOnlyFile:
             NammError: Of the type `error`, if the file is in use by another run or cannot be written.
         """
         self.path = path
+        if path.exists():
+            check_file(path, error=error, expected="a journal", most=LONGEST)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = cast(RawIOBase, path.open("a+b", buffering=0))
+            self._file = _open_locked(path)
+            sync_folder(path.parent)
+        except BlockingIOError:
+            raise error(f"{path}: in use by another run; wait for it or {elsewhere}") from None
         except OSError as trouble:
             raise error(f"{path}: cannot be written ({trouble.strerror}); {elsewhere}") from None
-        try:
-            _lock(self._file)
-        except BlockingIOError:
-            self._file.close()
-            raise error(f"{path}: in use by another run; wait for it or {elsewhere}") from None
 
     def read(self) -> bytes:
         """All that it holds; what follows the last newline is a line that was cut off."""
@@ -62,12 +67,16 @@ class AppendOnlyFile:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Opens a file, adds one line and waits until it is on disk.
+    """Opens a file, adds one line and waits until it is on disk; a last line that was cut off is dropped before.
 
     Raises:
-        OSError: If the disk refuses; the file is as it was.
+        OSError: If the disk refuses; the whole lines are as they were.
     """
-    with path.open("ab", buffering=0) as file:
+    with path.open("a+b", buffering=0) as file:
+        file.seek(0)
+        whole = file.readall().rfind(b"\n") + 1
+        if whole < file.tell():
+            file.truncate(whole)
         _write_whole(cast(RawIOBase, file), line)
 
 
@@ -83,6 +92,19 @@ def _write_whole(file: RawIOBase, line: str) -> None:
         with suppress(OSError):  # if even this fails, the next opening drops the torn line
             file.truncate(end)
         raise
+
+
+def _open_locked(path: Path) -> RawIOBase:
+    while True:
+        file = cast(RawIOBase, path.open("a+b", buffering=0))
+        try:
+            _lock(file)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # its holder has removed it meanwhile: the next one is another file
 
 
 def _lock(file: RawIOBase) -> None:

@@ -1,6 +1,8 @@
-"""A file that is replaced in one step: a reader, and a crash, find the old one or the new one."""
+"""A file or folder that is replaced in one step: a reader, and a crash, find the old one or the new one."""
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +27,9 @@ def replacing(path: Path) -> Iterator[Path]:
     fresh = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield fresh
-        with fresh.open("r+b") as file:
-            os.fsync(file.fileno())
+        _sync_file(fresh)
         os.replace(fresh, path)
+        sync_folder(path.parent)
     finally:
         fresh.unlink(missing_ok=True)
 
@@ -40,3 +42,66 @@ def replace_text(path: Path, text: str) -> None:
     """
     with replacing(path) as fresh:
         fresh.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Gives an empty folder to fill; when the block ends its files are on disk and it takes the place of `path`.
+
+    The old folder is removed only after the new one is there. If the block fails, the old one stays.
+
+    Args:
+        path: The folder to replace; its parent is made if absent.
+
+    Yields:
+        A hidden folder beside it.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+    fresh.mkdir()
+    try:
+        yield fresh
+        for file in fresh.iterdir():
+            _sync_file(file)
+        sync_folder(fresh)
+        if path.exists():
+            os.rename(path, old)
+        os.rename(fresh, path)
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        settle_replaced(old, path)
+
+
+def settle_replaced(old: Path, path: Path) -> None:
+    """Puts a folder that was moved aside back if none has taken its place; else removes it."""
+    if old.exists() and not path.exists():
+        os.rename(old, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on disk, where the platform can say so.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # file systems that sync files only
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

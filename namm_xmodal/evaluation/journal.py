@@ -11,6 +11,7 @@ from namm_xmodal.disk.append_only import AppendOnlyFile
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
+from namm_xmodal.trust.json_text import parse_json
 
 FORMAT = 2
 
@@ -137,7 +138,7 @@ def _contents(
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        values = json.loads(line)
+        values = parse_json(line)
     except ValueError:
         values = None
     if not isinstance(values, dict):

@@ -86,7 +86,7 @@ class Outcome:
         facts: What else the modality reports: an instance of its `facts`.
         fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
         text: What was generated, empty without generation.
-        model: Name, source and precision of the model.
+        model: Name, source and precision of the model, and what else of it decides the result.
     """
 
     item: Item
@@ -95,7 +95,7 @@ class Outcome:
     kept: Kept
     seconds: Mapping[str, float]
     facts: Any
-    model: Mapping[str, str]
+    model: Mapping[str, Any]
     status: Status = "scored"
     message: str = ""
     fit: str = ""
@@ -184,6 +184,9 @@ class Modality(Protocol):
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """What of the section's settings every result depends on; for the digest."""
         return settings
+
+    def check(self, section: Any, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]) -> None:
+        """Refuses what the run would refuse, before a model is loaded; `notice` is told what cannot be known yet."""
 
     def scores(self, section: Any, facts: Any, scores: Mapping[str, float]) -> Mapping[str, float]:
         """What tables show of a record's scores; a modality may normalise them."""

@@ -1,6 +1,6 @@
 """What an evaluation consists of: in each section, every arm on every item."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,6 +51,20 @@ class SectionPlan:
     def digest(self) -> str:
         """Twelve hex digits over `relevant`; equal digests may share a results file."""
         return digest(self.relevant)
+
+    def check(self, notice: Callable[[str], None] = lambda text: None) -> None:
+        """Refuses what the run would refuse, before a model is loaded.
+
+        Args:
+            notice: Told what cannot be known yet.
+
+        Raises:
+            NammError: The first mistake, on one line.
+        """
+        try:
+            self.modality.check(self.section, self.items, self.arms, notice)
+        except NammError as error:
+            raise at(f"section {self.name}", error) from None
 
     def key(self, item: Item, arm: Arm) -> Key:
         """Of the record of an arm on an item."""

@@ -40,7 +40,7 @@ class Record:
         fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
         text: What was generated, empty without generation.
         fingerprint: Of the arm: fields, weights, fit.
-        model: Name, source and precision of the model.
+        model: Name, source and precision of the model; where text was generated, also `end_of_text`, the ids that end it.
         seed: Of the section.
         digest: Of the section.
         versions: Of the software.
@@ -67,7 +67,7 @@ class Record:
     fit: str
     text: str
     fingerprint: str
-    model: dict[str, str]
+    model: dict[str, Any]
     seed: int
     digest: str
     versions: dict[str, str]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Journal, Notice, set_aside
@@ -47,7 +48,7 @@ def open_results(
         try:
             replace_text(path, config.to_yaml())
         except OSError as error:
-            raise ResultsError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
+            raise ResultsError(f"{path}: cannot be written: {disk_trouble(error, 'run again to resume')}") from None
         yield journal
 
 

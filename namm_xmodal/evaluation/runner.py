@@ -43,9 +43,15 @@ def evaluate(
         everything = total(plan)
         finished = everything - sum(len(arms) for each in works.values() for work in each for arms in work.arms)
         if finished == everything:
-            notice(f"all {everything} results are in {config.run.output} already; nothing was run")
+            notice(
+                f"finished earlier: all {everything} results are in {config.run.output}; --fresh starts from scratch, and "
+                "backs them up"
+            )
         elif finished:
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
+        for section in plan:
+            if works[section.name]:
+                section.check()
         progress(finished, everything, "")
         known = _Known(journal.records)
         for section in plan:

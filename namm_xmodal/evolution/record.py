@@ -1,14 +1,16 @@
 """A run as its journal tells it: read without touching it, for resuming, for the next stage and for plots."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.disk.append_only import LONGEST
 from namm_xmodal.errors import EvolutionError, NammError
 from namm_xmodal.evolution.generation import Generation
 from namm_xmodal.evolution.shard_line import ShardLine
 from namm_xmodal.evolution.told import Told
+from namm_xmodal.trust.files import read_bytes
+from namm_xmodal.trust.json_text import parse_json
 
 FORMAT = 1
 JOURNAL = "journal.jsonl"
@@ -58,6 +60,17 @@ class RunRecord:
             self.pending[line.index] = line
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a run has begun there: the first line of its journal is whole. Killed before, there is nothing to resume."""
+    try:
+        if not (folder / JOURNAL).is_file():
+            return False
+        with (folder / JOURNAL).open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        return False
+
+
 def read_run(folder: Path) -> RunRecord:
     """Reads the journal of a run; a last line that was cut off is left out.
 
@@ -68,13 +81,10 @@ def read_run(folder: Path) -> RunRecord:
         EvolutionError: If there is none, or it was edited, or another version wrote it.
     """
     path = folder / JOURNAL
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EvolutionError(f"{path}: no journal of a run there ({error.strerror})") from None
+    content = read_bytes(path, error=EvolutionError, expected="the journal of a run", most=LONGEST)
     record = parse(content, path)
     if not record.header:
-        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it anew")
+        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it again")
     return record
 
 
@@ -89,7 +99,7 @@ def parse(content: bytes, path: Path) -> RunRecord:
     record.whole = len(content) - record.torn
     for number, line in enumerate(lines, start=1):
         try:
-            values = json.loads(line)
+            values = parse_json(line)
             if number == 1:
                 record.header = _header(values)
             elif values["kind"] == "shard":

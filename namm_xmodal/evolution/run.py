@@ -14,7 +14,7 @@ from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.events import Event, Finished, GenerationFinished, Listener, Notice, Started
 from namm_xmodal.evolution.generation import Generation
 from namm_xmodal.evolution.journal import Journal
-from namm_xmodal.evolution.record import ANSWER, JOURNAL, read_run
+from namm_xmodal.evolution.record import ANSWER, has_begun, read_run
 from namm_xmodal.evolution.saving import save_vector
 from namm_xmodal.evolution.size_pressure import SizePressure
 from namm_xmodal.evolution.step import Step
@@ -106,7 +106,7 @@ def evolve(
         emit(Notice(text))
 
     with Journal(
-        folder, _header(strategy, settings, begun=resume and _begun(folder)), resume=resume, notice=notice
+        folder, _header(strategy, settings, begun=resume and has_begun(folder)), resume=resume, notice=notice
     ) as journal:
         header = journal.record.header
         identity = hashlib.sha256(f"{header['created']}{header['config']}{header['start']}".encode()).hexdigest()[:12]
@@ -137,7 +137,7 @@ def _sitting(
         save_vector(folder / ANSWER, mean)
         emit(Started(folder, settings.generations, tuple(record.generations)))
         if past >= settings.generations:
-            emit(Notice(f"{folder}: already finished, {past} of {settings.generations} generations; nothing to do"))
+            emit(Notice(f"{folder}: finished earlier, {past} of {settings.generations} generations"))
         step = Step(strategy, evaluator, settings.pressure, journal, emit)
         while len(record.generations) < settings.generations:
             finished = step.run()
@@ -151,15 +151,6 @@ def _sitting(
         with suppress(KeyboardInterrupt):
             emit(Finished(len(record.generations), interrupted))
     return RunResult(mean, tuple(record.generations), len(record.generations) - past, interrupted)
-
-
-def _begun(folder: Path) -> bool:
-    """Whether a journal's first line is whole; killed before, a run has not begun."""
-    try:
-        with (folder / JOURNAL).open("rb") as file:
-            return file.readline().endswith(b"\n")
-    except OSError:
-        return False
 
 
 def _header(strategy: Strategy, settings: RunSettings, begun: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
 from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.trust.archive import read_npy
 
 
 def save_vector(path: Path, vector: Array) -> None:
@@ -29,10 +30,7 @@ def load_vector(path: Path) -> Array:
     Raises:
         CheckpointError: If there is none, or it is no finite vector.
     """
-    try:
-        vector = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a saved vector ({error}); expected the mean.npy of a run") from None
+    vector = read_npy(path, error=CheckpointError, expected="the mean.npy of a run")
     if vector.ndim != 1 or vector.dtype != np.float64 or not np.isfinite(vector).all():
         raise CheckpointError(f"{path}: {vector.dtype} of shape {vector.shape}; expected a finite float64 vector")
     return np.asarray(vector, dtype=np.float64)

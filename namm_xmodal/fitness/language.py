@@ -132,13 +132,14 @@ class LanguageObjective:
         """The training samples of a task in the tokens of a model, made on first use."""
         key = (model, task)
         if key not in self._pools:
-            settings = self.settings
+            settings, loaded = self.settings, self.model_named(model)
             self._pools[key] = SamplePool(
                 settings.tasks[task],
-                self.model_named(model).tokenizer,
+                loaded.tokenizer,
                 settings.pool,
                 settings.seed,
                 settings.pruning.update_every,
                 task,
+                loaded.max_context,
             )
         return self._pools[key]

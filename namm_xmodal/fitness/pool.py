@@ -26,13 +26,27 @@ class TrainingSample:
 class SamplePool:
     """The training samples of a task."""
 
-    def __init__(self, task: Any, tokenizer: Any, size: int, seed: int, update_every: int, label: str) -> None:
+    def __init__(
+        self,
+        task: Any,
+        tokenizer: Any,
+        size: int,
+        seed: int,
+        update_every: int,
+        label: str,
+        context: int | None = None,
+    ) -> None:
         """Makes and encodes the samples.
 
         Raises:
-            DataError: If a sample is too short to be pruned before its answer.
+            DataError: If a sample is too short to be pruned before its answer, or longer than the model's `context`.
         """
         self.samples = [_encoded(sample, tokenizer) for sample in task.samples(size, seed=seed, tokenizer=tokenizer)]
+        longest = max(len(sample.prompt) + len(sample.answer) for sample in self.samples)
+        if context is not None and longest > context:
+            raise DataError(
+                f"tasks.{label}: a sample has {longest} tokens, the model was built for {context}; use shorter lengths"
+            )
         shortest = min(len(sample.prompt) for sample in self.samples)
         if shortest < update_every:
             raise DataError(

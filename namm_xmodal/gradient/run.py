@@ -1,4 +1,7 @@
-"""A run of descent: one line of journal and one saved state per step, so that a killed run goes on where it stopped."""
+"""A run of descent: one line of journal and one saved state per step, so that a killed run resumes where it stopped.
+
+A step is done when its state is on disk. Its line is written before; a line without its state is dropped and made again.
+"""
 
 import json
 from collections.abc import Callable
@@ -8,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
@@ -18,6 +21,9 @@ from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.trust.archive import read_npz
+from namm_xmodal.trust.files import read_text
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.workers.pool import SILENCE
 
 JOURNAL = "gradient.jsonl"
@@ -86,24 +92,26 @@ def descend(
             results = take(Point(descent.parameters, descent.schedule, budget, settings.floor), shards)
             length = descent.take(results)
             record = _record(descent, budget, length, shards, results)
-            _save(descent, folder, digest)
             _append(folder / JOURNAL, {"kind": "step", **asdict(record)})
+            _save(descent, folder, digest)
             told(record)
     return descent
 
 
 def read_steps(folder: Path) -> list[StepRecord]:
-    """The finished steps of a run.
+    """The finished steps of a run; a last line that was cut off is left out.
 
     Raises:
         CheckpointError: If there is no journal, or it is damaged.
     """
+    path = folder / JOURNAL
+    text = read_text(path, error=CheckpointError, expected="the journal of a warm start", most=LONGEST)
     try:
-        lines = [json.loads(line) for line in (folder / JOURNAL).read_text(encoding="utf-8").splitlines()]
+        lines = [parse_json(line) for line in text.rpartition("\n")[0].splitlines()]
         steps = [{k: v for k, v in line.items() if k != "kind"} for line in lines if line["kind"] == "step"]
         return [StepRecord(**step) for step in steps]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / JOURNAL}: no journal of a warm start ({error})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: no journal of a warm start ({error})") from None
 
 
 def _record(
@@ -118,34 +126,48 @@ def _record(
     return StepRecord(descent.step, round(budget, 4), kept, loss, threshold, round(length, 4))
 
 
-def _take_up(descent: Descent, folder: Path, digest: str) -> None:
-    """Restores the last whole step; drops lines of the journal that are newer, and a torn one."""
-    journal, state = folder / JOURNAL, folder / STATE
-    if not state.exists():
-        journal.unlink(missing_ok=True)
-        _append(journal, {"kind": "run", "config": digest})
-        return
-    try:
-        with np.load(state, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        found = str(arrays.pop("digest"))
-        if found == digest:
-            descent.restore(arrays)
-    except (OSError, ValueError, KeyError) as error:
-        raise EvolutionError(f"{state}: damaged ({error}); choose another --run, or remove the folder") from None
+def saved_state(folder: Path, digest: str) -> dict[str, Vector] | None:
+    """What `Descent.restore` takes: the state after the last finished step, None before the first.
+
+    Args:
+        folder: Where journal and state are; nothing is written.
+        digest: See `descend`.
+
+    Raises:
+        EvolutionError: If the folder holds steps of another run, or is damaged.
+    """
+    path = folder / STATE
+    if not path.exists():
+        return None
+    arrays = read_npz(path, error=EvolutionError, expected="the state of a warm start; choose another --run")
+    found = str(arrays.pop("digest", ""))
     if found != digest:
         raise EvolutionError(
             f"{folder}: holds a warm start with other settings ({found}, not {digest}); choose another --run"
         )
-    lines = []
-    for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []:
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue  # torn by the end of the process; its step is not in the state, or is written again below
-        if values.get("step", 0) <= descent.step:
-            lines.append(line)
-    replace_text(journal, "\n".join(lines) + "\n")
+    return arrays
+
+
+def _take_up(descent: Descent, folder: Path, digest: str) -> None:
+    """Restores the last finished step; drops a torn line of the journal, and one of a step that was not finished."""
+    journal, state = folder / JOURNAL, saved_state(folder, digest)
+    lines = [json.dumps({"kind": "run", "config": digest})]
+    if state is not None:
+        descent.restore(state)
+        text = read_text(journal, error=EvolutionError, expected="a journal", most=LONGEST) if journal.exists() else ""
+        lines += [line for line in text.rpartition("\n")[0].splitlines()[1:] if _step_of(line) <= descent.step]
+    try:
+        replace_text(journal, "\n".join(lines) + "\n")
+    except OSError as error:
+        raise EvolutionError(f"{journal}: {disk_trouble(error)}; all earlier steps are kept") from None
+
+
+def _step_of(line: str) -> float:
+    """Of a line of the journal; infinite for one that cannot be read."""
+    try:
+        return float(parse_json(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
 
 
 def _save(descent: Descent, folder: Path, digest: str) -> None:

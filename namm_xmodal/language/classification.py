@@ -10,7 +10,7 @@ from namm_xmodal.language.fitting import cut_to_last_tokens, fit_prompt
 from namm_xmodal.language.grid import check_lengths, sample_rng, spread
 from namm_xmodal.language.sample import Sample
 from namm_xmodal.language.statement_kinds import KINDS, lines_by_kind
-from namm_xmodal.language.texts import find_texts
+from namm_xmodal.language.texts import check_texts, find_texts
 
 LABELS = ("red", "blue", "green", "gold", "pink", "black", "white", "gray")
 _FEWEST_LINES = 20  # different lines that a kind must have to be a class
@@ -39,6 +39,7 @@ class Classification:
     texts: str = "python-source"
 
     def __post_init__(self) -> None:
+        check_texts(self.texts)
         if not 2 <= self.classes <= len(LABELS):
             raise ConfigError(f"classes: {self.classes}: expected 2 to {len(LABELS)}")
         check_lengths(self.length, 64 * self.classes)

@@ -11,7 +11,7 @@ from namm_xmodal.language.document import Document
 from namm_xmodal.language.fitting import cut_to_last_tokens, fit_prompt
 from namm_xmodal.language.grid import check_lengths, sample_rng, spread
 from namm_xmodal.language.sample import Sample
-from namm_xmodal.language.texts import find_texts
+from namm_xmodal.language.texts import check_texts, find_texts
 
 _TRIES = 100  # files drawn before giving up; about every second long file has a line that fits
 
@@ -40,6 +40,7 @@ class CodeCompletion:
     longest: int = 80
 
     def __post_init__(self) -> None:
+        check_texts(self.texts)
         check_lengths(self.length, 128)
         if not 1 <= self.shortest <= self.longest:
             raise ConfigError(

@@ -31,10 +31,10 @@ def converted_folder(model: RegistryModel) -> Path:
     """
     from filelock import FileLock
 
-    root = cache_folder() / "models"
-    target = root / f"{model.name}-{model.sha256[:12]}-v{FORMAT}"
-    if (target / "source.json").is_file():
-        return target
+    if (ready := folder_if_converted(model)) is not None:
+        return ready
+    target = _target(model)
+    root = target.parent
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f"{model.name}.lock"):
@@ -46,6 +46,16 @@ def converted_folder(model: RegistryModel) -> Path:
             "or set NAMM_XMODAL_CACHE to another folder"
         ) from error
     return target
+
+
+def folder_if_converted(model: RegistryModel) -> Path | None:
+    """The folder if the weights were converted before; nothing is fetched."""
+    target = _target(model)
+    return target if (target / "source.json").is_file() else None
+
+
+def _target(model: RegistryModel) -> Path:
+    return cache_folder() / "models" / f"{model.name}-{model.sha256[:12]}-v{FORMAT}"
 
 
 def _convert(model: RegistryModel, work: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from namm_xmodal.language.grid import check_depths, check_lengths, sample_rng, s
 from namm_xmodal.language.needles import draw_needles, hide
 from namm_xmodal.language.passages import draw_place
 from namm_xmodal.language.sample import Sample
-from namm_xmodal.language.texts import find_texts
+from namm_xmodal.language.texts import check_texts, find_texts
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class KeyRetrieval:
     texts: str = "python-topics"
 
     def __post_init__(self) -> None:
+        check_texts(self.texts)
         check_lengths(self.length, self.least_length)
         check_depths(self.depth)
 

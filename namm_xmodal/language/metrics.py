@@ -1,13 +1,13 @@
 """Scores of answers: pure functions from log-probabilities or strings to numbers."""
 
 import math
-import re
-import string
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from namm_xmodal.language.answer_text import normalised_answer
 from namm_xmodal.plugins import Registry
 
 
@@ -21,7 +21,7 @@ class Metric:
         high: Greatest possible value; infinite if there is none.
         higher_is_better: Direction.
         description: One line for lists.
-        of_text: For metrics of generated text: from the prediction and the right answer to the number.
+        of_text: For metrics of generated text: from the prediction and the right answers to the number.
         headline: Whether tables show it for every task, not only where the task says so.
     """
 
@@ -30,7 +30,7 @@ class Metric:
     high: float
     higher_is_better: bool
     description: str
-    of_text: Callable[[str, str], float] | None = None
+    of_text: Callable[[str, Sequence[str]], float] | None = None
     headline: bool = False
 
 
@@ -66,40 +66,50 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def exact_match(prediction: str, answer: str) -> float:
+def exact_match(prediction: str, answer: str | Sequence[str]) -> float:
     """Whether a generation says the answer and nothing else on its first line.
 
-    Case, runs of white space and punctuation around the line do not count.
+    Case, white space, Unicode forms and punctuation around the line do not count; signs, units and names like C++ do. The
+    rules stand in `namm_xmodal.language.answer_text`.
 
     Args:
         prediction: Generated text.
-        answer: The right answer.
+        answer: The right answer, or several of which any will do.
 
     Returns:
         1.0 or 0.0, higher is better.
     """
-    return float(_normalised(first_line(prediction)) == _normalised(first_line(answer)))
+    said = normalised_answer(first_line(prediction))
+    return float(any(said == normalised_answer(first_line(each)) for each in _references(answer)))
 
 
-def _normalised(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip(string.punctuation + string.whitespace).casefold()
-
-
-def edit_similarity(prediction: str, answer: str) -> float:
+def edit_similarity(prediction: str, answer: str | Sequence[str]) -> float:
     """How near the first line of a generation is to the answer.
 
-    1 - Levenshtein distance / longer length, as code completion is scored since CodeXGLUE (arXiv:2102.04664).
+    1 - Levenshtein distance / longer length, as code completion is scored since CodeXGLUE (arXiv:2102.04664), over
+    characters in Unicode's composed form (NFC).
 
     # Deviates: CodeXGLUE uses fuzzywuzzy's ratio, whose value depends on which of two libraries is installed.
 
     Args:
         prediction: Generated text.
-        answer: The right answer, one line.
+        answer: The right answer, one line, or several of which the nearest counts.
 
     Returns:
         A number in [0, 1], higher is better; 1 for two empty strings.
     """
-    said, right = first_line(prediction), first_line(answer)
+    return max(_similarity(prediction, each) for each in _references(answer))
+
+
+def _references(answer: str | Sequence[str]) -> Sequence[str]:
+    references = [answer] if isinstance(answer, str) else answer
+    if not references:
+        raise ValueError("no reference answer; expected at least one")
+    return references
+
+
+def _similarity(prediction: str, answer: str) -> float:
+    said, right = (unicodedata.normalize("NFC", first_line(text)) for text in (prediction, answer))
     longest = max(len(said), len(right))
     return 1.0 if longest == 0 else 1.0 - edit_distance(said, right) / longest
 

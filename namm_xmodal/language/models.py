@@ -6,12 +6,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
+from namm_xmodal.errors import ConfigError, DataError, NammError, UnknownNameError
 from namm_xmodal.language import tiny_random
 from namm_xmodal.language.converted_weights import converted_folder
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.language.registry_models import REGISTRY_MODELS
+from namm_xmodal.language.vocabulary import check_vocabulary
+from namm_xmodal.trust.files import reason_of
+from namm_xmodal.trust.model_folder import ModelFolder, open_model_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,40 +77,77 @@ def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") 
         row = REGISTRY_MODELS[name]
         if row.notice:
             log.warning("%s", row.notice)
-        model, tokenizer = _from_pretrained(str(converted_folder(row)), precision, name)
+        model, tokenizer, _ = _from_pretrained(str(converted_folder(row)), precision, name)
         source = row.source
     else:
-        _refuse_near_miss(name)
-        model, tokenizer = _from_pretrained(name, precision, name)
-        revision = getattr(model.config, "_commit_hash", None)
+        refuse_near_miss(name)
+        model, tokenizer, revision = _from_pretrained(name, precision, name)
         source = f"folder {name}" if Path(name).is_dir() else f"hub {name}" + (f"@{revision}" if revision else "")
     model = _to_device(model, device).eval()
-    text_config = model.config.get_text_config()
-    context = getattr(text_config, "max_position_embeddings", None)
+    model.config.return_dict = True  # a checkpoint may say otherwise, and transformers' own models fail then
+    context = context_of(model.config)
     count = sum(parameter.numel() for parameter in model.parameters())  # parameters() yields tied weights once
     return LanguageModel(model, tokenizer, name, source, str(precision).removeprefix("torch."), context, count)
 
 
-def _refuse_near_miss(name: str) -> None:
+def refuse_near_miss(name: str) -> None:
     """A misspelt short name would otherwise become a slow, puzzling request to the hub."""
     known = list(list_models())
     if "/" not in name and not Path(name).is_dir() and get_close_matches(name, known, n=1, cutoff=0.6):
         raise UnknownNameError("model", name, known)
 
 
-def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any, str | None]:
+    """Model, tokenizer, and the commit if they come from the hub."""
+    from transformers import AutoModelForCausalLM
+
+    folder, tokenizer = open_with_tokenizer(place, name)
+    try:
+        with quiet_transformers():
+            model, _ = folder.model(AutoModelForCausalLM, precision)
+    except NammError:
+        raise
+    except Exception as error:  # damaged models raise whatever they like
+        raise _cannot_be_loaded(name, error) from error
+    return model, tokenizer, folder.revision
+
+
+def open_with_tokenizer(place: str, name: str, *, local: bool = False) -> tuple[ModelFolder, Any]:
+    """A model's folder and its tokenizer, before the weights are loaded.
+
+    Args:
+        place: A folder or hub id.
+        name: Of the model, for messages.
+        local: Fetch nothing.
+
+    Raises:
+        DataError: If they cannot be had or read, or do not fit; its cause is an OSError if there is no such model.
+    """
+    from transformers import AutoTokenizer
 
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(place)
-            return AutoModelForCausalLM.from_pretrained(place, dtype=precision), tokenizer
-    except (OSError, ValueError, KeyError) as error:  # what transformers raises for absent, gated and foreign models
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"model {name!r} cannot be loaded ({reason}); expected one of {', '.join(list_models())}, "
-            "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
-        ) from error
+            folder = open_model_folder(place, error=DataError, local=local)
+            tokenizer = folder.part(AutoTokenizer)
+    except NammError:
+        raise
+    except Exception as error:  # absent, gated, foreign and damaged models raise whatever they like
+        raise _cannot_be_loaded(name, error) from error
+    check_vocabulary(tokenizer, folder.config, name)
+    return folder, tokenizer
+
+
+def context_of(config: Any) -> int | None:
+    """Most tokens that a model was built for, by its configuration; None if that does not say."""
+    context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return context
+
+
+def _cannot_be_loaded(name: str, error: Exception) -> DataError:
+    return DataError(
+        f"model {name!r} cannot be loaded ({reason_of(error)}); expected one of {', '.join(list_models())}, "
+        "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
+    )
 
 
 def _to_device(model: Any, device: str) -> Any:

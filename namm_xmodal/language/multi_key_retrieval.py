@@ -10,7 +10,7 @@ from namm_xmodal.language.grid import check_depths, check_lengths, sample_rng, s
 from namm_xmodal.language.needles import draw_needles, hide
 from namm_xmodal.language.passages import draw_place
 from namm_xmodal.language.sample import Sample
-from namm_xmodal.language.texts import find_texts
+from namm_xmodal.language.texts import check_texts, find_texts
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class MultiKeyRetrieval:
     texts: str = "python-topics"
 
     def __post_init__(self) -> None:
+        check_texts(self.texts)
         if not 2 <= self.keys <= 16:
             raise ConfigError(f"keys: {self.keys}: expected 2 to 16 facts; for one use key_retrieval")
         check_lengths(self.length, 96 + 24 * self.keys)

@@ -7,7 +7,7 @@ from namm_xmodal.language.fitting import fit_prompt
 from namm_xmodal.language.grid import check_lengths, sample_rng, spread
 from namm_xmodal.language.passages import draw_place
 from namm_xmodal.language.sample import Sample
-from namm_xmodal.language.texts import find_texts
+from namm_xmodal.language.texts import check_texts, find_texts
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class NextToken:
     texts: str = "python-topics"
 
     def __post_init__(self) -> None:
+        check_texts(self.texts)
         check_lengths(self.length, 32)
 
     def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:

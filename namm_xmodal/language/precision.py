@@ -36,6 +36,22 @@ def choose_dtype(dtype: str, device: str) -> Any:
     return torch.float32
 
 
+def check_precision(dtype: str, device: str) -> None:
+    """Refuses a precision that does not exist, and a device that this machine lacks.
+
+    Raises:
+        ConfigError: With the value and what is expected.
+    """
+    import torch
+
+    choose_dtype(dtype, device)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch built without it raises AssertionError
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"device: {device!r}: {reason}; expected a device of this machine, such as cpu") from None
+
+
 def _cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 numbers natively (AVX512_BF16 or AMX tiles)."""
     import torch

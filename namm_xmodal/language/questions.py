@@ -16,7 +16,8 @@ class Questions:
     What stands in `question` is asked after the prompt, so that a streaming schedule reads the prompt without knowing it.
 
     Attributes:
-        file: Path of the `.jsonl` file. Of `answers`, a list in place of `answer`, the first is the right one.
+        file: Path of the `.jsonl` file. `answers`, a list, may stand for `answer`: the first one's likelihood is scored,
+            and generated text may be any of them.
     """
 
     name: ClassVar[str] = "questions"
@@ -45,7 +46,9 @@ class Questions:
             raise DataError(f"{place}: tags is {tags!r}, expected an object of texts and numbers")
         question = row.get("question", "")
         options = tuple(map(_continued, choices))
-        return Sample(self.name, index, row["prompt"], question, _continued(answer), options, {**tags, "line": number})
+        others = tuple(_continued(each) for each in answers if each != answer)
+        tags = {**tags, "line": number}
+        return Sample(self.name, index, row["prompt"], question, _continued(answer), options, tags, also_right=others)
 
 
 def _texts(row: dict[str, Any], name: str, place: str) -> list[str]:

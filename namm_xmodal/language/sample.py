@@ -17,6 +17,7 @@ class Sample:
         answer: The right continuation, with its leading space; empty where the context itself is scored.
         choices: Possible continuations, the answer among them; empty where any text may be said.
         tags: What the sample can be grouped by: length, depth, document and the like.
+        also_right: Other ways to say the answer; generated text may match any of them. Likelihoods are those of `answer`.
     """
 
     task: str
@@ -26,6 +27,7 @@ class Sample:
     answer: str
     choices: tuple[str, ...] = ()
     tags: Mapping[str, str | int | float] = field(default_factory=dict)
+    also_right: tuple[str, ...] = ()
 
 
 class Task(Protocol):

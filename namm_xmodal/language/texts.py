@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from namm_xmodal.errors import UnknownNameError
+from namm_xmodal.errors import ConfigError, UnknownNameError
 from namm_xmodal.language.debian_texts import DEBIAN_SOURCES, debian_texts
 from namm_xmodal.language.document import Document
 from namm_xmodal.language.folders import cache_folder
@@ -21,6 +21,18 @@ def list_texts() -> dict[str, str]:
     return {**always, **{name: f"{row.description}; Debian package" for name, row in DEBIAN_SOURCES.items()}}
 
 
+def check_texts(name: str) -> None:
+    """Refuses a source that there is none of, without reading anything.
+
+    Raises:
+        ConfigError: With the nearest names.
+    """
+    try:
+        _check_name(name)
+    except UnknownNameError as error:
+        raise ConfigError(f"texts: {error}") from None
+
+
 def find_texts(name: str) -> list[Document]:
     """All documents of a source, in a fixed order; the same list for the same version of the source.
 
@@ -33,9 +45,13 @@ def find_texts(name: str) -> list[Document]:
     """
     if is_path(name):
         return own_texts(name)
+    _check_name(name)
+    return list(_read(name, str(cache_folder())))
+
+
+def _check_name(name: str) -> None:
     if name not in _ALWAYS_THERE and name not in DEBIAN_SOURCES:
         raise UnknownNameError("text source", name, list(list_texts()))
-    return list(_read(name, str(cache_folder())))
 
 
 @lru_cache(maxsize=4)  # a source is up to 12 MB and takes seconds to read; absent ones raise and are not remembered

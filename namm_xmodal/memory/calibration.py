@@ -127,8 +127,7 @@ def calibrate(
         ConfigError: If the budget is not between 0 and 1.
         DataError: If no input reaches an update.
     """
-    if not 0.0 < budget < 1.0:
-        raise ConfigError(f"budget={budget}: expected a share of the cache between 0 and 1, such as 0.25")
+    check_share(budget)
     last = max((_length(each) for each in inputs), default=0) // update_every * update_every
     if last == 0:
         raise DataError(f"no input reaches an update: expected at least update_every={update_every} tokens")
@@ -157,6 +156,16 @@ def calibrate(
             kept[seen] = size.kept / size.full
             told(seen, last)
     return Calibration(ThresholdSchedule.of(thresholds), kept)
+
+
+def check_share(budget: float) -> None:
+    """Refuses a budget that is no share.
+
+    Raises:
+        ConfigError: With the value given.
+    """
+    if not 0.0 < budget < 1.0:
+        raise ConfigError(f"budget={budget}: expected a share of the cache between 0 and 1, such as 0.25")
 
 
 def wanted_share(budget: float, floor: int, seen: int) -> float:

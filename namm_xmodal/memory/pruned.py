@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral
 from typing import Literal
 
 import torch
@@ -16,7 +15,7 @@ from namm_xmodal.errors import ConfigError, UnsupportedModelError
 from namm_xmodal.memory.blocks import block, switch_of
 from namm_xmodal.memory.memory import Memory
 from namm_xmodal.policies.protocol import Policy
-from namm_xmodal.types import Protocol, Selection
+from namm_xmodal.types import PruningSchedule, Selection, plain
 
 
 @contextmanager
@@ -25,7 +24,7 @@ def pruned(
     policy: Policy | None,
     *,
     update_every: int | None = 512,
-    protocol: Protocol = "clock",
+    schedule: PruningSchedule = "streaming",
     protect_first: int = 0,
     protect_recent: int = 1,
     selection: Selection = "ragged",
@@ -45,7 +44,7 @@ def pruned(
         policy: Decides what is kept; None keeps everything.
         update_every: Tokens between updates, counted per batch row from its first real token. A NAMM needs a multiple of
             its hop (16).
-        protocol: `clock`, or `prompt_end` for one update after each forward of several tokens.
+        schedule: `streaming`, or `post_prefill` for one update after each forward of several tokens.
         protect_first: Tokens at the start that always stay. Counts towards a budget.
         protect_recent: Newest tokens that always stay. Counts towards a budget; 1, as published for NAMM.
         selection: `ragged`, or `layer_max` as in the published NAMM code.
@@ -67,7 +66,7 @@ def pruned(
         >>> with pruned(model, StreamingLLM(budget=256), update_every=128) as memory:  # doctest: +SKIP
         ...     memory.generate(**inputs, max_new_tokens=32)
     """
-    settings = _settings(policy, update_every, protocol, protect_first, protect_recent, selection, attention, tile)
+    settings = _settings(policy, update_every, schedule, protect_first, protect_recent, selection, attention, tile)
     found = adapter_by_name(adapter) if isinstance(adapter, str) else adapter or find_adapter(model)
     missing = found.missing(model)
     if missing is not None:
@@ -81,7 +80,7 @@ def pruned(
 def _settings(
     policy: Policy | None,
     update_every: int | None,
-    protocol: Protocol,
+    schedule: PruningSchedule,
     protect_first: int,
     protect_recent: int,
     selection: Selection,
@@ -89,8 +88,9 @@ def _settings(
     tile: int,
 ) -> Settings:
     """Refuses what cannot work before the model is touched."""
+    protect_first, protect_recent, tile = plain(protect_first), plain(protect_recent), plain(tile)
     for name, count in (("protect_first", protect_first), ("protect_recent", protect_recent)):
-        if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise ConfigError(f"{name}={count!r}: expected a number of tokens, 0 or more")
     for name, given, choices in (
         ("selection", selection, ("ragged", "layer_max")),
@@ -98,9 +98,9 @@ def _settings(
     ):
         if given not in choices:
             raise ConfigError(f"{name}={given!r}: expected one of {', '.join(choices)}")
-    if isinstance(tile, bool) or not isinstance(tile, Integral) or tile < 1:
+    if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
         raise ConfigError(f"tile={tile!r}: expected a positive number of queries")
-    clock = Clock(update_every, protocol)
+    clock = Clock(update_every, schedule)
     if policy is not None:
-        policy.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
+        policy.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
     return Settings(policy, clock, protect_first, protect_recent, selection, attention, tile)

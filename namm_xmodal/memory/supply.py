@@ -69,8 +69,7 @@ class CacheSupply:
         if layers is None:
             _refuse_filled(given)
             layers = given.layers = self._new_cache(False).layers  # the caller goes on with the object that he holds
-        else:
-            self._check(layers, args, kwargs)
+        self._check(layers, args, kwargs)
         layers[0].midway = True
         return args, kwargs
 
@@ -94,10 +93,17 @@ class CacheSupply:
             raise UnsupportedOperationError(
                 "past_key_values: a forward that failed left some layers behind the others; read the text into a new cache"
             )
-        tokens = next(
-            each for each in (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args) if each is not None
-        )
+        given = (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)
+        tokens = next((each for each in given if isinstance(each, Tensor)), None)
+        if tokens is None:
+            return  # the model itself says what it lacks
         rows, count = tokens.shape[:2]
+        mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
+        if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[1] < first.seen + count:
+            raise UnsupportedOperationError(
+                f"attention_mask of {mask.shape[1]} columns: expected one for each of the {first.seen} tokens that the "
+                f"cache has seen and the {count} new ones"
+            )
         if first.keys is None:
             return
         if kwargs.get("use_cache") is False:
@@ -109,14 +115,7 @@ class CacheSupply:
             raise UnsupportedOperationError(
                 f"{rows} rows with a cache of {first.keys.shape[0]}: expected the same batch"
             )
-        mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
-        if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[1] != first.seen + count:
-            raise UnsupportedOperationError(
-                f"attention_mask of {mask.shape[1]} columns: expected one for each of the {first.seen} tokens that the "
-                f"cache has seen and the {count} new ones"
-            )
-        # Not for single tokens, which need no look and would pay for it: reading positions back stalls a device.
-        if count == 0 or (count > 1 and _start_over(positions, first.tokens_seen)):
+        if count == 0 or _start_over(positions, first.tokens_seen):
             raise not_longer(first.seen)
 
 
@@ -138,6 +137,8 @@ def _start_over(positions: Any, seen: tuple[int, ...]) -> bool:
     """Whether the newest token of some row stands before the end of what the row has seen, (B or 1, Q) positions."""
     if not isinstance(positions, Tensor) or positions.dim() != 2:
         return False
+    if positions.shape[1] == 1 and positions.device.type != "cpu":
+        return False  # reading positions back would stall the device at every token
     newest = positions[:, -1].expand(len(seen)).tolist()
     return any(at < count for at, count in zip(newest, seen, strict=True))
 

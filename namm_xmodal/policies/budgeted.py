@@ -1,14 +1,14 @@
 """What all hand-designed policies share: a budget, and keeping the best-scored tokens within it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
 from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_best
 from namm_xmodal.policies.state import State
-from namm_xmodal.types import Budget, LayerShape
+from namm_xmodal.types import Budget, LayerShape, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,9 @@ class Budgeted(ABC):
     budget: Budget = 0.5
 
     def __post_init__(self) -> None:
-        """Refuses an impossible budget."""
+        """Refuses an impossible budget; numbers of numpy, which configurations and sweeps are full of, will do."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         check_budget(self.budget)
 
     @property

@@ -1,7 +1,5 @@
 """Tokens that a policy keeps by design: sinks at the start of a text, a window at its end."""
 
-from numbers import Integral, Real
-
 from torch import Tensor
 
 from namm_xmodal.errors import BudgetError, ConfigError
@@ -37,7 +35,7 @@ def check_pins(budget: Budget, protect: tuple[int, int], *, first: int = 0, rece
         BudgetError: With the value given and what to change.
     """
     needed = max(first, protect[0]) + max(recent, protect[1])
-    if isinstance(budget, Integral) and budget < needed:
+    if isinstance(budget, int) and budget < needed:
         raise BudgetError(
             f"budget={budget}: expected at least {needed}, for {what} and protect_first={protect[0]}, "
             f"protect_recent={protect[1]}; raise the budget or lower one of these"
@@ -50,7 +48,7 @@ def check_count(name: str, value: int, least: int) -> None:
     Raises:
         ConfigError: With the value given.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name}={value!r}: expected an integer, {least} or more")
 
 
@@ -60,6 +58,6 @@ def check_number(name: str, value: float, least: float, most: float = float("inf
     Raises:
         ConfigError: With the value given.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         upper = "or more" if most == float("inf") else f"to {most:g}"
         raise ConfigError(f"{name}={value!r}: expected a number, {least:g} {upper}")

@@ -1,7 +1,6 @@
 """From scores to a keep mask: the shared choices that policies combine with their scores."""
 
 import math
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -17,11 +16,11 @@ def check_budget(budget: Budget, protect_first: int = 0, protect_recent: int = 0
     Raises:
         BudgetError: With the value given and what to change.
     """
-    if isinstance(budget, bool) or not isinstance(budget, Real):
+    if isinstance(budget, bool) or not isinstance(budget, int | float):
         raise BudgetError(f"budget={budget!r}: expected a number of tokens (int) or a fraction in (0, 1] (float)")
-    if not isinstance(budget, Integral) and not 0.0 < budget <= 1.0:
+    if isinstance(budget, float) and not 0.0 < budget <= 1.0:
         raise BudgetError(f"budget={budget}: expected a fraction in (0, 1]; write an integer for a number of tokens")
-    if isinstance(budget, Integral):
+    if isinstance(budget, int):
         if budget < 1:
             raise BudgetError(f"budget={budget}: expected at least 1 token")
         if budget < protect_first + protect_recent:
@@ -33,7 +32,7 @@ def check_budget(budget: Budget, protect_first: int = 0, protect_recent: int = 0
 
 def budget_tokens(budget: Budget, seen: int) -> int:
     """The number of tokens a budget stands for after `seen` tokens; a fraction is rounded up."""
-    return int(budget) if isinstance(budget, Integral) else math.ceil(budget * seen - 1e-9)
+    return budget if isinstance(budget, int) else math.ceil(budget * seen - 1e-9)
 
 
 def ranking(scores: Tensor, slate: Slate) -> Tensor:

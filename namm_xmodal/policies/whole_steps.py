@@ -8,6 +8,7 @@ from torch import Tensor
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.protocol import Observation, Slate
 from namm_xmodal.policies.wrapper import Wrapper
+from namm_xmodal.types import plain
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class WholeSteps(Wrapper):
         Raises:
             ConfigError: With the value given.
         """
+        object.__setattr__(self, "size", plain(self.size))
         if self.size < 1:
             raise ConfigError(f"size={self.size}: expected at least 1 token, 3 for steps of a Decision Transformer")
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from namm_xmodal.policies.pins import check_count
 from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.policies.wrapper import Wrapper
-from namm_xmodal.types import LayerShape
+from namm_xmodal.types import LayerShape, plain
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Within(Wrapper):
         Raises:
             ConfigError: With the value given.
         """
+        object.__setattr__(self, "tokens", plain(self.tokens))
         check_count("within", self.tokens, 1)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:

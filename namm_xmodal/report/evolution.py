@@ -10,6 +10,7 @@ import numpy as np
 
 from namm_xmodal.evolution.generation import Generation, Spread
 from namm_xmodal.report.evolution_table import short_labels
+from namm_xmodal.report.picture import save_picture
 from namm_xmodal.report.plot import COLOURS
 
 BOTH = (".png", ".svg")
@@ -55,7 +56,7 @@ def plot_evolution(generations: Sequence[Generation], path: Path, title: str = "
         axis.set_visible(False)
     if title:
         figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save_picture(figure, path, 150)
     return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from namm_xmodal.disk.whole_file import replacing
+from namm_xmodal.report.picture import save_picture
 
 INK, RULE, PAPER = "#1b1c1d", "#c9cacb", "#fefdfc"
 """Colours that a page replaces by its own, light or dark: text and axes, grid, background."""
@@ -55,15 +55,9 @@ class Figure:
         """
         written = [folder / f"{self.name}{suffix}" for suffix in SUFFIXES]
         for path in written:
-            with replacing(path) as fresh:
-                self.drawing.savefig(fresh, dpi=150, metadata=self._metadata(path.suffix), facecolor=PAPER)
+            about = {POLICIES: json.dumps(self.policies)} if path.suffix == ".png" else None
+            save_picture(self.drawing, path, metadata=about, facecolor=PAPER)
         return written
-
-    def _metadata(self, suffix: str) -> dict[str, Any]:
-        """What a picture's file says of itself; no date, so that equal results give equal files."""
-        if suffix == ".svg":
-            return {"Date": None, "Creator": "namm-xmodal"}
-        return {"Software": "namm-xmodal", POLICIES: json.dumps(self.policies)}
 
     def inline(self) -> str:
         """SVG for a page: text stays text, marks with a value are reachable by keyboard, colours follow the page."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+
+from namm_xmodal.trust.terminal import PlainConsole
 
 LONGEST_LABEL = 28
 """Longer labels of policies are folded."""
@@ -21,7 +22,7 @@ def fitted(make: Callable[[Sequence[Column]], Table], columns: Sequence[Column],
         columns: All of them.
         width: Characters of the terminal.
     """
-    endless = Console(width=10_000, markup=False, emoji=False)
+    endless = PlainConsole(width=10_000)
     tables: list[Table] = []
     left = list(columns)
     while left:

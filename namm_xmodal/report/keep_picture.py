@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from namm_xmodal.modalities.language.inspection import KEPT, Inspection
+from namm_xmodal.report.picture import save_picture
 
 LABELLED_TOKENS = 100
 """Longer texts get token numbers instead of the tokens themselves."""
@@ -32,7 +33,7 @@ def draw_inspection(inspection: Inspection, path: Path) -> None:
     bar = figure.colorbar(image, ax=[top, bottom], ticks=range(len(inspection.updates) + 1), shrink=0.8, pad=0.01)
     bar.ax.set_yticklabels([f"evicted at {seen}" for seen in inspection.updates] + ["kept"], fontsize=8)
     figure.suptitle(f"{_short(inspection.policy)}\nkeeps {inspection.kept_fraction:.1%} of {count} tokens", fontsize=10)
-    figure.savefig(path, dpi=140)
+    save_picture(figure, path, 140)
 
 
 def _strip(axis: Any, inspection: Inspection) -> None:

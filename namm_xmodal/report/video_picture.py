@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from namm_xmodal.disk.own_files import software
+from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.extras import need
 from namm_xmodal.modalities.video.dimming import dim
 from namm_xmodal.modalities.video.inspection import VideoInspection
+from namm_xmodal.report.picture import save_picture
 
 _CAPTION = 44
 """Height of the line of text over each picture of the film, in pixels."""
@@ -54,7 +57,7 @@ def contact_sheet(
         _bars(row[-1], inspection)
     where = "all layers" if layer is None else f"layer {layer}"
     figure.suptitle(f"{question}   (brightness: share of heads of {where} that still hold a patch)", fontsize=10)
-    figure.savefig(path, dpi=130)
+    save_picture(figure, path, 130)
 
 
 def _bars(axis: Any, inspection: VideoInspection) -> None:
@@ -91,7 +94,8 @@ def film(
     height = round(frames.shape[1] * side / frames.shape[2] / 2) * 2
     shares = [inspection.share(layer) for inspection in inspections]
     captions = [_caption(inspection, side) for inspection in inspections]
-    with av.open(str(path), "w") as container:
+    with replacing(path) as fresh, av.open(str(fresh), "w") as container:
+        container.metadata["comment"] = software()
         stream: Any = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         stream.width, stream.height = side * len(inspections), height + _CAPTION
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "18"}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from namm_xmodal.gradient.run import StepRecord
+from namm_xmodal.report.picture import save_picture
 from namm_xmodal.report.plot import COLOURS
 
 WINDOW = 9  # steps of a running mean; single samples scatter
@@ -45,7 +46,7 @@ def plot_warm_start(steps: Sequence[StepRecord], path: Path, title: str = "") ->
         axis.spines[["top", "right"]].set_visible(False)
     if title:
         figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save_picture(figure, path, 150)
     return path
 
 

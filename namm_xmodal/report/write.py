@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import NammError, ResultsError
 from namm_xmodal.evaluation.arm import Arm
@@ -18,6 +19,7 @@ from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 2
 EXHIBITS = "exhibits.json"
@@ -62,7 +64,9 @@ def write_report(
                 replace_text(folder / name, text)
         write_page(folder / "report", summary, exhibits, config.to_mapping(), folder.name)
     except OSError as error:
-        raise ResultsError(f"{folder}: cannot be written ({error.strerror}); the results themselves are kept") from None
+        raise ResultsError(
+            f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+        ) from None
     return score_tables(summary, width or Console().width)
 
 
@@ -115,7 +119,9 @@ def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str],
     try:
         replace_text(path, json.dumps(fresh, separators=(",", ":")))
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be written ({error.strerror}); the results themselves are kept") from None
+        raise ResultsError(
+            f"{path}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+        ) from None
     return found
 
 
@@ -123,7 +129,7 @@ def _as_text(tables: Sequence[Table]) -> str:
     from io import StringIO
 
     buffer = StringIO()
-    console = Console(file=buffer, width=200, markup=False, emoji=False)
+    console = PlainConsole(file=buffer, width=200)
     for table in tables:
         console.print(table)
     return buffer.getvalue()

@@ -76,7 +76,7 @@ class Evil:
 def test_a_published_file_that_holds_code_is_not_loaded(tmp_path, capsys):
     folder = tmp_path / "decision-transformer-gym-hopper-expert"
     write_published(folder, small(), Evil())
-    with pytest.raises(CheckpointError, match="cannot be loaded"):
+    with pytest.raises(CheckpointError, match=r"it asks for __builtin__\.print"):
         load_checkpoint("x", str(folder))
     assert "this must not run" not in capsys.readouterr().out
 
@@ -130,7 +130,7 @@ def test_bad_checkpoints_are_one_line(tmp_path):
     with pytest.raises(ConfigError, match="statistics of length 2: this model has states of 11 numbers"):
         load_checkpoint("x", str(tmp_path / "whole"), statistics=read_statistics(short))
     short.write_text("[]")
-    with pytest.raises(ConfigError, match="no state statistics in it"):
+    with pytest.raises(ConfigError, match="expected state statistics"):
         read_statistics(short)
 
 

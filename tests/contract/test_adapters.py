@@ -144,25 +144,34 @@ def test_a_broken_adapter_is_caught(adapter, clause):
         assert model.config._attn_implementation == "sdpa"
 
 
-def test_switching_a_part_that_never_sees_the_cache_is_caught():
+class Pair(torch.nn.Module):
     """A model of two parts, of which only one attends through the cache."""
-    text = tiny("llama")
 
-    class Pair(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.text, self.tower = text, tiny("gpt2")
-            self.config = text.config
+    def __init__(self, switched):
+        super().__init__()
+        self.text, self.tower = tiny("llama"), tiny("gpt2")
+        self.config, self.switched = self.text.config, switched
 
-        def set_attn_implementation(self, name):
-            self.text.set_attn_implementation(name)
-            self.tower.set_attn_implementation(name)
+    def set_attn_implementation(self, name):
+        for part in self.switched:
+            self.get_submodule(part).set_attn_implementation(name)
 
-        def get_decoder(self):
-            return self.text.get_decoder()
+    def get_decoder(self):
+        return self.text.get_decoder()
 
-        def forward(self, **inputs):
-            return self.text(**inputs)
+    def forward(self, **inputs):
+        return self.text(**inputs)
 
+
+def test_switching_a_part_that_never_sees_the_cache_is_caught():
     with pytest.raises(ContractError, match=r"clause 'switch': it switched tower.*, which never sees the cache"):
-        check_adapter(LanguageAdapter(), Pair().eval(), padded_batch(40, 5))
+        check_adapter(LanguageAdapter(), Pair(["text", "tower"]).eval(), padded_batch(40, 5))
+
+
+def test_naming_a_decoder_that_never_sees_the_cache_is_caught():
+    class NamesTheTower(LanguageAdapter):
+        def decoder(self, model):
+            return model.tower.transformer
+
+    with pytest.raises(ContractError, match=r"clause 'decoder': tower.transformer is named .* but never sees it"):
+        check_adapter(NamesTheTower(), Pair(["text"]).eval(), padded_batch(40, 5))

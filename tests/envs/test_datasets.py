@@ -52,7 +52,7 @@ def test_bad_d4rl_files_are_one_line(tmp_path):
     whole = write(tmp_path / "whole.hdf5", parts)
     cut = tmp_path / "cut.hdf5"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(DataError, match="not a whole HDF5 file"):
+    with pytest.raises(DataError, match="expected a whole HDF5 file"):
         read_d4rl(cut)
     with pytest.raises(DataError, match="no such file"):
         read_d4rl(tmp_path / "absent.hdf5")

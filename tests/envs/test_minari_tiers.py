@@ -169,14 +169,14 @@ class Evil:
 def test_archives_run_nothing(tmp_path):
     path = tmp_path / "ppo" / "Point-v3_1" / "Point-v3.zip"
     write_archive(path, {"action_net.weight": Evil()}, {})
-    with pytest.raises(DataError, match="more than tensors"):
+    with pytest.raises(DataError, match=r"policy.pth: .*asks for posix.system\); expected tensors and nothing"):
         read_archive(path)
     write_archive(path, on_policy_state(policy()), {})
     (path.parent / "vecnormalize.pkl").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(DataError, match=r"not loaded \(it asks for posix.system\)"):
+    with pytest.raises(DataError, match=r"cannot be read \(it asks for posix.system\)"):
         read_archive(path)
     path.write_bytes(b"no archive")
-    with pytest.raises(DataError, match="no archive of stable-baselines3"):
+    with pytest.raises(DataError, match=r"cannot be read .* expected an archive of stable-baselines3"):
         read_archive(path)
 
 

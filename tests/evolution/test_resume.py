@@ -98,7 +98,7 @@ def test_resume_of_a_finished_run_says_so(tmp_path, counted):
     del counted[:]
     events = []
     again = run(tmp_path, resume=True, listeners=[events.append])
-    assert any("already finished, 5 of 5 generations" in text for text in notices(events))
+    assert any("finished earlier, 5 of 5 generations" in text for text in notices(events))
     assert again.fresh == 0 and not counted
     assert digest(again.mean) == digest(first.mean)
     assert (tmp_path / "journal.jsonl").read_bytes() == before

@@ -138,7 +138,7 @@ def test_published_checkpoints_that_need_code_or_lack_parts_are_refused(tmp_path
     with pytest.raises(CheckpointError, match="_output_var"):
         Namm.from_published(tmp_path / "b.pt")
     torch.save({"evolution_state": {"mean": pytest.raises}}, tmp_path / "c.pt")
-    with pytest.raises(CheckpointError, match="not a plain tensor archive"):
+    with pytest.raises(CheckpointError, match="it asks for _pytest"):
         Namm.from_published(tmp_path / "c.pt")
     with pytest.raises(CheckpointError, match="no such file"):
         Namm.from_published(tmp_path / "d.pt")
@@ -151,7 +151,7 @@ def test_mistakes_are_refused_before_the_model_is_touched():
         (ClockError, {"update_every": 0}, "positive"),
         (ClockError, {"update_every": None}, "positive"),
         (ClockError, {"update_every": 16.0}, "integer"),
-        (ClockError, {"update_every": 16, "protocol": "sometimes"}, "clock"),
+        (ClockError, {"update_every": 16, "schedule": "sometimes"}, "streaming"),
         (ConfigError, {"update_every": 16, "selection": "square"}, "ragged, layer_max"),
         (ConfigError, {"update_every": 16, "protect_first": -1}, "0 or more"),
         (ConfigError, {"update_every": 16, "attention": "flash"}, "auto, sdpa, tiled"),
@@ -197,7 +197,7 @@ def test_estimated_statistics_describe_the_features():
 
 
 def test_statistics_of_nothing_are_refused():
-    with pytest.raises(CheckpointError, match="shorter than one update"):
+    with pytest.raises(CheckpointError, match="nothing that was read reached an update"):
         estimate_statistics(tiny("llama"), [padded_batch(20)], SpectrogramFeatures(), update_every=32, source="")
     estimator = StatisticsEstimator(2)
     values = torch.tensor([[[[1.0, 2.0, 3.0, 9.0], [0.0, 0.0, 6.0, 9.0]]]])

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from namm_xmodal.report.picture import POLICIES, fingerprints, save_figure
 from PIL import Image
 
 from namm_xmodal.agents.survivors import AGES
 from namm_xmodal.config import load_eval_config
 from namm_xmodal.evaluation.plan import make_plan
 from namm_xmodal.report import plot, rollout_plot, video_plot
-from namm_xmodal.report.picture import POLICIES, fingerprints, save_figure
 
 README = Path(__file__).parents[2] / "README.md"
 FOUND = {"h2o": ["0123456789ab", "ba9876543210"], "namm [1]": ["c0ffee"]}
@@ -24,12 +24,14 @@ def pictured(path):
 
 
 def test_readme_shows_the_policy_that_ships():
-    """`make demo` draws it: results/demo/scores.png, copied to docs/images/demo.png."""
     assert "docs/images/demo.png" in README.read_text(encoding="utf-8")
     shown = pictured(README.parent / "docs" / "images" / "demo.png")
     plan = make_plan(load_eval_config("language/demo"))
     assert list(shown) == list(dict.fromkeys(run.label for run in plan.runs))
-    assert shown["namm"] == [run.fingerprint for run in plan.runs if run.label == "namm"]
+    now = [run.fingerprint for run in plan.runs if run.label == "namm"]
+    assert shown["namm"] == now, (
+        "older than the shipped policy: make demo, cp results/demo/scores.png docs/images/demo.png"
+    )
 
 
 def test_other_weights_are_another_fingerprint():
@@ -73,7 +75,7 @@ def check_files(written, policies):
 
 
 def test_scores_of_language(published, saved, tmp_path):
-    summary = published.language("held_out")
+    summary = published.language("held_out_gemma3")
     check_files(plot.plot_scores(summary, tmp_path / "scores", "title", FOUND), FOUND)
     shown = {axis.get_title(): axis for axis in saved[0].axes if axis.get_title()}
     for task, metric in summary.columns():

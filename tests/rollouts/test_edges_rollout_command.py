@@ -19,7 +19,7 @@ from namm_xmodal.cli.app import app
 class Point(gymnasium.Env):
     """Pushes a point about for 20 steps; draws 30 x 50 pixels, in another size at the end."""
 
-    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
     observation_space, action_space = spaces.Box(-9, 9, (2,)), spaces.Box(-1, 1, (1,))
 
     def __init__(self, render_mode=None, fails="never", draws="well"):
@@ -146,3 +146,10 @@ def test_every_environment_that_draws_is_filmed(model, tmp_path, fails, frames):
     assert pictures[0][100, 100].mean() == pytest.approx(40, abs=6)  # what was drawn after four steps
     assert ("the episode failed at step 10: the environment stopped" in shown.stderr) == (fails == "midway")
     assert (tmp_path / film.with_suffix(".png").name).stat().st_size > 0
+
+
+def test_a_film_stays_in_its_folder_whatever_its_policy_is_called(model, tmp_path):
+    out, label = tmp_path / "deep" / "out", "../a b"
+    rollout(model, out, f"policies={{'{label}': {{policy: full}}}}", more=["--video", label])
+    assert sorted(path.suffix for path in out.glob("..-a-b-*")) == [".mp4", ".png"]
+    assert [path.name for path in out.parent.iterdir()] == ["out"]

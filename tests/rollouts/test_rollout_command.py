@@ -4,10 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from namm_xmodal.report.rollout_summary import normaliser_of
-from namm_xmodal.rollouts.film import memory_picture
-from namm_xmodal.rollouts.plan import make_plan
-from namm_xmodal.rollouts.statistics import aggregate, interquartile_mean
+from PIL import Image
 from typer.testing import CliRunner
 
 from namm_xmodal import Namm
@@ -63,8 +60,15 @@ def test_a_rollout_prints_its_table_and_goes_on_where_it_stopped(evolved, tmp_pa
     assert len(records) == 5 * 2
     assert {record["episode"]["environment"] for record in records} == {"namm_xmodal/TMaze-v0"}
     assert all(record["episode"]["total"] == 1.0 for record in records if record["policy"] == "full")
-    for name in ("summary.json", "config.yaml", "table.txt", "scores.png", "scores.svg"):
-        assert (out / name).stat().st_size > 0
+    assert "success, mean" in (out / "table.txt").read_text()
+    assert "episodes: 2" in (out / "config.yaml").read_text()
+    with Image.open(out / "scores.png") as picture:
+        shown = json.loads(picture.info["Policies"])
+    assert len(shown) == 5
+    for policy, fingerprints in shown.items():
+        assert set(fingerprints) == {record["fingerprint"] for record in records if record["policy"] == policy}
+    drawn = (out / "scores.svg").read_text()
+    assert all(f"<!-- {policy} -->" in drawn for policy in shown)  # matplotlib notes every text that it draws
     (out / "results.jsonl").write_text("\n".join(lines[:-3]) + "\n")  # as if killed three episodes before the end
     rollout("rl/tmaze", *QUICK, "--output", out)
     again = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()[1:]]
@@ -116,7 +120,7 @@ def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_t
         ("budgets=[2]", "policies.recency: budget=2: below protect_first + protect_recent"),
         ("score=measured", "references: missing; measured scores need two returns"),
         ("score=dataset", "dataset: missing"),
-        ("state_statistics=absent.json", "absent.json: no state statistics in it"),
+        ("state_statistics=absent.json", "absent.json: no such file; expected state statistics"),
         ("episods=3", "episods: unknown key; did you mean episodes?"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_damaged_picture_is_named(tmp_path):
     folder = make_pictures(tmp_path)
     broken = next(picture for picture in find_pictures(folder) if picture.new)
     broken.path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=f"{broken.path.name}: no readable picture"):
+    with pytest.raises(DataError, match=f"{broken.path.name}: cannot be read"):
         render(broken, 10**6)
 
 

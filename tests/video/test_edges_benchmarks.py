@@ -350,10 +350,10 @@ def test_a_video_is_found_once_or_refused(tmp_path):
     assert videos.find("z") == tmp_path / "videos/z.mp4"
     with pytest.raises(ItemError, match="is there twice"):
         videos.find("x.mp4")
-    for name in ("", "/x", "a/../../x", "..\\x", "x\0", "x" * 2000):
+    for name in ("", "/x", "a/../../x", "..\\x", "x\0", "x" * 256):
         with pytest.raises(ItemError, match="expected one inside"):
             inside(tmp_path, name)
-    assert videos.find("x" * 300) == tmp_path / "videos" / ("x" * 300 + ".mp4")
+    assert videos.find("x" * 253) == tmp_path / "videos" / ("x" * 253 + ".mp4")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark, load_video_qa_config
 from namm_xmodal.evaluation.video.plan import make_runs
 
+from namm_xmodal.cli.folders import training_folder
 from namm_xmodal.config import describe, packaged_configs
 
 VIDEO = [name for name in packaged_configs() if name.startswith("video/")]
@@ -188,7 +189,7 @@ def test_prepare_trains_and_goes_on_to_the_same_weights(run, tmp_path):
             if done == 3:
                 raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), training_folder(tmp_path / "cut").claimed():
             training.train(0, tmp_path / "cut", training_recipe(), killed, 2)
         run("prepare", "video", "--tiny", "--output", tmp_path / "cut")
     again = load_file(tmp_path / "cut/model/model.safetensors")

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from video_files import write_video
 
-from namm_xmodal.report.video_picture import dim
+from namm_xmodal.modalities.video.dimming import dim
 
 
 def test_a_video_file_is_drawn_with_likelihoods(run, tmp_path, model_folder):
@@ -42,8 +42,8 @@ def test_a_generated_clip_brings_its_question_and_a_layer_can_be_chosen(run, tmp
 def test_without_options_the_models_own_answer_is_compared(run, tmp_path, model_folder):
     path = write_video(tmp_path / "a.mp4", frames=8)
     arguments = ["inspect", path, "--question", "what is shown?", "--model", model_folder, "--policy", "full"]
-    run(*arguments, "--frames", 8, "--output", tmp_path / "a.png")
-    (probability,) = json.loads((tmp_path / "a.json").read_text())["policies"][0]["probabilities"].values()
+    run(*arguments, "--frames", 8, "--output", tmp_path / "seen.png")
+    (probability,) = json.loads((tmp_path / "seen.json").read_text())["policies"][0]["probabilities"].values()
     assert 0 < probability < 1
 
 

@@ -1,7 +1,6 @@
 """Annotation files and videos of a benchmark's folder, with one sentence for what is missing."""
 
 import csv
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -9,9 +8,14 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from namm_xmodal.errors import DataError, ItemError, MissingDependencyError
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.extras import need
+from namm_xmodal.trust.files import MIB, check_file
+from namm_xmodal.trust.json_text import parse_json
 
 Row = dict[str, Any]
+MOST = 32 * MIB
+"""Bytes of a file of questions; the largest published one has 5 MB."""
 VIDEO_SUFFIXES = (
     ".mp4",
     ".mkv",
@@ -69,13 +73,11 @@ def read_rows(path: Path) -> list[Any]:
         DataError: If the file is damaged, empty or holds something else.
         MissingDependencyError: If parquet cannot be read here.
     """
+    check_file(path, error=DataError, expected="the questions of a benchmark", most=MOST)
     try:
         if path.suffix == ".parquet":
-            try:
-                from pyarrow import parquet
-            except ImportError:
-                raise MissingDependencyError("reading parquet files", "video") from None
-            rows: Any = parquet.read_table(path).to_pylist()
+            parquet = need("pyarrow.parquet", "reading parquet files")
+            rows: Any = _parquet_rows(parquet.ParquetFile(path))
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
@@ -95,10 +97,23 @@ def read_json(path: Path) -> Any:
         OSError: If it cannot be read.
         ValueError: If it is no JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    if path.stat().st_size > MOST:
+        raise ValueError(f"it has more than {MOST:,} bytes")
+    return parse_json(path.read_text(encoding="utf-8-sig"))
+
+
+def _parquet_rows(file: Any) -> list[Row]:
+    """A few rows at a time: a file of a megabyte may stand for terabytes of repeated text."""
+    rows: list[Row] = []
+    left = MOST
+    for batch in file.iter_batches(batch_size=16):
+        left -= batch.nbytes
+        if left < 0:
+            raise ValueError(f"more than {MOST:,} bytes, unpacked")
+        rows += batch.to_pylist()
+    return rows
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -108,7 +123,8 @@ def inside(folder: Path, name: str) -> Path:
         ItemError: If the name is empty, absolute, leads out of the folder, or cannot be a file's.
     """
     place = PurePosixPath(name.strip().replace("\\", "/"))
-    if not place.parts or place.is_absolute() or ".." in place.parts or "\0" in name or len(name.encode()) > 1000:
+    odd = ".." in place.parts or "\0" in name or any(len(part.encode()) > 255 for part in place.parts)
+    if odd or place.is_absolute() or not place.parts:
         raise ItemError(f"names the file {name[:60]!r}: expected one inside the benchmark's folder")
     return folder / place
 

@@ -58,7 +58,7 @@ def read_items(
                     question="",
                     options=(),
                     answer=None,
-                    kind=str(kind(row) or "") if isinstance(row, dict) else "",
+                    kind=_kind(row, kind),
                     problem=f"{place}: {error}",
                     keyed=keyed,
                 )
@@ -77,6 +77,15 @@ def texts_of(row: Row, names: Iterable[str]) -> list[str]:
         ItemError: If one is no text.
     """
     return [as_text(row[name], name).strip() for name in names]
+
+
+def label_of(row: Row, name: str) -> str:
+    """An optional label, as text; empty if it is absent.
+
+    Raises:
+        ItemError: If it is no text.
+    """
+    return "" if absent(row.get(name)) else as_text(row[name], name).strip()
 
 
 def number_of(row: Row, name: str) -> float:
@@ -113,3 +122,11 @@ def _missing(row: Any, fields: Sequence[str]) -> list[str]:
     if not isinstance(row, dict):
         return list(fields)
     return [field.replace("|", " or ") for field in fields if all(absent(row.get(name)) for name in field.split("|"))]
+
+
+def _kind(row: Any, kind: Callable[[Row], Any]) -> str:
+    """The type of a question with a problem, if that can be read."""
+    try:
+        return as_text(kind(row), "kind") if isinstance(row, dict) else ""
+    except ItemError:
+        return ""

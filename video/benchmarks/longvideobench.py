@@ -1,16 +1,16 @@
 """LongVideoBench (Wu et al., arXiv 2407.15754): JSON or parquet, both subtitle schemas, subtitles interleaved or not."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.benchmarks.answers import absent, as_text, read_answer, read_options, shortened
 from namm_xmodal.video.benchmarks.benchmark import INSTRUCTION, LetterBenchmark, letter_candidates, lettered
 from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, inside
-from namm_xmodal.video.benchmarks.items import number_of, numbered, read_items, texts_of
+from namm_xmodal.video.benchmarks.items import label_of, number_of, numbered, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 from namm_xmodal.video.benchmarks.subtitles import Subtitle, interleave, read_longvideobench
 
@@ -58,10 +58,10 @@ class LongVideoBench(LetterBenchmark):
                 options=options,
                 answer=read_answer(row.get("correct_choice"), options, "index") if self.split == "val" else None,
                 kind=kind,
-                duration="" if absent(row.get("duration_group")) else as_text(row["duration_group"], "duration_group"),
+                duration=label_of(row, "duration_group"),
                 evidence=_positions(row.get("position")),
                 subtitles=_subtitles(row, folder / "subtitles") if self.subtitles == "interleaved" else (),
-                tags={"level": str(row.get("level", "")), "topic": str(row.get("topic_category", ""))},
+                tags={"level": label_of(row, "level"), "topic": label_of(row, "topic_category")},
             )
 
         fields = ("id", "question", "question_category", "video_path", "candidates|option0")
@@ -102,7 +102,7 @@ def _positions(value: Any) -> tuple[int, ...]:
     """Numbers of frames, as a list or as its text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value) if value.strip() else []
+            value = parse_json(value) if value.strip() else []
         except ValueError:
             raise ItemError(f"position is {shortened(value)}: expected a list of frames' numbers") from None
     found = [] if absent(value) else value

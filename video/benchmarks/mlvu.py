@@ -10,7 +10,7 @@ from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.video.benchmarks.answers import LETTERS, absent, as_text, read_answer, read_options
 from namm_xmodal.video.benchmarks.benchmark import letter_candidates, lettered
 from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of
-from namm_xmodal.video.benchmarks.items import number_of, read_items, texts_of
+from namm_xmodal.video.benchmarks.items import label_of, number_of, read_items, texts_of
 from namm_xmodal.video.benchmarks.parse import parse_mlvu
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 
@@ -109,7 +109,7 @@ def _key(row: Row, path: Path, number: int) -> str:
 
 
 def _kind(row: Row) -> str:
-    kind = str(row.get("question_type") or row.get("task_type") or "").strip()
+    kind = label_of(row, "task_type" if absent(row.get("question_type")) else "question_type")
     return _NAMES.get(kind, kind)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from namm_xmodal.errors import ItemError
+from namm_xmodal.trust.files import MIB, read_bytes
 from namm_xmodal.video.benchmarks.answers import as_text, shortened
 from namm_xmodal.video.benchmarks.files import read_json
 
@@ -97,22 +98,20 @@ def read_srt(path: Path) -> tuple[Subtitle, ...]:
     Raises:
         ItemError: If a time is none, or there are no times in it.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except FileNotFoundError:
+    if not path.exists():
         return ()
-    except OSError as error:
-        raise ItemError(f"its subtitles {path}: cannot be read ({error.strerror})") from None
+    content = read_bytes(path, error=ItemError, expected="its subtitles", most=16 * MIB)
+    text = content.decode("utf-8-sig", errors="replace")
     found = []
     # A timing line, then text up to the number of the next one: blank lines between them are often missing.
     timings = list(_TIMING.finditer(text))
     if text.strip() and not timings:
         raise ItemError(f"its subtitles {path}: no line with --> in it; expected SubRip")
     for timing, following in zip(timings, [*timings[1:], None], strict=True):
-        lines = text[timing.end() : None if following is None else following.start()].strip().split("\n")
+        lines = text[timing.end() : None if following is None else following.start()].strip().splitlines() or [""]
         if following is not None and lines[-1].strip().isdigit():
             del lines[-1]
-        shown = re.sub(r"<[^>]*>|\{[^}]*\}", "", " ".join(line for line in lines if line.strip())).strip()
+        shown = re.sub(r"<[^<>]*>|\{[^{}]*\}", "", " ".join(line for line in lines if line.strip())).strip()
         try:
             start, end = seconds_of(timing[1]), seconds_of((timing[2].split() or [""])[0])
         except ItemError as error:

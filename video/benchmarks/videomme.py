@@ -9,7 +9,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.video.benchmarks.answers import as_text, read_answer, read_options
 from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark, letter_candidates, lettered
 from namm_xmodal.video.benchmarks.files import Row, VideoFolder, first_existing, folder_of, inside
-from namm_xmodal.video.benchmarks.items import read_items, texts_of
+from namm_xmodal.video.benchmarks.items import label_of, read_items, texts_of
 from namm_xmodal.video.benchmarks.question import Prompt, VideoQuestion
 from namm_xmodal.video.benchmarks.subtitles import read_srt, shown_with
 
@@ -59,7 +59,7 @@ class VideoMME(LetterBenchmark):
                 kind=kind,
                 duration=duration,
                 subtitles=read_srt(inside(folder / "subtitle", f"{video}.srt")) if shown else (),
-                tags={"domain": str(row.get("domain", "")), "sub_category": str(row.get("sub_category", ""))},
+                tags={name: label_of(row, name) for name in ("domain", "sub_category")},
             )
 
         fields = ("question_id", "videoID", "question", "options", "answer", "task_type", "duration")

@@ -1,6 +1,7 @@
 """Frames of a clip: a picture on plain ground, a little elsewhere and of another size in every frame."""
 
 import hashlib
+import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -8,13 +9,16 @@ from numpy.typing import NDArray
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.extras import need
+from namm_xmodal.trust.files import MIB, check_file, refusing
 from namm_xmodal.video.composed.pictures import Picture
 
 need("PIL", "clips of pictures")
-from PIL import Image, UnidentifiedImageError  # noqa: E402
+from PIL import Image  # noqa: E402
 
 SIDE = 192
 """Pixels of a frame's side."""
+MOST_PIXELS = 40_000_000
+"""Of a picture that is read; a megabyte may stand for billions."""
 
 
 def render(picture: Picture, variant: int) -> NDArray[np.uint8]:
@@ -43,10 +47,13 @@ def render(picture: Picture, variant: int) -> NDArray[np.uint8]:
 @lru_cache(maxsize=64)
 def _read(picture: Picture) -> Image.Image:
     """The picture without empty margins; at most 512 pixels a side, which bounds memory."""
-    try:
+    expected = "a picture; remove it or fetch it again"
+    check_file(picture.path, error=DataError, expected=expected, most=64 * MIB)
+    with refusing(picture.path, error=DataError, expected=expected), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(picture.path) as file:
+            if file.width * file.height > MOST_PIXELS:
+                raise ValueError(f"{file.width} x {file.height} pixels")
             image = file.convert("RGBA")
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{picture.path}: no readable picture ({error}); remove it or fetch it again") from None
     image.thumbnail((512, 512))
     return image.crop(image.getchannel("A").getbbox() or (0, 0, *image.size))

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from transformers import (
     LlavaNextVideoConfig,
@@ -19,6 +17,8 @@ from transformers.models.llava_next_video.video_processing_llava_next_video impo
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.models import load_language_model
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.safetensors_file import read_safetensors
 from namm_xmodal.video.parts.chat import TEMPLATE
 from namm_xmodal.video.parts.low_rank import merge_low_rank
 from namm_xmodal.video.parts.parts import Parts
@@ -125,14 +125,14 @@ def load_trained(model: Any, path: Path, parts: Parts) -> None:
     Raises:
         DataError: If the file is damaged or of other parts.
     """
+    stored = read_safetensors(path, error=DataError, expected="the trained part of such a model", most=2048 * MIB)
     try:
-        stored = load_file(path)
         projector = {
             name.removeprefix("projector."): value for name, value in stored.items() if name.startswith("projector.")
         }
         model.model.multi_modal_projector.load_state_dict(projector)
         additions = {name: value for name, value in stored.items() if not name.startswith("projector.")}
         merge_low_rank(model.model.language_model, additions, parts.scale)
-    except (OSError, SafetensorError, RuntimeError, KeyError, AttributeError) as error:
+    except (RuntimeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"{path}: not the trained part of such a model ({reason}); make it anew") from None

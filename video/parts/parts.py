@@ -1,13 +1,19 @@
 """What a model of real parts is made of, as its folder says it."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.language.models import list_models
+from namm_xmodal.trust.files import MIB, refusing
+from namm_xmodal.trust.json_text import read_json
 
 FILE = "parts.json"
 WEIGHTS = "trained.safetensors"
+LARGEST = 8192
+"""Largest size that a folder may ask for."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,19 @@ def read_parts(folder: Path) -> Parts:
     Raises:
         DataError: If it is damaged.
     """
-    try:
-        return Parts(**json.loads((folder / FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{folder / FILE}: does not say what the model is made of ({error}); make it anew") from None
+    path = folder / FILE
+    expected = "what the model is made of; make it anew"
+    values = read_json(path, error=DataError, expected=expected, most=MIB)
+    with refusing(path, error=DataError, expected=expected):
+        usual = Parts()
+        parts = Parts(**values)
+        for name, value in asdict(parts).items():
+            kind = type(getattr(usual, name))
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ValueError(f"{name}={value!r}")
+            if isinstance(value, int) and not 1 <= value <= LARGEST:
+                raise ValueError(f"{name}={value}, expected 1 to {LARGEST}")
+        # A tower's name may hold an address for timm to fetch from, and another model's name any folder.
+        if not re.fullmatch(r"\w+(\.\w+)?", parts.tower) or parts.language not in list_models():
+            raise ValueError(f"tower {parts.tower!r} or language {parts.language!r} is none that is known by name")
+        return parts

@@ -10,6 +10,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.language.folders import cache_folder
 from namm_xmodal.language.registry_models import RegistryModel, WeightPart
 from namm_xmodal.language.registry_weights import obtain_gguf
+from namm_xmodal.trust.torch_file import read_tensors
 
 TOWER = RegistryModel(
     name="efficientnet-lite0",
@@ -57,8 +58,7 @@ def _stored() -> list[tuple[str, Tensor]]:
 
 
 def _converted() -> Path:
-    """The weights as safetensors, converted once; the package's own file is a pickle, read as weights only."""
-    import torch
+    """The weights as safetensors, converted once; the package's own file is a pickle, read without unpickling."""
     from filelock import FileLock
     from safetensors.torch import save_file
 
@@ -71,7 +71,7 @@ def _converted() -> Path:
         with FileLock(root / f"{TOWER.name}.lock"):
             if not target.is_file():
                 work = root / f"{TOWER.name}.work"
-                state = torch.load(obtain_gguf(TOWER, work), weights_only=True, map_location="cpu")
+                state = read_tensors(obtain_gguf(TOWER, work), error=DataError, expected="a tower's weights")
                 ordered = {f"{at:04d} {name}": value.contiguous() for at, (name, value) in enumerate(state.items())}
                 with replacing(target) as unfinished:
                     save_file(ordered, unfinished)

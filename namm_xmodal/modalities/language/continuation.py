@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import StoppingCriteria, StoppingCriteriaList
 
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.evaluation.greedy import end_of_text, greedy_tokens
 from namm_xmodal.language.metrics import first_line
 from namm_xmodal.memory import Memory, MemoryReport
 
@@ -32,7 +32,7 @@ class Prompt:
 
 @torch.no_grad()
 def read_prompt(memory: Memory, ids: list[int]) -> Prompt:
-    """Feeds a prompt in one forward; the clock ticks inside it, or once at its end (protocol `prompt_end`)."""
+    """Feeds a prompt in one forward; the clock ticks inside it, or once at its end (schedule `post_prefill`)."""
     model: Any = memory.model
     tokens = torch.tensor([ids], device=model.device)
     cache = memory.cache()
@@ -58,50 +58,16 @@ def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> list[f
     return chosen
 
 
-@torch.no_grad()
 def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int) -> str:
     """At most `limit` greedy tokens after the prompt, up to the end of a line or of the text, as text.
 
-    The first token comes from the prompt's own logits, so that `generate` feeds single tokens only and the prompt is
-    read once: under `prompt_end` a second forward of several tokens would be a second update.
+    Only single tokens are fed, and the prompt is read once, whatever `generation_config` says; see `greedy_tokens`.
     """
-    first = prompt.logits.argmax().reshape(1, 1)
-    start = prompt.ids.shape[1]
-    ids = torch.cat([prompt.ids, first], dim=1)
-    stops = _ends(tokenizer)
+    ends = end_of_text(memory.model, tokenizer)
 
-    finished = LineEnd(tokenizer, start, stops)
-    if limit > 1 and not finished.reached(ids):
-        ids = memory.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            past_key_values=fork(prompt.cache),
-            max_new_tokens=limit - 1,
-            do_sample=False,
-            num_beams=1,
-            pad_token_id=min(stops, default=0),
-            stopping_criteria=StoppingCriteriaList([finished]),
-        )
-    text: str = tokenizer.decode(ids[0, start:].tolist(), skip_special_tokens=True)
+    def ended(made: list[int]) -> bool:
+        return made[-1] in ends or "\n" in tokenizer.decode(made).lstrip()  # a line break before any text is no end
+
+    made = greedy_tokens(memory, fork(prompt.cache), prompt.logits, limit, ended)
+    text: str = tokenizer.decode([token for token in made if token not in ends], skip_special_tokens=True)
     return first_line(text)
-
-
-class LineEnd(StoppingCriteria):  # type: ignore[misc]
-    """Stops at the end of the first line that is not empty, or at the end-of-text token; answers are one line."""
-
-    def __init__(self, tokenizer: Any, start: int, stops: set[int]) -> None:
-        """Remembers where the prompt ends."""
-        self.tokenizer, self.start, self.stops = tokenizer, start, stops
-
-    def reached(self, ids: Tensor) -> bool:
-        """Whether (1, N) tokens end here."""
-        text = self.tokenizer.decode(ids[0, self.start :].tolist())
-        return int(ids[0, -1]) in self.stops or "\n" in text.lstrip()  # a line break before any text is no end
-
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """One bool per row, as transformers asks for it."""
-        return torch.tensor([self.reached(input_ids)], device=input_ids.device)
-
-
-def _ends(tokenizer: Any) -> set[int]:
-    return {tokenizer.eos_token_id} - {None}

@@ -27,17 +27,24 @@ class PlainTexts:
             update_every: The clock of the policy, for the record.
         """
         self.language = language
-        self.source = f"{language.name}, {TEXTS} texts of {TOKENS} tokens of {SOURCE}, update every {update_every}"
+        self._tokens = text_length(TOKENS, language.max_context)
+        self.source = (
+            f"{language.name}, {TEXTS} texts of {self._tokens} tokens of {SOURCE}, update every {update_every}"
+        )
 
     def for_statistics(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_statistics`."""
-        return plain_texts(self.language, SOURCE, TOKENS, TEXTS, f"feature statistics, {SOURCE}")
+        return plain_texts(self.language, SOURCE, self._tokens, TEXTS, f"feature statistics, {SOURCE}")
 
     def for_calibration(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_calibration`."""
-        context = self.language.max_context
-        longest = LONG if context is None else min(LONG, context - SPARE)
+        longest = text_length(LONG, self.language.max_context)
         return plain_texts(self.language, SOURCE, longest + SPARE, LONG_TEXTS, f"calibration, {SOURCE}")
+
+
+def text_length(wanted: int, context: int | None) -> int:
+    """Tokens of a plain text: as many as wanted, unless the model was built for fewer."""
+    return wanted if context is None else min(wanted, context - SPARE)
 
 
 def plain_texts(language: LanguageModel, texts: str, tokens: int, count: int, seed: str) -> list[Inputs]:

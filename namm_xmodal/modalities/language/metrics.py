@@ -34,15 +34,15 @@ def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
     }
 
 
-def generated_scores(text: str, answer: str) -> dict[str, float]:
-    """Scores of generated text."""
-    return {name: metric.of_text(text, answer) for name, metric in METRICS.items() if metric.of_text is not None}
+def generated_scores(text: str, answers: Sequence[str]) -> dict[str, float]:
+    """Scores of generated text, by the answer that it is nearest to."""
+    return {name: metric.of_text(text, answers) for name, metric in METRICS.items() if metric.of_text is not None}
 
 
 def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:
     """Scores of a text's own tokens: of its second half, and apart for each quarter.
 
-    The second half is what every protocol scores, and where policies differ: all of them agree before the first eviction.
+    The second half is what both schedules score, and where policies differ: all of them agree before the first eviction.
 
     Args:
         log_probabilities: Of the last tokens of the text.

@@ -1,8 +1,9 @@
 """Language, as the evaluation knows it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from namm_xmodal.config.save import GENERATED_TEXT
 from namm_xmodal.config.tasks import build_task
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
@@ -38,7 +39,16 @@ class Language(Modality):
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """More samples never change earlier ones, so their number is left out of the digest."""
         tasks = settings["tasks"]
-        return {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
+        found = {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
+        return found | ({"generated_text": GENERATED_TEXT} if "generate" in settings["scoring"] else {})
+
+    def check(
+        self, section: LanguageSection, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]
+    ) -> None:
+        """See `Modality.check`: makes every sample with the model's tokenizer."""
+        from namm_xmodal.modalities.language.preflight import check_language
+
+        check_language(section, arms, notice)
 
     def exhibits(self, section: LanguageSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """See `Modality.exhibits`."""

@@ -55,5 +55,5 @@ def score_sample(
             scores |= answer_scores(log_likelihoods(memory, prompt, list(encoded.answer_ids)))
     if "generate" in scoring:
         text = greedy_text(memory, prompt, tokenizer, generate_tokens)
-        scores |= generated_scores(text, sample.answer)
+        scores |= generated_scores(text, (sample.answer, *sample.also_right))
     return Outcome(scores, text, prompt.report, encoded.prompt_length)

@@ -6,11 +6,14 @@ from typing import Any
 
 from namm_xmodal.config.building import at
 from namm_xmodal.config.tasks import build_task
-from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.greedy import end_of_text
+from namm_xmodal.evaluation.meaning import check_reading
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.language.facts import LanguageFacts
+from namm_xmodal.modalities.language.preflight import check_context, pruning_of, read_before_answer, tokens_to_generate
 from namm_xmodal.modalities.language.section import LanguageSection
 
 
@@ -29,7 +32,10 @@ class LanguageSession:
         self._tasks = {label: build_task(spec, f"tasks.{label}") for label, spec in section.tasks.items()}
         self._samples: dict[str, list[Any]] = {}
         self._fitted: dict[str, Any] = {}
-        self._model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
+        language = self.language
+        self._model: dict[str, Any] = {"name": language.name, "source": language.source, "dtype": language.dtype}
+        if "generate" in section.scoring:
+            self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
         """See `Session.run`: all arms on one sample after another."""
@@ -39,7 +45,7 @@ class LanguageSession:
             for item, arms in zip(each.items, each.arms, strict=True):
                 sample = self.sample(item.task, item.number)
                 encoded = encode(sample, self.language.tokenizer)
-                self._check_length(item, arms, encoded)
+                self._check(item, arms, encoded)
                 for arm in arms:
                     yield self._outcome(item, arm, sample, encoded)
 
@@ -93,18 +99,11 @@ class LanguageSession:
             self._samples[label] = made
         return self._samples[label][number]
 
-    def _check_length(self, item: Item, arms: Sequence[Arm], encoded: Any) -> None:
-        longest = max([len(encoded.answer_ids), *(len(choice) for choice in encoded.choice_ids)], default=0)
-        needed = encoded.prompt_length + max(longest, self.section.generate_tokens)
-        every, read = self.section.update_every, encoded.prompt_length
-        if read < every and any(arm.schedule == "streaming" for arm in arms):
-            raise DataError(
-                f"tasks.{item.task}: sample {item.number} has {read} tokens, shorter than one update "
-                f"(update_every={every}), so no policy would evict anything; use longer lengths or a smaller update_every"
-            )
-        context = self.language.max_context
-        if context is not None and needed > context:
-            raise DataError(
-                f"tasks.{item.task}: sample {item.number} needs {needed} tokens, {self.language.name} was built for "
-                f"{context}; use shorter lengths"
-            )
+    def _check(self, item: Item, arms: Sequence[Arm], encoded: Any) -> None:
+        """What `check_language` has found before, unless the tokenizer had to be fetched first."""
+        where, section, language = f"tasks.{item.task}: sample {item.number}", self.section, self.language
+        check_context(where, encoded, tokens_to_generate(section), language.name, language.max_context)
+        for arm in arms:
+            if not arm.full:
+                reading = read_before_answer(where, encoded, at_end=arm.schedule == "post_prefill")
+                check_reading(f"policies.{arm.label}", arm.budget, reading, pruning_of(section, arm))

@@ -14,8 +14,9 @@ from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
-from namm_xmodal.errors import ConfigError, MissingDependencyError
+from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.extras import need
 from namm_xmodal.modalities.rl.players import Player
 from namm_xmodal.modalities.rl.section import RlSection
 
@@ -63,46 +64,41 @@ def film_episode(
         ConfigError: If the environment cannot draw itself, or the episode is too short for a frame.
         MissingDependencyError: If PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError:
-        raise MissingDependencyError("a video", "video") from None
+    av = need("av", "a video")
     world = drawing(player)
     folder.mkdir(parents=True, exist_ok=True)
     video, still = folder / f"{name}.mp4", folder / f"{name}.png"
-    part = video.with_suffix(".part.mp4")
     picture: Picture | None = None
     try:
-        with av.open(str(part), "w") as container, agent.begin(1) as actor:
-            assert isinstance(actor, CacheActor)
-            stream: Any = container.add_stream("h264", rate=FRAMES_PER_SECOND)
-            stream.pix_fmt, stream.options = "yuv420p", {"crf": "30", "preset": "slow"}
+        with replacing(video) as part:
+            with av.open(str(part), "w") as container, agent.begin(1) as actor:
+                assert isinstance(actor, CacheActor)
+                stream: Any = container.add_stream("h264", rate=FRAMES_PER_SECOND)
+                stream.pix_fmt, stream.options = "yuv420p", {"crf": "30", "preset": "slow"}
 
-            def draw(step: int, running: int) -> None:
-                nonlocal picture
-                told(step, 1)
-                if step % EVERY != EVERY - 1 and running:
-                    return
-                first = picture is None
-                frame = _frame(world, player.environment, 0 if first else stream.width - MEMORY_WIDTH)
-                picture = np.concatenate([frame, memory_picture(actor.remembered(), config.max_steps)], axis=1)
-                if first:
-                    stream.height, stream.width = picture.shape[:2]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                def draw(step: int, running: int) -> None:
+                    nonlocal picture
+                    told(step, 1)
+                    if step % EVERY != EVERY - 1 and running:
+                        return
+                    first = picture is None
+                    frame = _frame(world, player.environment, 0 if first else stream.width - MEMORY_WIDTH)
+                    picture = np.concatenate([frame, memory_picture(actor.remembered(), config.max_steps)], axis=1)
+                    if first:
+                        stream.height, stream.width = picture.shape[:2]
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
 
-            filmed = SimpleNamespace(begin=lambda episodes: nullcontext(actor))
-            (episode,) = rollout(
-                lambda: world, filmed, [config.seed], player.target, max_steps=config.max_steps, batch=1, told=draw
-            )
-            if picture is not None:
-                container.mux(stream.encode())
-        if picture is None:
-            raise ConfigError(
-                episode.message or f"max_steps={config.max_steps}: too short for a frame, expected at least {EVERY}"
-            )
-        part.replace(video)
+                filmed = SimpleNamespace(begin=lambda episodes: nullcontext(actor))
+                (episode,) = rollout(
+                    lambda: world, filmed, [config.seed], player.target, max_steps=config.max_steps, batch=1, told=draw
+                )
+                if picture is not None:
+                    container.mux(stream.encode())
+            if picture is None:
+                raise ConfigError(
+                    episode.message or f"max_steps={config.max_steps}: too short for a frame, expected at least {EVERY}"
+                )
     finally:
-        part.unlink(missing_ok=True)
         world.close()
     _write_png(picture, still)
     return [video, still], episode

@@ -1,6 +1,6 @@
 """Agents, as the evaluation knows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -54,6 +54,16 @@ class ReinforcementLearning(Modality):
         from namm_xmodal.modalities.rl.exhibits import episode_exhibits
 
         return episode_exhibits(section, arms)
+
+    def check(
+        self, section: RlSection, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]
+    ) -> None:
+        """See `Modality.check`: environments, sizes, and the dataset that scores need."""
+        from namm_xmodal.modalities.rl.normalise import normaliser_of
+        from namm_xmodal.modalities.rl.preflight import check_rollout
+
+        for setup in check_rollout(section, arms, notice):
+            normaliser_of(section, setup.environment)  # says now whether the dataset of its scores is at hand
 
     def versions(self) -> Mapping[str, str]:
         """Of the environments."""

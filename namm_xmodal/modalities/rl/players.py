@@ -1,22 +1,19 @@
-"""Loads the models of a configuration and puts each beside the environment that it acts in."""
+"""Loads the models of a configuration, ready to act."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from namm_xmodal.agents.body import Body
-from namm_xmodal.agents.checkpoint import find_checkpoints, load_checkpoint, read_statistics
+from namm_xmodal.agents.checkpoint import load_checkpoint
 from namm_xmodal.agents.facts import Facts
-from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.rollout import Target
-from namm_xmodal.envs.spaces import size_of
-from namm_xmodal.errors import ConfigError
 from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.setups import RolloutSetup
 
 Notice = Callable[[str], None]
 
@@ -51,78 +48,32 @@ class Player:
         return digest.hexdigest()[:12]
 
 
-def load_players(config: RlSection, notice: Notice) -> list[Player]:
-    """All models of a configuration.
+def load_players(config: RlSection, setups: Sequence[RolloutSetup], notice: Notice) -> list[Player]:
+    """Loads the models of a configuration.
+
+    Args:
+        config: What to play.
+        setups: What `find_setups` found for it.
+        notice: Told of states that go in as they are, and of targets outside the data.
 
     Raises:
-        NammError: If a model, its environment or their sizes do not fit.
+        NammError: If a model cannot be loaded, or does not fit its statistics.
     """
-    given = None if config.state_statistics is None else read_statistics(Path(config.state_statistics))
     players = []
-    for label, place in find_checkpoints(config.model, config.model_seeds).items():
-        loaded = load_checkpoint(label, place, dtype=getattr(torch, config.dtype), statistics=given)
-        environment = _environment(config, loaded.facts, label)
-        options = dict(config.environment_options)
-        if loaded.facts is not None and environment == loaded.facts.environment:
-            options = {**loaded.facts.options, **options}
-        make = environment_maker(environment, **options)
-        check_sizes(make, loaded.body, environment, label)
-        if loaded.body.statistics is None and (
-            loaded.facts is None or loaded.facts.environment.endswith(("-v4", "-v5"))
-        ):
-            notice(
-                f"{label}: brings no statistics of its states, so they go in as they are; give state_statistics if it was "
-                "trained on standardised ones"
-            )
-        target = _target(config, loaded.facts, label)
-        _warn_about_target(target, loaded.facts, notice, label)
-        window = 0 if loaded.facts is None else loaded.facts.window
-        players.append(Player(label, loaded.body, environment, make, target, window))
-    return players
-
-
-def check_sizes(make: Callable[[], Any], body: Body, environment: str, label: str) -> None:
-    """Refuses an environment whose states or actions are not the model's.
-
-    Raises:
-        ConfigError: With both sizes, or the kind of states or actions that is not supported.
-    """
-    world = make()
-    try:
-        found = (size_of(world.observation_space, "states"),), (size_of(world.action_space, "actions"),)
-    except ConfigError as error:
-        raise ConfigError(f"{environment}: {error}") from None
-    finally:
-        world.close()
-    wanted = (body.model.config.state_dim,), (body.model.config.act_dim,)
-    if found != wanted:
-        raise ConfigError(
-            f"{environment}: states {found[0]} and actions {found[1]}, the model {label} has {wanted[0]} and {wanted[1]}; "
-            "expected a model of this environment (mind its version: -v4, -v5)"
+    for setup in setups:
+        loaded = load_checkpoint(
+            setup.label, setup.place, dtype=getattr(torch, config.dtype), statistics=setup.statistics
         )
-
-
-def _environment(config: RlSection, facts: Facts | None, label: str) -> str:
-    if config.environment is None:
-        if facts is None:
-            raise ConfigError(f"environment: missing; the model {label} does not say which one it was trained for")
-        return facts.environment
-    if facts is not None and not config.other_version:
-        asked, own = (name.rpartition("-v") for name in (config.environment, facts.environment))
-        if asked[0] == own[0] and asked[2] != own[2]:
-            raise ConfigError(
-                f"environment: {config.environment}: the data of {label} come from {facts.environment}, and versions pay "
-                "different rewards; leave environment out, or set other_version: true"
+        facts = setup.facts
+        if loaded.body.statistics is None and (facts is None or facts.environment.endswith(("-v4", "-v5"))):
+            notice(
+                f"{setup.label}: brings no statistics of its states, so they go in as they are; give state_statistics if "
+                "it was trained on standardised ones"
             )
-    return config.environment
-
-
-def _target(config: RlSection, facts: Facts | None, label: str) -> Target:
-    total = config.target if config.target is not None else None if facts is None else facts.target
-    if total is None:
-        raise ConfigError(f"target: missing; the model {label} does not say which return to ask for")
-    scale = config.scale or (1000.0 if facts is None else facts.scale)
-    return Target(total, scale, config.mode or ("decrement" if facts is None else facts.mode))
+        _warn_about_target(setup.target, facts, notice, setup.label)
+        window = 0 if facts is None else facts.window
+        players.append(Player(setup.label, loaded.body, setup.environment, setup.make, setup.target, window))
+    return players
 
 
 def _warn_about_target(target: Target, facts: Facts | None, notice: Notice, label: str) -> None:

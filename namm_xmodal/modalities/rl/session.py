@@ -17,6 +17,7 @@ from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.fit import estimate_on, full_memory_inputs
 from namm_xmodal.modalities.rl.players import Player, load_players
 from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
 
 
@@ -26,7 +27,7 @@ class RlSession:
     def __init__(self, section: RlSection, notice: Callable[[str], None] = lambda text: None) -> None:
         """Loads the models."""
         self.section = section
-        self.players = {player.label: player for player in load_players(section, notice)}
+        self.players = {player.label: player for player in load_players(section, find_setups(section), notice)}
         self._statistics: dict[tuple[str, str], list[FeatureStatistics]] = {}
         self._fitted: dict[tuple[str, str], Any] = {}
 

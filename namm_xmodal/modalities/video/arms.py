@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from namm_xmodal.config.building import build, defaults, settable
-from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
+from namm_xmodal.errors import ConfigError, ItemError, UnknownNameError
 from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.policies.namm import Namm
@@ -76,7 +76,8 @@ def benchmark_options(name: str) -> dict[str, str]:
     """The fields of a benchmark that `options` may set, with their defaults as in YAML."""
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
-    return {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    shown = {field: default for field, default in defaults(BENCHMARKS[name]).items() if field != "data"}
+    return {**shown, "seed": "that of the file"} if "seed" in shown else shown
 
 
 def with_room(policy: Any, tokens: int | None) -> Any:
@@ -100,13 +101,34 @@ def cache_room(share: float, *, full: int, visual: int, text: int, every: int | 
         protected: Tokens that are never evicted.
 
     Raises:
-        DataError: If the prompt is shorter than one update.
+        ItemError: If the prompt is shorter than one update, or what cannot be evicted is more than that.
     """
     length = visual + text
+    after = check_update(length, every)
+    room = round(share * full) + text - after
+    if room < max(1, protected):
+        raise ItemError(
+            f"{share:.0%} of {full} visual tokens and all {text} others are {room} tokens at the last update, and "
+            f"protect_first + protect_recent = {protected} stay anyway: the cache would hold more than it says; protect "
+            "fewer tokens, or use more frames, a larger budget or a smaller update_every"
+        )
+    return room
+
+
+def check_update(length: int, every: int | None) -> int:
+    """Tokens of a prompt that come after its last update.
+
+    Args:
+        length: Tokens of the prompt.
+        every: Tokens between updates; None for one update at the end.
+
+    Raises:
+        ItemError: If there is no update.
+    """
     after = 0 if every is None else length % every
     if after == length:
-        raise DataError(
+        raise ItemError(
             f"a prompt of {length} tokens is shorter than one update (update_every={every}), so nothing would be evicted; "
             "use more frames or a smaller update_every"
         )
-    return max(round(share * full) + text - after, protected + 1)
+    return after

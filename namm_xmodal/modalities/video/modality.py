@@ -1,9 +1,10 @@
 """Video, as the evaluation knows it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from namm_xmodal.config.save import GENERATED_TEXT
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
@@ -58,7 +59,8 @@ class Video(Modality):
         """Results do not depend on decoder processes and caches, nor on how many clips are generated."""
         loader = {key: settings["loader"][key] for key in ("backend", "max_side", "salvage")}
         options = {key: value for key, value in settings["options"].items() if key != "n"}
-        return {**settings, "loader": loader, "options": options}
+        found = {**settings, "loader": loader, "options": options}
+        return found | ({"generated_text": GENERATED_TEXT} if settings["generate"] else {})
 
     def exhibits(self, section: VideoSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """See `Modality.exhibits`."""
@@ -76,6 +78,15 @@ class Video(Modality):
             letter = None if chosen is None else LETTERS[chosen]
             found.setdefault(f"{record.policy} {record.size}", {})[record.tags["id"]] = letter
         return {"predictions.json": json.dumps(found, indent=1) + "\n"}
+
+    def check(
+        self, section: VideoSection, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]
+    ) -> None:
+        """See `Modality.check`: counts the tokens of every prompt."""
+        from namm_xmodal.modalities.video.arms import build_benchmark
+        from namm_xmodal.modalities.video.preflight import check_videos
+
+        check_videos(section, arms, build_benchmark(section), [item.content for item in items], notice)
 
     def versions(self) -> Mapping[str, str]:
         """Of the decoder."""

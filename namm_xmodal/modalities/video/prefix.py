@@ -21,12 +21,14 @@ class Prefix:
         position_ids: (1, N).
         cache: After them; to be copied before it is continued.
         seconds: CPU time of reading them.
+        shared: Whether other prompts begin with it too; if not, the cache itself is continued, which saves a copy.
     """
 
     embeddings: Tensor
     position_ids: Tensor
     cache: PrunedCache
     seconds: float
+    shared: bool = True
 
     def begins(self, prompt: EmbeddedPrompt) -> bool:
         """Whether a prompt has the same first tokens, and more of its own."""
@@ -39,7 +41,7 @@ class Prefix:
 
     def copy(self, memory: Memory) -> PrunedCache:
         """A cache to go on with, which `memory` reports on from now on."""
-        memory.last_cache = fork(self.cache)
+        memory.last_cache = fork(self.cache) if self.shared else self.cache
         return memory.last_cache
 
 

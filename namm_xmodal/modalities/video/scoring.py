@@ -10,6 +10,7 @@ from torch import Tensor
 
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.evaluation.greedy import end_of_text, greedy_tokens
 from namm_xmodal.evaluation.modality import Item
 from namm_xmodal.memory import Memory, MemoryReport
 from namm_xmodal.modalities.video.prefix import Prefix
@@ -118,17 +119,10 @@ def _likelihoods(memory: Memory, cache: PrunedCache, prompt: EmbeddedPrompt, las
 def _greedy(
     memory: Memory, cache: PrunedCache, prompt: EmbeddedPrompt, last: Tensor, tokenizer: Any, limit: int
 ) -> str:
-    """Greedy tokens up to the end of the text; one at a time, as `generate` does."""
-    forked, made = fork(cache), [int(last.argmax())]
-    while len(made) < limit and made[-1] != tokenizer.eos_token_id:
-        position = prompt.next_position + len(made) - 1
-        device = prompt.embeddings.device
-        inputs = {
-            "input_ids": torch.tensor([[made[-1]]], device=device),
-            "position_ids": torch.tensor([[position]], device=device),
-        }
-        made.append(int(memory.adapter.forward(memory.model, inputs, forked)[0, -1].argmax()))
-    text: str = tokenizer.decode(made, skip_special_tokens=True)
+    """Greedy tokens up to the end of the text, as text."""
+    ends = end_of_text(memory.model, tokenizer)
+    made = greedy_tokens(memory, fork(cache), last, limit, lambda so_far: so_far[-1] in ends, prompt.next_position)
+    text: str = tokenizer.decode([token for token in made if token not in ends], skip_special_tokens=True)
     return text.strip()
 
 

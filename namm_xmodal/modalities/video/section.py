@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.section import Schedules, Section
 from namm_xmodal.config.validation import Strict
 
@@ -70,6 +71,15 @@ class VideoSection(Section):
     normalise: Literal["sum", "mean"] = Field(
         "sum", description="Likelihood of an option of several tokens: sum of log probabilities, or their mean."
     )
+
+    @field_validator("sampler")
+    @classmethod
+    def _sampler(cls, sampler: str) -> str:
+        from namm_xmodal.video.samplers import SAMPLERS
+
+        if sampler not in SAMPLERS:
+            raise ValueError(f"{sampler!r}: unknown sampler; {did_you_mean(sampler, SAMPLERS)}")
+        return sampler
 
     @field_validator("budgets")
     @classmethod

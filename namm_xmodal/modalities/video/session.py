@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,9 +10,10 @@ import torch
 from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import described, fitted
+from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.evaluation.pruning import pruned_for
-from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, with_room
+from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, check_update, with_room
 from namm_xmodal.modalities.video.facts import VideoFacts
 from namm_xmodal.modalities.video.fit import PlainPrompts
 from namm_xmodal.modalities.video.prefix import Prefix, read_prefix
@@ -25,7 +27,8 @@ from namm_xmodal.video.rope import rope_factor, scaled_rope
 from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
 from namm_xmodal.video.vision import encode_video
 
-Prompts = list[tuple[Item, EmbeddedPrompt]]
+Prompts = list[tuple[int | None, Item, EmbeddedPrompt]]
+"""Room in the cache, question, and its prompt."""
 
 
 class VideoSession:
@@ -36,7 +39,10 @@ class VideoSession:
         torch.set_num_threads(section.threads)
         self.section, self.benchmark = section, build_benchmark(section)
         self.loaded = load_video_model(section.model, dtype=section.dtype, device=section.device)
-        self._model = {"name": self.loaded.name, "source": self.loaded.source, "dtype": self.loaded.dtype}
+        loaded = self.loaded
+        self._model: dict[str, Any] = {"name": loaded.name, "source": loaded.source, "dtype": loaded.dtype}
+        if section.generate:
+            self._model["end_of_text"] = end_of_text(loaded.model, loaded.tokenizer)
         self._fitted: dict[str, Any] = {}
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
@@ -64,16 +70,16 @@ class VideoSession:
             for item in items:
                 try:
                     prompt = embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual)
+                    room = self.room(arm, prompt)
                 except ItemError as error:
                     yield self._skipped(item, arm, ItemError(f"{item.content.id}: {error}"))
                 else:
-                    prompts.append((item, prompt))
+                    prompts.append((room, item, prompt))
             yield from self._answered(arm, clip, prompts, seconds)
 
     def _answered(self, arm: Arm, clip: VideoClip, prompts: Prompts, seconds: dict[str, float]) -> Iterator[Outcome]:
         """One arm on all questions about a video; those with equal room share what was read up to the last frame."""
-        sized = [(self.room(arm, prompt), item, prompt) for item, prompt in prompts]
-        sized.sort(key=lambda each: (each[0] or 0, each[1].number))
+        sized = sorted(prompts, key=lambda each: (each[0] or 0, each[1].number))
         held: tuple[Any, Prefix | None] = (None, None)
         for at, (room, item, prompt) in enumerate(sized):
             factor = self.rope_factor(prompt)
@@ -84,10 +90,12 @@ class VideoSession:
             ):
                 key = (room, factor)
                 if held[0] != key or held[1] is None or not held[1].begins(prompt):
-                    more = any(each[0] == room for each in sized[at + 1 :])
-                    held = (key, read_prefix(memory, prompt) if more and arm.schedule != "post_prefill" else None)
+                    # Also for a single question: read in one piece, its last bits would tell whether others were left.
+                    held = (key, read_prefix(memory, prompt) if arm.schedule != "post_prefill" else None)
+                shared = any(each[0] == room for each in sized[at + 1 :])
+                prefix = None if held[1] is None else replace(held[1], shared=shared)
                 limit = self.section.generate_tokens if self.section.generate else 0
-                found = answer(memory, prompt, self.loaded.tokenizer, limit, held[1])
+                found = answer(memory, prompt, self.loaded.tokenizer, limit, prefix)
             yield self._outcome(item, arm, clip, prompt, found, seconds, (factor, described(policy)))
 
     def _outcome(
@@ -131,7 +139,11 @@ class VideoSession:
     def room(self, arm: Arm, prompt: EmbeddedPrompt) -> int | None:
         """Tokens that the policy may keep; None where it decides itself or nothing is evicted."""
         section = self.section
-        if arm.policy is None or arm.budget is None:
+        if arm.policy is None:
+            return None
+        every = section.update_every if arm.schedule == "streaming" else None
+        if arm.budget is None:
+            check_update(prompt.length, every)
             return None
         visual = int(prompt.visual.sum())
         return cache_room(
@@ -139,7 +151,7 @@ class VideoSession:
             full=prompt.full,
             visual=visual,
             text=prompt.length - visual,
-            every=section.update_every if arm.schedule == "streaming" else None,
+            every=every,
             protected=section.protect_first + section.protect_recent,
         )
 

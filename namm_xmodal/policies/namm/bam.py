@@ -29,10 +29,10 @@ class BamScorer:
             hidden: Width of queries, keys and values; 32 as published (4,172 parameters with 25 features).
 
         Raises:
-            ConfigError: If `hidden` is not positive.
+            ConfigError: If `hidden` is out of range.
         """
-        if hidden < 1:
-            raise ConfigError(f"hidden={hidden}: expected a positive width, 32 as published")
+        if not 1 <= hidden <= 4096:
+            raise ConfigError(f"hidden={hidden}: expected a width in 1 to 4096, 32 as published")
         self.hidden = hidden
 
     def config(self) -> dict[str, Any]:

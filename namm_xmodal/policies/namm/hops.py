@@ -10,6 +10,9 @@ from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.protocol import Tile
 from namm_xmodal.policies.state import State
 
+LARGEST_HOP = 1024
+"""The transform of a frame is a matrix of its length squared."""
+
 
 class HopFeatures(ABC):
     """Exponential averages of something that is computed from each frame of attention rows, once per hop.
@@ -37,8 +40,11 @@ class HopFeatures(ABC):
         Raises:
             ConfigError: If the values do not fit together.
         """
-        if hop < 1 or n_fft != 2 * hop:
-            raise ConfigError(f"n_fft={n_fft}, hop={hop}: expected n_fft to be twice the hop, as in 32 and 16")
+        if not 1 <= hop <= LARGEST_HOP or n_fft != 2 * hop:
+            raise ConfigError(
+                f"n_fft={n_fft}, hop={hop}: expected n_fft to be twice the hop, as in 32 and 16, and the hop at most "
+                f"{LARGEST_HOP}"
+            )
         if not 0.0 < ema_coefficient < 1.0:
             raise ConfigError(f"ema_coefficient={ema_coefficient}: expected a decay in (0, 1), for example 0.99")
         self.n_fft, self.hop, self.ema_coefficient = n_fft, hop, ema_coefficient

@@ -31,8 +31,8 @@ class MlpScorer:
         Raises:
             ConfigError: If a size is out of range.
         """
-        if hidden < 1 or depth < 0:
-            raise ConfigError(f"hidden={hidden}, depth={depth}: expected hidden >= 1 and depth >= 0")
+        if not 1 <= hidden <= 4096 or not 0 <= depth <= 64:
+            raise ConfigError(f"hidden={hidden}, depth={depth}: expected hidden in 1 to 4096 and depth in 0 to 64")
         self.hidden, self.depth = hidden, depth
 
     def config(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from namm_xmodal.policies.namm.statistics import FeatureStatistics
 from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_above, keep_best
 from namm_xmodal.policies.state import State
-from namm_xmodal.types import Budget, LayerShape
+from namm_xmodal.types import Budget, LayerShape, plain
 
 Sharing = Literal["model", "layer", "head"]
 
@@ -84,6 +84,7 @@ class Namm:
             )
         if not self.threshold == self.threshold:
             raise ConfigError("threshold=nan: expected a number, 0 as published")
+        object.__setattr__(self, "max_tokens", plain(self.max_tokens))
         if self.max_tokens is not None:
             check_budget(self.max_tokens)
 

@@ -4,39 +4,36 @@ Such a file is a torch archive with `evolution_state`: `mean` (N,), the deployed
 `stored_buffers_to_save.` and end in `_output_mean` and `_output_var` (one number per spectral channel).
 """
 
-import pickle
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from namm_xmodal.errors import CheckpointError
 from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.torch_file import read_tensors
 
 _CHANNELS = 17
 
 
 def load_published(checkpoint: str | Path) -> Namm:
-    """Reads a checkpoint with `torch.load(weights_only=True)`: tensors only, no code of strangers.
+    """Reads a checkpoint without unpickling it; only the vector and the statistics are read, however large the file.
 
     Raises:
         CheckpointError: If the file is missing, needs code to be read, or lacks vector or statistics.
     """
     path = Path(checkpoint)
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; expected a ckpt.pt of the published code") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: not a plain tensor archive ({reason})") from None
-    state = content.get("evolution_state", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: no evolution_state in it; expected a ckpt.pt of the published code")
+    state = read_tensors(
+        path,
+        error=CheckpointError,
+        expected="a ckpt.pt of the published code",
+        inside="evolution_state",
+        wanted=lambda name: name == "mean" or name.endswith(("_output_mean", "_output_var")),
+        most=64 * MIB,
+    )
     vector = state.get("mean")
-    if not isinstance(vector, Tensor):
+    if vector is None:
         raise CheckpointError(f"{path}: no 'mean' in evolution_state; expected the vector that CMA-ES deploys")
     mean, variance = (_buffer(state, ending, path) for ending in ("_output_mean", "_output_var"))
     return Namm(
@@ -46,15 +43,12 @@ def load_published(checkpoint: str | Path) -> Namm:
     )
 
 
-def _buffer(state: dict[str, Any], ending: str, path: Path) -> Tensor:
+def _buffer(state: dict[str, Tensor], ending: str, path: Path) -> Tensor:
     """The one statistics buffer whose name ends in `ending`, flattened."""
     found = {
         name: value
         for name, value in state.items()
-        if name.endswith(ending)
-        and "online_new" not in name
-        and isinstance(value, Tensor)
-        and value.numel() == _CHANNELS
+        if name.endswith(ending) and "online_new" not in name and value.numel() == _CHANNELS
     }
     if len(found) != 1:
         raise CheckpointError(

@@ -83,7 +83,10 @@ class StatisticsEstimator:
             CheckpointError: If nothing was taken in.
         """
         if self.count == 0:
-            raise CheckpointError("no features to estimate statistics from: the text is shorter than one update")
+            raise CheckpointError(
+                "no features to estimate statistics from: nothing that was read reached an update; use a smaller "
+                "update_every, or read more"
+            )
         return FeatureStatistics(
             self.mean.float(), (self.squares / self.count).sqrt().float(), source=source, count=self.count
         )

@@ -1,22 +1,26 @@
 """Saves and loads a NAMM: `config.json` and `model.safetensors`, about 20 kB, nothing executable."""
 
-import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save as save_tensors
 
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import CheckpointError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
+from namm_xmodal.policies.namm.saved_pair import CONFIG as _CONFIG
+from namm_xmodal.policies.namm.saved_pair import LARGEST, weights_of, write_pair
+from namm_xmodal.policies.namm.saved_pair import WEIGHTS as _WEIGHTS
 from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
+from namm_xmodal.trust.files import MIB, refusing
+from namm_xmodal.trust.json_text import read_json
+from namm_xmodal.trust.safetensors_file import read_safetensors
 
 FORMAT = "namm-xmodal-policy"
 FORMAT_VERSION = 1
@@ -26,11 +30,9 @@ FEATURES: dict[str, Any] = {
 SCORERS: dict[str, Any] = {BamScorer.name: BamScorer, MlpScorer.name: MlpScorer}
 SHIPPED = Path(__file__).parent / "shipped"
 
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
-
 
 def save(policy: Namm, folder: str | Path) -> None:
-    """Writes a policy; a reader sees the old files or the new ones, never a half.
+    """Writes a policy; a reader, and a crash, find the old one or the new one, never a mixture.
 
     Raises:
         CheckpointError: If the folder cannot be written.
@@ -54,48 +56,54 @@ def save(policy: Namm, folder: str | Path) -> None:
         "feature_std": policy.statistics.std.contiguous().cpu(),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
-            save_file(tensors, Path(temporary) / _WEIGHTS)
-            (Path(temporary) / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            for name in (_WEIGHTS, _CONFIG):
-                os.replace(Path(temporary) / name, folder / name)
-    except (OSError, SafetensorError) as error:
+        write_pair(folder, config, save_tensors(tensors))
+    except OSError as error:
         raise CheckpointError(
-            f"{folder}: cannot save the policy ({error}); choose a folder that can be written"
+            f"{folder}: cannot save the policy; {disk_trouble(error, 'save it again, or choose another folder')}"
         ) from None
 
 
 def load(name_or_path: str | Path, *, revision: str | None = None) -> Namm:
     """Reads a policy from a folder, the package or the hub; see `Namm.from_pretrained`."""
     folder = _find(name_or_path, revision)
-    config = _read_config(folder)
-    features = _make("features", FEATURES, config["features"], folder)
-    scorer = _make("scorer", SCORERS, config["scorer"], folder)
     try:
-        tensors = load_file(folder / _WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder / _WEIGHTS}: cannot be read ({error}); save the policy again") from None
+        return _load(folder)
+    except CheckpointError:  # perhaps another process was saving; a damaged policy says so once more
+        return _load(folder)
+
+
+def _load(folder: Path) -> Namm:
+    config = _read_config(folder)
+    weights, own = weights_of(folder, config)
+    tensors = read_safetensors(weights, error=CheckpointError, expected="the weights of a saved NAMM", most=LARGEST)
     missing = sorted({"parameters", "feature_mean", "feature_std"} - set(tensors))
     if missing:
-        raise CheckpointError(f"{folder / _WEIGHTS}: lacks {', '.join(missing)}; save the policy again")
-    origin = config.get("statistics", {})
-    return Namm(
-        parameters=tensors["parameters"].float(),
-        statistics=FeatureStatistics(
-            tensors["feature_mean"].float(),
-            tensors["feature_std"].float(),
-            source=origin.get("source", "unspecified"),
-            count=origin.get("count", 0),
-        ),
-        features=features,
-        scorer=scorer,
-        sharing=config.get("sharing", "model"),
-        threshold=config.get("threshold", 0.0),
-        max_tokens=config.get("max_tokens"),
-        schedule=_schedule(config.get("schedule", {}), folder),
-        metadata=config.get("metadata", {}),
-    )
+        raise CheckpointError(f"{weights}: lacks {', '.join(missing)}; save the policy again")
+    with refusing(folder / _CONFIG, error=CheckpointError, expected="the configuration of a saved NAMM"):
+        features = _make("features", FEATURES, config["features"], folder)
+        scorer = _make("scorer", SCORERS, config["scorer"], folder)
+        origin, metadata = dict(config.get("statistics", {})), dict(config.get("metadata", {}))
+        policy = Namm(
+            parameters=tensors["parameters"].float(),
+            statistics=FeatureStatistics(
+                tensors["feature_mean"].float(),
+                tensors["feature_std"].float(),
+                source=str(origin.get("source", "unspecified")),
+                count=int(origin.get("count", 0)),
+            ),
+            features=features,
+            scorer=scorer,
+            sharing=config.get("sharing", "model"),
+            threshold=float(config.get("threshold", 0.0)),
+            max_tokens=config.get("max_tokens"),
+            schedule=_schedule(config.get("schedule", {}), folder),
+            metadata=metadata,
+        )
+    if not own:
+        raise CheckpointError(
+            f"{weights}: not the weights that {_CONFIG} was saved with; copy both files together, or save the policy again"
+        )
+    return policy
 
 
 def push(policy: Namm, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
@@ -113,7 +121,7 @@ def push(policy: Namm, repo_id: str, *, private: bool = False, token: str | None
 def _find(name_or_path: str | Path, revision: str | None) -> Path:
     """The folder that holds a policy."""
     path = Path(name_or_path)
-    if (path / _CONFIG).is_file():
+    if (path / _CONFIG).exists():
         return path
     if path.exists():
         raise CheckpointError(f"{path}: no {_CONFIG} in it; expected a folder written by save_pretrained")
@@ -135,10 +143,7 @@ def _find(name_or_path: str | Path, revision: str | None) -> Path:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / _CONFIG}: cannot be read ({error})") from None
+    config = read_json(folder / _CONFIG, error=CheckpointError, expected="a saved NAMM", most=MIB)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder / _CONFIG}: not a saved NAMM (format is not {FORMAT!r})")
     version = config.get("format_version")
@@ -159,10 +164,17 @@ def _make(kind: str, table: dict[str, Any], entry: dict[str, Any], folder: Path)
     name = settings.pop("name")
     if name not in table:
         raise CheckpointError(f"{folder / _CONFIG}: unknown {kind} {name!r}; known: {', '.join(sorted(table))}")
+    usual = table[name]().config()
+    odd = [key for key, value in settings.items() if key not in usual or type(value) is not type(usual[key])]
+    if odd:
+        raise CheckpointError(
+            f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({odd[0]}={settings[odd[0]]!r}); "
+            f"expected values like {usual}"
+        )
     try:
         return table[name](**settings)
-    except TypeError as error:
-        raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({error})") from None
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r}: {error}") from None
 
 
 def _schedule(given: Any, folder: Path) -> ThresholdSchedule:

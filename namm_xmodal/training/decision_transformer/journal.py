@@ -5,8 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
+from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
+from namm_xmodal.trust.files import read_text
+from namm_xmodal.trust.json_text import parse_json
 
 
 class StageJournal:
@@ -26,14 +29,15 @@ class StageJournal:
         self._done: dict[str, dict[str, Any]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole, _, torn = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
+            text = read_text(path, error=ResultsError, expected="a journal", most=LONGEST) if path.exists() else ""
+            whole, _, torn = text.rpartition("\n")
             if torn:
                 os.truncate(path, len(whole.encode()) + 1 if whole else 0)
         except OSError as error:
             raise ResultsError(f"{path}: cannot be used ({error.strerror}); choose another --output") from None
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 self._done[entry["stage"]] = entry["result"]
             except (ValueError, KeyError, TypeError):
                 raise ResultsError(f"{path}: line {number} is no finished stage; remove it to run it again") from None
@@ -52,6 +56,8 @@ class StageJournal:
         try:
             append_line(self.path, line)
         except OSError as error:
-            raise ResultsError(f"{self.path}: cannot be written ({error.strerror}); the stage runs again") from None
+            raise ResultsError(
+                f"{self.path}: {disk_trouble(error, 'run the command again')}; the stage runs again"
+            ) from None
         self._done[stage] = result
         return result

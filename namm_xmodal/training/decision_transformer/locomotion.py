@@ -18,9 +18,11 @@ from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.minari_data import has_minari, read_minari, write_minari
 from namm_xmodal.envs.normalise import d4rl
 from namm_xmodal.envs.trajectories import Trajectories, joined
+from namm_xmodal.errors import DataError
 from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION, Recipe
 from namm_xmodal.training.decision_transformer.windows import Windows
+from namm_xmodal.trust.files import MIB, read_bytes
 
 Told = Callable[[int, int, str], None]
 RATING_EPISODES = 5
@@ -50,8 +52,10 @@ class Behaviour:
         if self.policies is None:
             return f"ars-{self.steps or 'full'}-{self.episodes}-{self.seed}"
         files = sorted(path for path in self.policies.rglob("*") if path.suffix in (".npz", ".zip", ".pkl"))
-        content = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
-        return f"{content}-{self.episodes}-{self.seed}"
+        content = hashlib.sha256()
+        for path in files:
+            content.update(read_bytes(path, error=DataError, expected="a behaviour policy", most=256 * MIB))
+        return f"{content.hexdigest()[:8]}-{self.episodes}-{self.seed}"
 
 
 def dataset_name(environment: str, tier: Tier, behaviour: Behaviour) -> str:

@@ -23,6 +23,12 @@ Told = Callable[[int, int, str], None]
 ENVIRONMENTS = (*LOCOMOTION, "tmaze")
 
 
+def families_of(environments: Sequence[str]) -> list[str]:
+    """Names of the families that are trained for these of `ENVIRONMENTS`; each is a folder."""
+    recipes = [recipe for name in environments for recipe in LOCOMOTION.get(name, (TMAZE_RECIPE,))]
+    return [recipe.name for recipe in recipes]
+
+
 def prepare_locomotion(
     environment: str,
     behaviour: Behaviour,

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import CheckpointError
+from namm_xmodal.trust.safetensors_file import safetensors_shapes
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_snapshot(
-    path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, place: dict[str, object]
+    path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, place: dict[str, object], run: str
 ) -> None:
     """Writes everything a run needs to go on.
 
@@ -24,6 +25,7 @@ def save_snapshot(
         modules: By name; all their parameters.
         optimiser: An AdamW over exactly these parameters.
         place: Where the run is, as JSON values.
+        run: What it is: seed and recipe.
     """
     tensors: dict[str, Tensor] = {}
     for name, parameter in _parameters(modules):
@@ -32,17 +34,22 @@ def save_snapshot(
             if moment in optimiser.state.get(parameter, {}):
                 tensors[f"{moment}/{name}"] = optimiser.state[parameter][moment].detach().clone()
     with replacing(path) as unfinished:
-        save_file(tensors, unfinished, metadata={"place": json.dumps(place)})
+        save_file(tensors, unfinished, metadata={"place": json.dumps(place), "run": run})
 
 
-def load_snapshot(path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> dict[str, object]:
+def load_snapshot(
+    path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, run: str
+) -> dict[str, object]:
     """Restores weights and moments in place; returns `place`.
 
     Raises:
-        CheckpointError: If the file is damaged or of another model.
+        CheckpointError: If the file is damaged or of another run.
     """
+    safetensors_shapes(path, error=CheckpointError, expected="a snapshot of this training run")
     try:
         with safe_open(path, "pt") as file:
+            if file.metadata().get("run", run) != run:  # snapshots of earlier versions do not say
+                raise CheckpointError(f"{path}: of a training with another seed or recipe; choose another --output")
             place: dict[str, object] = json.loads(file.metadata()["place"])
             held = set(file.keys())
             with torch.no_grad():

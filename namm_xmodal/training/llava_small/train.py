@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaNextVideoForConditionalGeneration
 
-from namm_xmodal.disk.append_only import append_line
+from namm_xmodal.disk.append_only import LONGEST, append_line
+from namm_xmodal.errors import CheckpointError
 from namm_xmodal.training.llava_small.build import make_model, make_tokenizer
 from namm_xmodal.training.llava_small.dense_stage import DenseHeads, dense_batch, dense_loss, rescale_projector
 from namm_xmodal.training.llava_small.pixels import as_pixels
@@ -21,6 +22,8 @@ from namm_xmodal.training.llava_small.qa_batch import IGNORED, QABatch, qa_batch
 from namm_xmodal.training.llava_small.quick_score import accuracies, overall
 from namm_xmodal.training.llava_small.recipe import Recipe
 from namm_xmodal.training.llava_small.snapshot import load_snapshot, save_snapshot
+from namm_xmodal.trust.files import read_text, refusing
+from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.video.procedural.words import KINDS
 
 SAVE_EVERY, SCORE_EVERY = 100, 200
@@ -57,8 +60,9 @@ def train(
         weight_decay=0.01,
     )
     snapshot, done, spent = folder / "snapshot.safetensors", 0, 0.0
+    run = f"seed {seed}, {recipe}"
     if snapshot.exists():
-        place = load_snapshot(snapshot, modules, optimiser)
+        place = load_snapshot(snapshot, modules, optimiser, run)
         done, spent = int(place["done"]), float(place["seconds"])  # type: ignore[call-overload,arg-type]
     total, began = recipe.steps, process_time()
     advance(done, total, "")
@@ -99,15 +103,17 @@ def train(
         if done % 20 == 0 or done == total or "accuracy" in note:
             append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done % SAVE_EVERY == 0 or done == total:
-            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
+            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds}, run)
         advance(done, total, f"loss {note['loss']:.2f}")
     return model.eval()
 
 
 def seconds_so_far(folder: Path) -> float:
     """CPU time that a run's journal tells of."""
-    lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    return max((float(json.loads(line)["seconds"]) for line in lines), default=0.0)
+    path = folder / "journal.jsonl"
+    lines = read_text(path, error=CheckpointError, expected="the journal of a training run", most=LONGEST).splitlines()
+    with refusing(path, error=CheckpointError, expected="the journal of a training run"):
+        return max((float(parse_json(line)["seconds"]) for line in lines), default=0.0)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from namm_xmodal.disk.whole_file import replacing
-from namm_xmodal.errors import ConfigError
+from namm_xmodal.errors import ConfigError, DataError
 from namm_xmodal.extras import need
 from namm_xmodal.training.llava_small.pixels import as_pixels
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.safetensors_file import read_safetensors
 from namm_xmodal.video.composed.captions import MOST_WORDS
 from namm_xmodal.video.composed.clip import KNOWN_VARIANTS
 from namm_xmodal.video.composed.pictures import Picture, find_pictures
@@ -112,7 +114,7 @@ def make_bank(parts: Parts, folder: Path, pictures: Path | None = None) -> Bank:
         folder: Of the run.
         pictures: As in `find_pictures`.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     if parts.side != SIDE:
         raise ConfigError(f"parts.side={parts.side}: clips are composed at {SIDE} pixels; expected that")
@@ -122,7 +124,8 @@ def make_bank(parts: Parts, folder: Path, pictures: Path | None = None) -> Bank:
         cells = picture_cells(parts, known).half()
         with replacing(stored) as unfinished:
             save_file({"cells": cells}, unfinished)
-    cells = load_file(stored)["cells"].float()
+    kept = read_safetensors(stored, error=DataError, expected="features of pictures", most=4096 * MIB)
+    cells = kept["cells"].float()
     mean, deviation = cells.flatten(0, 2).mean(0), cells.flatten(0, 2).std(0)
     if not parts.tower_weights:
         return Bank(tuple(known), cells, torch.zeros(0, parts.width), mean, deviation)

@@ -60,8 +60,9 @@ def train_parts(
     groups = [{"params": list(module.parameters())} for module in modules.values()]
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.02)
     snapshot, done, spent = folder / "snapshot.safetensors", 0, 0.0
+    run = f"seed {seed}, {recipe}, {parts}"
     if snapshot.exists():
-        place = load_snapshot(snapshot, modules, optimiser)
+        place = load_snapshot(snapshot, modules, optimiser, run)
         done, spent = int(place["done"]), float(place["seconds"])  # type: ignore[call-overload,arg-type]
     began = process_time()
     while done < recipe.total:
@@ -96,7 +97,7 @@ def train_parts(
         if done % TELL_EVERY == 0 or done == recipe.total:
             append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done == recipe.naming_steps or (step >= 0 and done % SAVE_EVERY == 0) or done == recipe.total:
-            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds})
+            save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds}, run)
         advance(done, recipe.total, f"naming {told:.2f}" if step < 0 else f"loss {note['answers']:.2f}")
     trained = {f"projector.{name}": value.detach() for name, value in projector.state_dict().items()}
     return trained | {name: value.detach() for name, value in additions.state_dict().items()}

@@ -1,0 +1,104 @@
+"""What a run of `evolve` or `warm-start` would be refused for, found before a model is loaded."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from namm_xmodal.cli.evolve_files import STATISTICS
+from namm_xmodal.cli.evolve_setup import Setup
+from namm_xmodal.cli.evolve_statistics import given_statistics
+from namm_xmodal.config.building import at
+from namm_xmodal.config.evaluation import evaluation_config
+from namm_xmodal.config.evolve_tasks import held_out_evaluation
+from namm_xmodal.errors import ConfigError, NammError
+from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading, check_sizes
+from namm_xmodal.evaluation.plan import make_plan
+from namm_xmodal.evolution.record import read_run
+from namm_xmodal.fitness.pool import SamplePool
+from namm_xmodal.language.at_hand import ModelAtHand, model_at_hand
+from namm_xmodal.language.precision import check_precision
+from namm_xmodal.modalities.language.preflight import check_task, not_at_hand
+from namm_xmodal.modalities.table import MODALITIES
+from namm_xmodal.policies.selection import budget_tokens
+
+
+def check_run(setup: Setup, notice: Callable[[str], None] = lambda text: None, *, gradient: bool = False) -> None:
+    """Makes the training samples with each model's tokenizer, and refuses what could not be read or would mean nothing.
+
+    Args:
+        setup: The run.
+        notice: Told which tokenizers are not on this machine.
+        gradient: Whether the run is a warm start.
+
+    Raises:
+        NammError: The first mistake, on one line.
+    """
+    config = setup.config
+    check_precision(config.dtype, config.device)
+    readings = list(_readings(setup, notice))
+    pruning = Pruning(config.update_every, config.protect_first, config.protect_recent)
+    check_sizes("max_tokens", config.max_tokens, readings, pruning)
+    if gradient:
+        _check_gradient(setup, readings, pruning)
+    if not (Path(config.run) / STATISTICS).exists():
+        if config.after:
+            try:
+                read_run(Path(config.after))
+            except NammError as error:
+                raise at("after", error) from None
+        given_statistics(config)
+    _check_held_out(setup)
+
+
+def _readings(setup: Setup, notice: Callable[[str], None]) -> Iterator[Reading]:
+    objective = setup.objective
+    for name in objective.models:
+        model = model_at_hand(name)
+        if model is None:
+            notice(not_at_hand(name))
+        for label, task in objective.tasks.items():
+            written = check_task(task, f"tasks.{label}", name, model)
+            if model is None:
+                yield from written
+                continue
+            for index, sample in enumerate(_pool(setup, label, model).samples):
+                yield Reading(f"tasks.{label}: training sample {index}", len(sample.prompt))
+
+
+def _pool(setup: Setup, label: str, model: ModelAtHand) -> SamplePool:
+    objective = setup.objective
+    task, every = objective.tasks[label], objective.pruning.update_every
+    try:
+        return SamplePool(task, model.tokenizer, objective.pool, objective.seed, every, label, model.max_context)
+    except NammError as error:
+        raise (error if str(error).startswith("tasks.") else at(f"tasks.{label}", error)) from None
+
+
+def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> None:
+    """The cache that the last steps aim at must be smaller than the texts, and larger than what is protected."""
+    options = setup.config.gradient
+    longest = max(map(pruning.last_update, readings), default=0)
+    if options.floor >= longest:
+        raise ConfigError(
+            f"gradient.floor: {options.floor}: keeps everything, since no update comes after more than {longest} tokens; "
+            "expected fewer tokens"
+        )
+    for reading in readings:
+        seen = pruning.last_update(reading)
+        aim = max(budget_tokens(options.budget, seen), min(options.floor, seen))
+        check_reading("gradient.budget", aim, reading, pruning)
+
+
+def _check_held_out(setup: Setup) -> None:
+    """What `namm-xmodal eval` would refuse of the held-out tasks when the run is over."""
+    judged = held_out_evaluation(setup.config, "")
+    if judged is None:
+        return
+    section = judged["language"]
+    others = {label: spec for label, spec in section["policies"].items() if label != "namm"}  # it does not exist yet
+    kinds = {name: modality.section for name, modality in MODALITIES.items()}
+    try:
+        asked = evaluation_config({**judged, "language": {**section, "policies": others}}, kinds, "held_out.yaml")
+        for each in make_plan(asked, MODALITIES):
+            each.check()
+    except NammError as error:
+        raise at("held_out", error) from None

@@ -1,0 +1,62 @@
+"""Greedy decoding for scores: the likeliest token each time, whatever a checkpoint's generation settings say.
+
+`model.generate` fills all that a call leaves open from the checkpoint's `generation_config`: penalties, beams, another kind
+of cache, no cache at all. What is scored must not depend on that, so scores are decoded here, token by token.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.memory import Memory
+
+
+def end_of_text(model: Any, tokenizer: Any) -> list[int]:
+    """Ids that end a text: the tokenizer's, and those of the checkpoint's `generation_config`, which gives one or a list.
+
+    Nothing else is taken from `generation_config`.
+
+    Args:
+        model: A transformers model.
+        tokenizer: Its tokenizer.
+    """
+    given = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    ids = [tokenizer.eos_token_id, *(given if isinstance(given, list | tuple) else [given])]
+    return sorted({token for token in ids if isinstance(token, int)})
+
+
+@torch.no_grad()
+def greedy_tokens(
+    memory: Memory,
+    cache: PrunedCache,
+    logits: Tensor,
+    limit: int,
+    ended: Callable[[list[int]], bool],
+    position: int | None = None,
+) -> list[int]:
+    """The likeliest continuation of what a cache holds, one token at a time.
+
+    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under `post_prefill` a
+    forward of several tokens would be another update.
+
+    Args:
+        memory: The pruned model.
+        cache: After the prompt; it is continued.
+        logits: (V,) of the token after the prompt.
+        limit: Most tokens, at least 1.
+        ended: Whether the tokens so far are a whole answer.
+        position: Of the first token, for models whose positions are not those of the cache.
+
+    Returns:
+        At most `limit` tokens, the one that ended the answer included.
+    """
+    made = [int(logits.argmax())]
+    while len(made) < limit and not ended(made):
+        inputs = {"input_ids": torch.tensor([made[-1:]], device=logits.device)}
+        if position is not None:
+            inputs["position_ids"] = torch.tensor([[position + len(made) - 1]], device=logits.device)
+        made.append(int(memory.adapter.forward(memory.model, inputs, cache)[0, -1].argmax()))
+    return made

@@ -1,0 +1,60 @@
+"""What a language model's folder tells before its weights are loaded: tokenizer, context and vocabulary."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.language import tiny_random
+from namm_xmodal.language.converted_weights import folder_if_converted
+from namm_xmodal.language.models import context_of, open_with_tokenizer, refuse_near_miss
+from namm_xmodal.language.registry_models import REGISTRY_MODELS
+
+
+@dataclass(frozen=True)
+class ModelAtHand:
+    """Attributes as in `LanguageModel`.
+
+    Attributes:
+        tokenizer: Its tokenizer.
+        max_context: Most tokens the model was built for; None if its configuration does not say.
+    """
+
+    tokenizer: Any
+    max_context: int | None
+
+
+def model_at_hand(name: str) -> ModelAtHand | None:
+    """Tokenizer and configuration of a model that is on this machine; None if it must be fetched first.
+
+    Args:
+        name: As in `load_language_model`.
+
+    Raises:
+        UnknownNameError: If the name is nearly one of the short names.
+        DataError: If there is no such folder, or its configuration and tokenizer cannot be read or do not fit.
+    """
+    if name == tiny_random.NAME:
+        model, tokenizer = tiny_random.build_tiny_random()
+        return ModelAtHand(tokenizer, context_of(model.config))
+    if name in REGISTRY_MODELS:
+        folder = folder_if_converted(REGISTRY_MODELS[name])
+        return None if folder is None else _read(str(folder), name)
+    refuse_near_miss(name)
+    if Path(name).is_dir():
+        return _read(name, name)
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise DataError(f"model {name!r}: no such folder; expected a folder with config.json, weights and tokenizer")
+    try:
+        return _read(name, name)
+    except DataError as error:
+        if isinstance(
+            error.__cause__, OSError
+        ):  # not in the hub's cache; whether the hub has it shows when it is fetched
+            return None
+        raise
+
+
+def _read(place: str, name: str) -> ModelAtHand:
+    folder, tokenizer = open_with_tokenizer(place, name, local=True)
+    return ModelAtHand(tokenizer, context_of(folder.config))

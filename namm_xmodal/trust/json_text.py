@@ -1,0 +1,52 @@
+"""JSON of strangers: bounded in size and depth. Python's parser runs nothing, but deep values break what walks them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import NammError
+from namm_xmodal.trust.files import MIB, read_text, reason_of
+
+DEEPEST = 64
+"""Most lists and objects within one another."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """One JSON value.
+
+    Raises:
+        ValueError: If it is none, or is nested more than `DEEPEST` deep.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"nested more than {DEEPEST} deep") from None
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)]
+        if not level:
+            return value
+    raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def read_json(path: Path, *, error: type[NammError], expected: str, most: int = 32 * MIB) -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: The file.
+        error: What is raised.
+        expected: What the file should be.
+        most: Most bytes it may have; in memory a value takes up to 25 times as much.
+
+    Raises:
+        NammError: Of the type `error`, if it cannot be read or is no JSON.
+    """
+    text = read_text(path, error=error, expected=expected, most=most)
+    try:
+        return parse_json(text)
+    except ValueError as trouble:
+        raise error(f"{path}: cannot be read ({reason_of(trouble)}); expected {expected}") from None

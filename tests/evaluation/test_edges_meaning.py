@@ -1,0 +1,153 @@
+"""Settings that cannot mean what they say are refused with key, value and remedy, before a model is loaded."""
+
+import json
+
+import pytest
+from namm_xmodal.evaluation.preflight import check_evaluation
+
+from namm_xmodal.config import load_eval_config
+from namm_xmodal.errors import ConfigError, DataError, NammError
+from namm_xmodal.evaluation import preflight
+from namm_xmodal.evaluation.meaning import Pruning, Reading, check_sizes
+from namm_xmodal.evaluation.plan import make_plan
+from namm_xmodal.evaluation.runner import evaluate
+from namm_xmodal.language import models
+from namm_xmodal.language.at_hand import model_at_hand
+from namm_xmodal.language.models import load_language_model
+from namm_xmodal.language.tiny_random import build_tiny_random
+
+KEYS, TEXT = "tasks.key_retrieval", "tasks.next_token"
+REFUSED = [
+    ("protect_recent=1000", "policies.h2o: protect_first + protect_recent = 4 + 1000: tasks.key_retrieval: sample 0 has"),
+    ("protect_first=1000", "policies.h2o: protect_first + protect_recent = 1000 + 8"),
+    ("protect_recent=100", "and budget 0.25 is 96 tokens then; protect fewer tokens"),
+    (f"{KEYS}.texts=python-topic", "tasks.key_retrieval: texts: unknown text source 'python-topic': did you mean"),
+    (f"{TEXT}.texts=nowhere", "tasks.next_token: texts: unknown text source 'nowhere'"),
+    (f"{TEXT}.texts=anarchism", "tasks.next_token: texts anarchism: not on this machine; run `apt-get install"),
+    (f"{KEYS}.length=[384,17000]", "tasks.key_retrieval: length: 17000 tokens: tiny-random was built for 16384"),
+    (f"{KEYS}.length=[16384]", "tasks.key_retrieval: sample 0 needs 16"),
+    (f"{TEXT}.length=[17000]", "tasks.next_token: length: 17000 tokens: tiny-random"),
+    ("generate_tokens=1000000000", "tiny-random was built for 16384"),
+    ("update_every=400", "has 384 tokens, shorter than one update (update_every=400)"),
+    ("update_every=384", "tasks.next_token: sample 1 has 381 tokens, shorter than one update (update_every=384)"),
+    ("budgets=[1000000000]", "policies.h2o: budget 1000000000: bounds nothing"),
+    ("budgets=[384]", "policies.h2o: budget 384: bounds nothing"),
+    ("policies.namm.budget=1000000000", "policies.namm: budget 1000000000: bounds nothing"),
+    ("device=cuda:99", "device: 'cuda:99': "),
+    ("device=gpu", "device: 'gpu': expected a torch device"),
+    ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
+    ("model=./nowhere", "model './nowhere': no such folder"),
+    ("model=a/b/c", "model 'a/b/c': no such folder"),
+]  # fmt: skip
+
+
+def config(*changes):
+    return load_eval_config("language/smoke", ["policies.snapkv=null", *changes])
+
+
+def test_what_is_meaningful_passes():
+    for change in (
+        "seed=1",
+        "policies.namm={statistics: estimated, budget: null}",
+        "protect_recent=70",
+        "budgets=[383]",
+    ):
+        check_evaluation(asked := config(change), make_plan(asked))
+
+
+def nothing_is_loaded(*_, **__):
+    raise AssertionError("a model was loaded")
+
+
+@pytest.mark.parametrize(("change", "said"), REFUSED)
+def test_a_real_run_and_a_dry_one_refuse_the_same(change, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "load_language_model", nothing_is_loaded)
+    monkeypatch.setenv("NAMM_XMODAL_CACHE", str(tmp_path / "cache"))
+    for check in (
+        lambda asked: check_evaluation(asked, make_plan(asked)),
+        lambda asked: evaluate(asked.model_copy(update={"output": str(tmp_path / "out")})),
+    ):
+        with pytest.raises(NammError) as caught:
+            check(config(change))
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_text_is_pruned_in_its_middle_under_prompt_end():
+    few = ["tasks.key_retrieval=null", "protocols=prompt_end", "budgets=[0.5]", "policies.namm=null"]
+    check_evaluation(asked := config(*few, "protect_recent=80"), make_plan(asked))
+    with pytest.raises(ConfigError, match=r"sample 0 has 192 tokens, 192 at its last update, and budget 0.5 is 96"):
+        check_evaluation(asked := config(*few, "protect_recent=100"), make_plan(asked))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("statistics: estimated", "statistics: a text to estimate from has 768"),
+        ("calibrated: 0.1", "calibrated: a text"),
+    ],
+)
+def test_texts_that_a_namm_is_fitted_on_must_reach_an_update(given, said):
+    changes = ["tasks.key_retrieval=null", "tasks.next_token.length=[8000]", "tasks.next_token.n=1", "budgets=[0.5]"]
+    asked = config(*changes, "update_every=2064", f"policies.namm={{init: random, budget: null, {given}}}")
+    with pytest.raises(ConfigError, match=said):
+        check_evaluation(asked, make_plan(asked))
+
+
+def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypatch):
+    monkeypatch.setattr(preflight, "model_at_hand", lambda name: None)
+    told = []
+    check_evaluation(asked := config(), make_plan(asked), told.append)
+    assert told == [
+        "tiny-random is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"
+    ]
+    for change in ("protect_recent=100", "update_every=400", "budgets=[1000000000]", f"{TEXT}.texts=anarchism"):
+        with pytest.raises(NammError, match=r"^(tasks|policies)\."):
+            check_evaluation(asked := config(change), make_plan(asked))
+
+
+def test_a_model_that_is_fetched_first_is_checked_sample_by_sample(monkeypatch, tmp_path):
+    monkeypatch.setattr(preflight, "model_at_hand", lambda name: None)
+    asked = config("update_every=384").model_copy(update={"output": str(tmp_path)})
+    with pytest.raises(ConfigError, match=r"sample 1 has 381 tokens, shorter than one update"):
+        evaluate(asked)
+
+
+def test_a_budget_that_fits_some_texts_only_is_no_mistake():
+    short, long = Reading("short", 100), Reading("long", 1000)
+    check_sizes("row", 200, [short, long], Pruning(10, 0, 8))
+    with pytest.raises(ConfigError, match="budget 1000: bounds nothing"):
+        check_sizes("row", 1000, [short, long], Pruning(10, 0, 8))
+    with pytest.raises(ConfigError, match="short has 100 tokens, 90 at its last update, and no token is left"):
+        check_sizes("row", None, [short, long], Pruning(30, 50, 40))
+    check_sizes("row", 1.0, [short], Pruning(30, 50, 40))
+
+
+def saved(folder, rows, extra=(), special=()):
+    """The tiny model with an embedding of `rows` rows, and a tokenizer with more tokens."""
+    model, tokenizer = build_tiny_random()
+    model.resize_token_embeddings(rows)
+    tokenizer.add_tokens(list(extra))
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special)})
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("load", [load_language_model, model_at_hand])
+def test_a_tokenizer_that_does_not_fit_its_embedding_is_named(load, tmp_path):
+    with pytest.raises(DataError, match=r"tokenizer has tokens up to number 255, its embedding only 200 rows"):
+        load(saved(tmp_path / "small", 200))
+    with pytest.raises(DataError, match=r"tokenizer has tokens up to number 259, its embedding only 259 rows"):
+        load(saved(tmp_path / "added", 259, extra=["hello"]))
+    assert load(saved(tmp_path / "unused", 259, special=["<image>"])) is not None  # stands for no text
+    assert load(saved(tmp_path / "padded", 512)) is not None
+
+
+def test_a_folder_that_is_no_model_is_refused_before_it_is_loaded(tmp_path):
+    with pytest.raises(DataError, match="cannot be loaded"):
+        model_at_hand(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nothing"}))
+    with pytest.raises(DataError, match="cannot be loaded"):
+        model_at_hand(str(tmp_path))
+    assert model_at_hand("nobody/such-a-model") is None
