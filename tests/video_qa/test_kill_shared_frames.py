@@ -11,7 +11,7 @@ def test_a_question_alone_and_with_others():
     benchmark, runs = build_benchmark(config), list(make_runs(config))
     groups = group_by_video(list(enumerate(benchmark.questions())))
     worker, compared = VideoWorker(config, benchmark), 0
-    for group, clip in zip(groups, videos(config, [each[0][1].video for each in groups]), strict=True):
+    for group, clip in zip(groups, videos(config, [each[0][1] for each in groups]), strict=True):
         together = {record.key: record.scores for record in worker.records(clip, [(each, runs) for each in group])}
         for each in group:
             for record in worker.records(clip, [(each, runs)]):
