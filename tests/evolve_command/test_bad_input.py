@@ -61,7 +61,7 @@ def test_what_to_run(refused, tmp_path):
     assert "not together with --resume" in refused("evolve", "--resume", tmp_path, "--run", tmp_path)
     assert "no run there (no config.yaml)" in refused("evolve", "--resume", tmp_path / "nothing")
     assert "no such file and no packaged configuration" in refused("evolve", "evolve/smok")
-    assert "expected the journal of a run" in refused("plot", tmp_path)
+    assert "no such file; expected the journal of a run" in refused("plot", tmp_path)
     assert "expected a name that ends in .png" in refused("plot", tmp_path, "--output", "x.doc")
 
 
