@@ -84,7 +84,7 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
     (tmp_path / "zero.mp4").symlink_to("/dev/zero")
     started = time.monotonic()
     for name in ("pipe.mp4", "zero.mp4"):
-        with pytest.raises(errors.MissingVideoError, match="it is a named pipe|it is a device"):
+        with pytest.raises(errors.MissingVideoError, match=r"it is a named pipe|it is a device"):
             load_video(FrameRequest(tmp_path / name, 1))
     with pytest.raises(errors.MissingVideoError):
         load_video(FrameRequest(tmp_path / "a\0b.mp4", 1))
