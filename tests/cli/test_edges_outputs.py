@@ -14,6 +14,7 @@ EVAL = (*EVAL, "budgets=0.5", "--set", "policies={h2o: null, snapkv: null}", "--
 EVOLVE = ("evolve", "evolve/smoke", "--set", "generations=1", "--set", "validation=0", "--set", "statistics.samples=1")
 EVOLVE = (*EVOLVE, "--set", "strategy.population=4", "--set", "samples=1", "--set", "tasks.next_token=null")
 CALIBRATE = ("calibrate", "--model", "tiny-random", "--length", "96", "--count", "1", "--update-every", "64")
+CALIBRATE = (*CALIBRATE, "--floor", "0")
 
 
 @pytest.fixture(scope="module")
