@@ -93,6 +93,10 @@ class UnsupportedCodecError(VideoError):
     """Raised when no decoder for the video's codec is installed."""
 
 
+class OversizedVideoError(VideoError):
+    """Raised when a video's pictures or its index are larger than is read; says how large they may be."""
+
+
 class VideoTimeoutError(VideoError):
     """Raised when decoding took longer than allowed; the decoder's process was killed."""
 

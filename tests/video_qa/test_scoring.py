@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from namm_xmodal.evaluation.video.plan import cache_room
-from namm_xmodal.evaluation.video.prefix import read_prefix
-from namm_xmodal.evaluation.video.scoring import answer
 
 from namm_xmodal import H2O, KeyDiff, Namm, RandomEviction, Recency, SnapKV, pruned
 from namm_xmodal.cache.oracle import ORACLE_NAME, masked_attention, recording, visibility_of
 from namm_xmodal.errors import DataError
+from namm_xmodal.modalities.video.arms import cache_room
+from namm_xmodal.modalities.video.prefix import read_prefix
+from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.procedural.clip import make_clip
 from namm_xmodal.video.reductions import all_tokens

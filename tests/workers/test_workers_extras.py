@@ -40,7 +40,6 @@ EVERYTHING = [
     ("video-qa video/smoke", "video"),
     ("video-qa video/nextqa --set data=.", "video"),
     ("inspect clip.mp4 --question What? --output kept.png", "video"),
-    ("list samplers", "video"),
     ("prepare video --model llava-smollm2 --tiny --output out", "video"),
     ("rollout rl/demo", "rl"),
     ("prepare rl --env tmaze --output out", "rl"),
@@ -59,7 +58,7 @@ EVERYTHING = [
     ("from namm_xmodal.workers.ray_actors import ray_pool; ray_pool(dict, 1)", "ray"),
 ]
 ALONE = {  # where something else is missed first if everything is
-    "av": [("list samplers", "video")],
+    "av": [("from namm_xmodal.video.load import load_video\nload_video(None)", "video")],
     "decord": [
         (
             "from namm_xmodal.video.decord_backend import decode_frames_with_decord\ndecode_frames_with_decord(None, [0])",
