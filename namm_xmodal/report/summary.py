@@ -93,8 +93,8 @@ class Row:
 
     @property
     def scored(self) -> tuple[Record, ...]:
-        """The records that were run."""
-        return tuple(record for record in self.records if record.status != "skipped")
+        """The records that were run; of those that failed the ones that came far enough for a score."""
+        return tuple(r for r in self.records if r.status == "scored" or (r.status == "failed" and r.scores))
 
     def count(self, status: str) -> int:
         """Records of a status."""
