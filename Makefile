@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One thread per process: two single-threaded workers beat one worker with two threads on small machines, and results do not depend
-# on the number of cores.
+# One thread per process: two single-threaded workers beat one with two threads on small machines, and results do not
+# depend on the number of cores.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install demo test lint types unit bench clean

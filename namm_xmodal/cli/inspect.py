@@ -79,7 +79,7 @@ def inspect_command(
 ) -> None:
     """Draw what a policy keeps: of a text, tokens along x and layers and heads along y; of a video, its frames.
 
-    Forgotten patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
+    Evicted patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
 
     Example: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`, or
     `namm-xmodal inspect clip.mp4 --question "what colour comes first?" --option red --option blue`

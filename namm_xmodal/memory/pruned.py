@@ -1,4 +1,4 @@
-"""`pruned`: a model that forgets, for the length of a `with` block."""
+"""`pruned`: a model with a pruned cache, for the length of a `with` block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

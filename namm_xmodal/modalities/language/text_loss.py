@@ -1,4 +1,4 @@
-"""How well every token of a text is predicted while a policy forgets its beginning."""
+"""How well every token of a text is predicted while a policy evicts its beginning."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def text_log_probabilities(memory: Memory, ids: tuple[int, ...], prefix: int) ->
     """Log probability of each token of a text, given what the policy kept of those before it.
 
     Under `streaming` the text is simply read. Under `post_prefill` its first half is read, pruned once, and only the second
-    half is scored, since nothing would be forgotten before the last token otherwise.
+    half is scored, since nothing would be evicted before the last token otherwise.
 
     Args:
         memory: The pruned model.

@@ -14,6 +14,7 @@ from namm_xmodal.envs.rollout import Target
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import RolloutSetup
 
+
 @dataclass(frozen=True)
 class Player:
     """One model, ready to act.
