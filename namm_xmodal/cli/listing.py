@@ -1,9 +1,13 @@
 """`namm-xmodal list`: what there is, one line each, with defaults."""
 
 import json
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from namm_xmodal.config import FieldHelp
 
 list_app = typer.Typer(
     help="What there is: policies, tasks, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
@@ -143,26 +147,15 @@ def configs(
     evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an `evolve` file.")] = False,
 ) -> None:
     """Shipped configurations and the command that each is for; `--keys` explains every key that a file may hold."""
-    from namm_xmodal.config import RunConfig, describe, packaged_configs
+    from namm_xmodal.config import packaged_configs
     from namm_xmodal.config.commands import command_of
-    from namm_xmodal.config.evolve import EvolveConfig
     from namm_xmodal.config.loader import load_mapping
     from namm_xmodal.errors import ConfigError
-    from namm_xmodal.modalities.table import MODALITIES
 
     if evolve and not keys:
         raise ConfigError("--evolve: goes with --keys; without it, the keys are those of `eval`")
     if keys:
-        sections = [row for name, each in MODALITIES.items() for row in describe(each.section, f"{name}.")]
-        rows = describe(EvolveConfig) if evolve else [*describe(RunConfig), *sections]
-        _show(
-            "key",
-            [
-                {"name": row.path, "about": row.help, "fields": {"type": row.type, "default": row.default}}
-                for row in rows
-            ],
-            as_json,
-        )
+        _show("key", _evolution_keys() if evolve else _evaluation_keys(), as_json)
         return
     _show(
         "config",
@@ -176,6 +169,31 @@ def configs(
         ],
         as_json,
     )
+
+
+def _evolution_keys() -> list[dict[str, Any]]:
+    from namm_xmodal.config import EvolveConfig, describe
+
+    return [_key(row) for row in describe(EvolveConfig)]
+
+
+def _evaluation_keys() -> list[dict[str, Any]]:
+    """Those of the whole file, those that all sections share, and what each section adds or defaults otherwise."""
+    from namm_xmodal.config import RunConfig, Section, describe
+    from namm_xmodal.modalities.table import MODALITIES
+
+    shared = describe(Section)
+    found = [_key(row, "at the top") for row in describe(RunConfig)]
+    found += [_key(row, "in a section, or at the top for all") for row in shared]
+    for name, modality in MODALITIES.items():
+        own = [row for row in describe(modality.section) if row not in shared]
+        found += [_key(replace(row, path=f"{name}.{row.path}")) for row in own]
+    return found
+
+
+def _key(row: "FieldHelp", place: str = "") -> dict[str, Any]:
+    fields = {"place": place} if place else {}
+    return {"name": row.path, "about": row.help, "fields": {**fields, "type": row.type, "default": row.default}}
 
 
 def first_line(cls: Any) -> str:

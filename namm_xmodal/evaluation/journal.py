@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import modality_of
 from namm_xmodal.disk.append_only import AppendOnlyFile
 from namm_xmodal.disk.trouble import disk_trouble
@@ -129,10 +130,15 @@ def _contents(
     records = []
     for number, line in enumerate(lines[1:], start=2):
         values = _parse(line, path, number)
-        if "settings_of" in values:
-            settings[str(values["settings_of"])] = values["settings"]
-        elif (kind := facts.get(modality_of(str(values.get("section"))))) is not None:
-            records.append(Record.from_json(values, kind))
+        try:
+            if "settings_of" in values:
+                settings[str(values["settings_of"])] = values["settings"]
+            elif (kind := facts.get(modality_of(str(values["section"])))) is not None:
+                records.append(Record.from_json(values, kind))
+        except KeyError as error:
+            raise ResultsError(f"{path}: line {number}: has no {error}; mend or remove it, or use --fresh") from None
+        except ResultsError as error:
+            raise at(f"{path}: line {number}", error) from None
     return settings, records
 
 

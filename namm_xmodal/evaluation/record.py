@@ -135,7 +135,7 @@ class Record:
 
         Args:
             values: Of the line.
-            facts: The modality's dataclass of facts.
+            facts: The modality's dataclass of facts, whose sequences are tuples.
 
         Raises:
             ResultsError: If a field is missing or unknown.
@@ -145,7 +145,6 @@ class Record:
             names = {each.name for each in fields(kind)}
             odd = sorted(set(content or {}) ^ names)
             if odd or not isinstance(content, dict):
-                raise ResultsError(
-                    f"result line with other fields than this version writes ({', '.join(odd)}); use --fresh"
-                )
-        return cls(**{**found, "kept": Kept(**found["kept"]), "facts": facts(**found["facts"])})
+                raise ResultsError(f"other fields than this version writes ({', '.join(odd)}); use --fresh")
+        known = {name: tuple(each) if isinstance(each, list) else each for name, each in found["facts"].items()}
+        return cls(**{**found, "kept": Kept(**found["kept"]), "facts": facts(**known)})

@@ -51,7 +51,7 @@ def evaluate(
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
         for section in plan:
             if works[section.name]:
-                section.check()
+                section.check(notice)
         progress(finished, everything, "")
         known = _Known(journal.records)
         for section in plan:

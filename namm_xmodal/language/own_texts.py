@@ -18,6 +18,18 @@ def is_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or "/" in name or "\\" in name or Path(name).expanduser().is_dir()
 
 
+def find_place(name: str) -> Path:
+    """The file or folder, not read yet.
+
+    Raises:
+        DataError: If there is none.
+    """
+    place = Path(name).expanduser()
+    if not place.exists():
+        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+    return place
+
+
 def own_texts(name: str) -> list[Document]:
     """All documents of a file or folder, in the order of their names.
 
@@ -27,9 +39,7 @@ def own_texts(name: str) -> list[Document]:
     Raises:
         DataError: If there is nothing to read; names file and line.
     """
-    place = Path(name).expanduser()
-    if not place.exists():
-        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+    place = find_place(name)
     paths = sorted(each for each in place.rglob("*") if each.suffix in SUFFIXES) if place.is_dir() else [place]
     found = _read(place, tuple(paths), tuple(path.stat().st_mtime_ns for path in paths))
     if not found:

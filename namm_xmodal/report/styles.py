@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Okabe and Ito's colours, distinguishable with any colour vision, darkened or lightened to be seen on light and dark.
-_COLOURS = (
+COLOURS = (
     "#2f7fbf",
     "#c98500",
     "#1a9e77",
@@ -54,7 +54,7 @@ def styles(labels: Sequence[str], learned: set[str]) -> dict[str, Style]:
         dashes = _DASHES[place // len(_LEARNED) % len(_DASHES)]
         found[label] = Style(_LEARNED[place % len(_LEARNED)], _MARKERS[place % len(_MARKERS)], dashes, 2.4, 6.5, True)
     for place, label in enumerate(each for each in labels if each not in learned):
-        dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
+        dashes = _DASHES[place // len(COLOURS) % len(_DASHES)]
         marker = _MARKERS[(place + place // len(_MARKERS)) % len(_MARKERS)]
-        found[label] = Style(_COLOURS[place % len(_COLOURS)], marker, dashes, 1.2, 4.5, False)
+        found[label] = Style(COLOURS[place % len(COLOURS)], marker, dashes, 1.2, 4.5, False)
     return found

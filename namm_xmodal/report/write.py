@@ -55,12 +55,15 @@ def write_report(
         raise ResultsError(f"{folder}: no results yet; expected at least one finished item, run the evaluation")
     summary = summarise(records, plan, config.run.bootstrap)
     exhibits = _exhibits(folder, plan, notice)
+    by_section = {section.name: [each for each in records if each.section == section.name] for section in plan}
+    for section in plan:
+        more = section.modality.exhibits_of_records(section.section, by_section[section.name])
+        exhibits.setdefault(section.name, []).extend(more)
     try:
-        replace_text(folder / "summary.json", summary_json(summary, plan))
+        replace_text(folder / "summary.json", summary_json(summary, records, plan))
         replace_text(folder / "table.txt", _as_text(score_tables(summary, 200)))
         for section in plan:
-            own = [record for record in records if record.section == section.name]
-            for name, text in section.modality.files(section.section, own).items():
+            for name, text in section.modality.files(section.section, by_section[section.name]).items():
                 replace_text(folder / name, text)
         write_page(folder / "report", summary, exhibits, config.to_mapping(), folder.name)
     except OSError as error:
@@ -70,12 +73,17 @@ def write_report(
     return score_tables(summary, width or Console().width)
 
 
-def summary_json(summary: Summary, plan: Sequence[SectionPlan]) -> str:
-    """The summary as JSON text."""
+def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[SectionPlan]) -> str:
+    """The summary as JSON text, and why items were skipped or failed."""
+    messages: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.message:
+            messages.setdefault(record.section, {})[record.item] = record.message
     content = {
         "format": SUMMARY_FORMAT,
         "digests": {section.name: section.digest for section in plan},
         "versions": software_versions(),
+        "messages": messages,
         "rows": [row.to_json() for row in summary.rows],
     }
     return json.dumps(content, indent=1) + "\n"

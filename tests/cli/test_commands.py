@@ -45,7 +45,7 @@ def test_lists(run, what, expected):
 
 def test_keys_of_an_evaluation_file(run):
     rows = {row["name"]: row for row in json.loads(run("list", "configs", "--keys", "--json").stdout)}
-    assert rows["language.update_every"]["fields"]["default"] == "256"
+    assert rows["update_every"]["fields"]["default"] == "256"
     assert rows["rl.update_every"]["fields"]["default"] == "48"
 
 
@@ -73,7 +73,7 @@ def test_inspect_the_full_cache(run, tmp_path):
 
 def test_check(run):
     assert "passes the policy contract" in run("check", "policy", "tova", "budget=0.5").stdout
-    assert "keeps the contract" in run("check", "adapter", "language").stdout
+    assert "passes the adapter contract" in run("check", "adapter", "language").stdout
 
 
 def test_prepare(run):

@@ -32,11 +32,12 @@ def test_everything_is_evaluated_once_with_its_provenance(reference):
     (plan,) = plan_of(small(folder))
     assert len(records) == plan.total == seen[-1][0] == seen[-1][1]
     assert len({record.key for record in records}) == plan.total
+    model = {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
     for record in records:
         assert 0 < record.kept.fraction <= 1
         assert record.kept.live_bytes <= record.kept.allocated_bytes
         assert record.seconds["sample"] >= 0
-        assert record.model == {"name": "tiny-random", "source": "tiny-random (seed 0)", "dtype": "float32"}
+        assert record.model == {**model, "end_of_text": [257]}
         assert set(record.versions) == {"namm-xmodal", "torch", "transformers", "numpy"}
     full = [record for record in records if record.policy == "full"]
     assert all(record.kept.fraction == 1 and record.schedule == "none" for record in full)
@@ -56,7 +57,7 @@ def test_a_complete_run_is_not_repeated_and_says_so(reference, monkeypatch):
     monkeypatch.setattr(language_session, "LanguageSession", None)  # loading a model would fail
     notices = []
     assert run(small(folder), notice=notices.append) == records
-    assert "nothing was run" in notices[0]
+    assert "finished earlier: all" in notices[0]
 
 
 def test_an_interrupted_run_goes_on_to_the_same_results(reference, tmp_path):

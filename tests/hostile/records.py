@@ -4,7 +4,6 @@ import os
 import struct
 
 import numpy as np
-from namm_xmodal.training.journal import StageJournal
 
 from hostile.kinds import DEEP, FILES, hostile
 from namm_xmodal.agents.checkpoint import read_statistics
@@ -14,6 +13,7 @@ from namm_xmodal.evaluation.journal import Journal
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.evolution.saving import load_vector
 from namm_xmodal.gradient.run import read_steps
+from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.video.benchmarks.files import read_rows
 from namm_xmodal.video.benchmarks.subtitles import read_srt
 from namm_xmodal.video.composed.pictures import Picture
@@ -48,7 +48,7 @@ def sparse(name, size=2**36):
 JOURNALS = {
     "journal.jsonl": read_run,
     "gradient.jsonl": read_steps,
-    "results.jsonl": lambda folder: Journal(folder / "results.jsonl", {"config": "x"}).close(),
+    "results.jsonl": lambda folder: Journal(folder / "results.jsonl", {}).close(),
     "mean.npy": lambda folder: load_vector(folder / "mean.npy"),
     "statistics.json": lambda folder: load_statistics(folder / "statistics.json"),
     "state.json": lambda folder: read_statistics(folder / "state.json"),

@@ -98,6 +98,11 @@ def test_every_task_passes(name):
         (Toy((("choices", (" red", " red")),)), "choices", "a choice stands twice"),
         (Toy((("answer", ""), ("choices", ()))), "answers", "has a question and no answer"),
         (Toy((("context", ""),)), "answers", "has no context"),
+        (
+            Toy((("answer", ""), ("choices", ()), ("question", ""), ("also_right", (" red",)))),
+            "answers",
+            "other answers",
+        ),
         (Toy((("tags", {"what": object()}),)), "tags", "expected texts and numbers"),
         (Toy((("tags", {"length": 200}),)), "lengths", "sample 0 says length 200, its prompt has 351 tokens"),
     ],

@@ -51,6 +51,8 @@ def test_a_name_is_no_path(tmp_path, monkeypatch):
 def test_any_task_can_read_own_texts(tmp_path):
     (tmp_path / "book.txt").write_text("A sentence that says nothing. Another one follows it. " * 40)
     check_task(KeyRetrieval(texts=str(tmp_path), length=(256, 320)))
+    with pytest.raises(DataError, match=r"gone\.txt: no such file or folder"):  # before a model is loaded
+        KeyRetrieval(texts=str(tmp_path / "gone.txt"))
 
 
 @pytest.mark.parametrize(

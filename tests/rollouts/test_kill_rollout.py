@@ -17,8 +17,9 @@ def test_at_every_file_operation(monkeypatch, tmp_path):
         for suffix in (".png", ".svg"):
             replace_text(path.with_suffix(suffix), f"{len(rows)}\n")
 
-    players = runner.load_players(load_rollout_config("rl/tmaze", QUICK), print)
-    monkeypatch.setattr(runner, "load_players", lambda config, notice: players)  # once, before the forks
+    config = load_rollout_config("rl/tmaze", QUICK)
+    players = runner.load_players(config, runner.find_setups(config), print)
+    monkeypatch.setattr(runner, "load_players", lambda config, setups, notice: players)  # once, before the forks
     monkeypatch.setattr(rollout_write, "plot_rollouts", draw)
     line = ("rollout", "rl/tmaze", *(part for each in QUICK for part in ("--set", each)))
     count = killed_at_every_operation(tmp_path / "out", go := lambda folder: command(*line, "--output", folder), go)

@@ -54,7 +54,7 @@ EVERYTHING = [
     ("from namm_xmodal.envs.positions import make_hopper_positions; make_hopper_positions()", "rl"),
     ("from namm_xmodal.envs.environments import register_environments; register_environments()", "rl"),
     ("from namm_xmodal.envs.minari_data import read_minari; read_minari('a/b-v0')", "rl"),
-    ("from namm_xmodal.rollouts.film import film_episode; film_episode(*[None] * 6)", "video"),
+    ("from namm_xmodal.modalities.rl.film import film_episode; film_episode(*[None] * 6)", "video"),
     ("from namm_xmodal.workers.ray_actors import ray_pool; ray_pool(dict, 1)", "ray"),
 ]
 ALONE = {  # where something else is missed first if everything is
@@ -93,7 +93,7 @@ def test_what_only_another_library_imports_is_named_too(monkeypatch):
     def broken(*_):
         raise ModuleNotFoundError("No module named 'PIL'", name="PIL.Image")
 
-    monkeypatch.setattr("namm_xmodal.config.load_eval_config", broken)
+    monkeypatch.setattr("namm_xmodal.config.load_evaluation_config", broken)
     result = CliRunner().invoke(app, ["eval", "language/smoke"])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "namm-xmodal: PIL needs an optional dependency: pip install 'namm-xmodal[video]'" in result.stderr

@@ -12,10 +12,11 @@ from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import by_layer, calibrated, described
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
-from namm_xmodal.modalities.rl.arms import Window, with_wrappers
+from namm_xmodal.modalities.rl.arms import Window, rl_arms, with_wrappers
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.fit import estimate_on, full_memory_inputs
 from namm_xmodal.modalities.rl.players import Player, load_players
+from namm_xmodal.modalities.rl.preflight import check_rows
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
@@ -24,10 +25,12 @@ from namm_xmodal.policies.namm.statistics import FeatureStatistics
 class RlSession:
     """Holds the models; the episodes of a batch are played side by side."""
 
-    def __init__(self, section: RlSection, notice: Callable[[str], None] = lambda text: None) -> None:
-        """Loads the models."""
+    def __init__(self, section: RlSection) -> None:
+        """Loads the models, and fetches those that are not on this machine yet."""
         self.section = section
-        self.players = {player.label: player for player in load_players(section, find_setups(section), notice)}
+        setups = find_setups(section)
+        check_rows(section, rl_arms(section), setups)  # of models that could not be checked before they were fetched
+        self.players = {player.label: player for player in load_players(section, setups)}
         self._statistics: dict[tuple[str, str], list[FeatureStatistics]] = {}
         self._fitted: dict[tuple[str, str], Any] = {}
 
@@ -116,7 +119,7 @@ def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode
     return Outcome(
         item=item,
         arm=arm,
-        scores={"return": episode.total},
+        scores={"return": episode.total} if episode.length else {},  # it broke before its first step: no return, not 0
         kept=replace(Kept(), fraction=fraction, tokens=episode.kept_mean),
         seconds={"episode": seconds},
         facts=facts,

@@ -14,10 +14,10 @@ from namm_xmodal.envs.normalise import of_dataset
 from namm_xmodal.envs.spaces import size_of
 from namm_xmodal.envs.trajectories import Trajectories
 from namm_xmodal.errors import ConfigError, DataError
-from namm_xmodal.training.families import train_family, write_card
-from namm_xmodal.training.journal import StageJournal
-from namm_xmodal.training.locomotion import describe_tiers, facts_of, windows_of
-from namm_xmodal.training.recipes import LOCOMOTION
+from namm_xmodal.training.decision_transformer.families import train_family, write_card
+from namm_xmodal.training.decision_transformer.journal import StageJournal
+from namm_xmodal.training.decision_transformer.locomotion import describe_tiers, facts_of, windows_of
+from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION
 
 Told = Callable[[int, int, str], None]
 
