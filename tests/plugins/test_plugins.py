@@ -1,5 +1,6 @@
 """Plug-ins: files named on the command line, and entry points of installed distributions."""
 
+import gc
 import json
 import os
 import subprocess
@@ -38,6 +39,9 @@ def files(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+    for each in gc.get_objects():
+        if type(each) is Registry:
+            vars(each).pop("_entries", None)  # read while the file was known
 
 
 def policies():
@@ -78,7 +82,8 @@ def test_a_file_with_one_of_each_kind_is_evaluated_by_workers(tmp_path):
     assert all(row["status"] == "scored" for row in records)
     assert {row["task"] for row in records} == {"parrot", "own_needles", "Own/ShortMaze-v0", "count"}
     assert "vowels" in done.stdout and "vowels" in next(r for r in records if r["section"] == "language")["scores"]
-    assert [r["scores"]["number"] for r in records if (r["section"], r["policy"]) == ("count", "own")] == [0.0, 1.0]
+    counted = [r["scores"]["number"] for r in records if (r["section"], r["policy"]) == ("count", "own")]
+    assert sorted(counted) == [0.0, 1.0]
     assert (tmp_path / "out/report/index.html").is_file()
 
 
