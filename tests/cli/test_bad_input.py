@@ -12,7 +12,10 @@ EVAL = ("eval", "language/smoke")
         ("language.policies.h2o.policy=h2oo", "unknown policy 'h2oo': did you mean h2o"),
         ("language.policies.h2o.budget=0", "policies.h2o: budget=0: expected at least 1 token"),
         ("language.policies.h2o.budget=3", "policies.h2o: budget=3: below protect_first + protect_recent"),
-        ("language.policies.h2o.recent=3", "policies.h2o.recent: unknown key of policy h2o; did you mean recent_fraction?"),
+        (
+            "language.policies.h2o.recent=3",
+            "policies.h2o.recent: unknown key of policy h2o; did you mean recent_fraction?",
+        ),
         ("language.budgets=[0]", "budgets: 0: expected at least 1 token"),
         ("language.tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
         ("language.tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"namm-xmodal[ \n]+(?!release|contributors)(?P<rest>[a-z][^`\n\"']*)")
 LIST = re.compile(r"`list ([a-z]+)`")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-CONFIG = re.compile(r"(?<![\w/.-])(?:configs/)?((?:language|evolve|rl|video|transfer)/[a-z0-9_]+)(?:\.yaml)?(?![\w/.-])")
+CONFIG = re.compile(
+    r"(?<![\w/.-])(?:configs/)?((?:language|evolve|rl|video|transfer)/[a-z0-9_]+)(?:\.yaml)?(?![\w/.-])"
+)
 
 
 def commands(command=None, path=()):

@@ -119,7 +119,9 @@ def test_a_file_of_another_command_names_it(refused, command, name):
     section = {"rollout": "rl", "video-qa": "video"}.get(command)
     if own == {"warm-start": "evolve"}.get(command, command if section is None else "eval"):
         if section and section not in name and "transfer" not in name:
-            assert f"section {section}: missing; `namm-xmodal {command}` runs this section alone" in refused(command, name)
+            assert f"section {section}: missing; `namm-xmodal {command}` runs this section alone" in refused(
+                command, name
+            )
         return
     said = refused(command, name)
     assert said.endswith(f"{name}: is a file of another command; run `namm-xmodal {own} {name}`")

@@ -50,7 +50,9 @@ class RlSection(Section):
     )
     protect_first: int = Field(0, ge=0, description="Oldest tokens that are never evicted.")
     protect_recent: int = Field(6, ge=0, description="Newest tokens that are never evicted; 3 are the newest step.")
-    attention: Literal["auto", "sdpa", "tiled"] = Field("tiled", description="For policies that read every attention row; tiled is the fastest here.")
+    attention: Literal["auto", "sdpa", "tiled"] = Field(
+        "tiled", description="For policies that read every attention row; tiled is the fastest here."
+    )
     evict: Literal["tokens", "steps"] = Field(
         "tokens", description="tokens: one by one. steps: return, state and action of a step together."
     )

@@ -1,11 +1,11 @@
 """The section `video`: policies and pre-LLM token reductions against one video benchmark, at equal kept visual tokens."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from namm_xmodal.config.names import did_you_mean
-from namm_xmodal.config.section import Schedules, Section
+from namm_xmodal.config.section import Schedules, Section, as_list
 from namm_xmodal.config.validation import Strict
 
 
@@ -54,7 +54,7 @@ class VideoSection(Section):
         description="Pre-LLM token-reduction baselines. Label: {reduction: a name of `namm-xmodal list reductions`, and "
         "its own fields}.",
     )
-    budgets: tuple[float, ...] = Field(
+    budgets: Annotated[tuple[float, ...], BeforeValidator(as_list)] = Field(
         (0.5, 0.25), description="Shares of the visual tokens that may remain; the cache has room for all text besides."
     )
     update_every: int = Field(16, ge=1, description="Tokens between two updates of the cache while the video is read.")
