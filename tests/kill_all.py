@@ -35,7 +35,7 @@ LINES = {
     "prepare": "prepare video --tiny --output {}",
 }
 TIMES = {
-    "video-qa": ("table.txt",),
+    **dict.fromkeys(("eval", "rollout", "video-qa"), ("table.txt",)),
     "prepare": ("journal.jsonl", "snapshot.safetensors", "model/README.md", "model/measured.json"),
 }
 """Files that hold CPU times."""

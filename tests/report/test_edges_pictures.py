@@ -69,7 +69,7 @@ def test_curves_show_the_scores(summary, tmp_path, section):
     assert list(shown) == summary.tasks(section)
     for task, axis in shown.items():
         (metric,) = summary.headline(section, task)
-        assert axis.get_ylabel() == f"{metric.name}, n = {rows[0].cells[metric.name].score.n}"
+        assert axis.get_ylabel() == f"{metric.name}, n = {summary.of(section, task)[0].cells[metric.name].score.n}"
         for label in {row.policy for row in rows if not row.full}:
             line = [row for row in summary.of(section, task) if row.policy == label]
             line = sorted(line, key=lambda row: row.kept.fraction)

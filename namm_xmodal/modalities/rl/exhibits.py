@@ -40,6 +40,8 @@ def episode_exhibits(section: RlSection, arms: Sequence[Arm]) -> list[Exhibit]:
         policy = session.policy(arm, player, lambda step, running: None)
         agent = Watched(session.agent(arm, player, policy), every=max(1, section.max_steps // (8 * LOOKS)))
         (episode,) = rollout(player.make, agent, [section.seed], player.target, max_steps=section.max_steps, batch=1)
+        if not agent.looks:  # the environment did not start
+            continue
         looks = [agent.looks[at] for at in np.unique(np.linspace(0, len(agent.looks) - 1, LOOKS).round().astype(int))]
         found.append(
             Pictures(

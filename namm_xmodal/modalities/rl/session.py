@@ -12,7 +12,7 @@ from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import by_layer, calibrated, described
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
-from namm_xmodal.modalities.rl.arms import Window, rl_arms, with_wrappers
+from namm_xmodal.modalities.rl.arms import Window, with_wrappers
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.fit import estimate_on, full_memory_inputs
 from namm_xmodal.modalities.rl.players import Player, load_players
@@ -28,14 +28,15 @@ class RlSession:
     def __init__(self, section: RlSection) -> None:
         """Loads the models, and fetches those that are not on this machine yet."""
         self.section = section
-        setups = find_setups(section)
-        check_rows(section, rl_arms(section), setups)  # of models that could not be checked before they were fetched
-        self.players = {player.label: player for player in load_players(section, setups)}
+        self._setups = find_setups(section)
+        self.players = {player.label: player for player in load_players(section, self._setups)}
         self._statistics: dict[tuple[str, str], list[FeatureStatistics]] = {}
         self._fitted: dict[tuple[str, str], Any] = {}
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
         """See `Session.run`: one arm on one model's episodes after another."""
+        arms = {arm.key: arm for each in work for arm, _ in each.by_arm()}
+        check_rows(self.section, list(arms.values()), self._setups)  # of models that were not here before
         for each in work:
             for arm, items in each.by_arm():
                 player = self.players[items[0].content]
