@@ -24,7 +24,8 @@ LINES = {
     "eval": "eval language/smoke --set tasks.key_retrieval=null --set tasks.next_token.n=2 --set budgets=0.5 "
     "--output {}",
     "rollout": "rollout rl/tmaze --set model_seeds=0 --set environment_options.length=8 --set episodes=2 "
-    "--set max_steps=12 --set budgets=[9] --set policies.namm_budget=null --set policies.namm_untrained=null "
+    "--set max_steps=12 --set budgets=[9] --set policies.namm_budget=null --set policies.window=null "
+    "--set policies.namm_untrained=null "
     "--output {}",
     "video-qa": "video-qa video/smoke --set loader.workers=0 --set options.n=3 --set bootstrap.resamples=100 "
     "--output {}",
