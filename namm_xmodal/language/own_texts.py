@@ -1,12 +1,12 @@
 """Your own texts: a `.txt` file, a `.jsonl` file with a `text` in each line, or a folder of either."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.document import Document
+from namm_xmodal.trust.json_text import parse_json
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 MOST_BYTES = 256 * 1024 * 1024
@@ -63,7 +63,7 @@ def read_lines(path: Path, needed: tuple[str, ...], texts: tuple[str, ...] = ())
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):

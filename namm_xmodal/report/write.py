@@ -19,6 +19,7 @@ from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 2
@@ -106,8 +107,8 @@ def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str],
     """Made once and kept: they need the models. Those of arms that have changed are made anew."""
     path = folder / EXHIBITS
     try:
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError:
+        known = read_json(path, error=ResultsError, expected="exhibits") if path.exists() else {}
+    except ResultsError:
         known = {}
     found, fresh = {}, {}
     for section in plan:

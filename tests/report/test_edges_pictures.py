@@ -33,7 +33,8 @@ def test_readme_shows_the_policy_that_ships():
     assert set(shown) == {arm.label for arm in plan.arms}
     now = {arm.fingerprint for arm in plan.arms if arm.label == "namm"}
     assert set(shown["namm"]) == now, (
-        "older than the shipped policy: make demo, cp results/demo/report/curves-language.png docs/images/demo.png"
+        "older than the shipped policy: namm-xmodal eval language/demo, then "
+        "cp results/demo/report/curves-language.png docs/images/demo.png"
     )
 
 
@@ -83,7 +84,7 @@ def _fingerprints(rows, label):
 
 def test_survivors_are_shares_of_what_was_fed(tmp_path):
     """By kind and bin of age, over layers, looks and episodes; a bin that was never filled stays empty."""
-    (section,) = made_plan(language=None, video=None)[1]
+    *_, section = made_plan()[1]
     bins, (full, keydiff, *_) = len(AGES) + 1, section.arms
 
     def looked(first, second):

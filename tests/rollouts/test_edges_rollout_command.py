@@ -93,7 +93,9 @@ def rollout(model, out, *changes, more=(), code=0):
 
 def test_an_episode_that_does_not_start_is_counted_and_named(model, tmp_path):
     shown = rollout(model, tmp_path, "environment_options.fails=once", "seed=10", "budgets=[12]")
-    assert "rl m#11: failed: step 0: the environment did not start: RuntimeError: the world is not there" in shown.stderr
+    assert (
+        "rl m#11: failed: step 0: the environment did not start: RuntimeError: the world is not there" in shown.stderr
+    )
     for row in json.loads((tmp_path / "summary.json").read_text())["rows"]:
         score = row["cells"][0]["score"]
         assert (row["failed"], score["n"], score["value"]) == (1, 1, 20.0)

@@ -69,7 +69,7 @@ def test_a_real_run_and_a_dry_one_refuse_the_same(track, change, said, tmp_path,
     dry, real = command(*arguments, "--dry-run"), command(*arguments)
     assert dry.exit_code == real.exit_code == 2, (dry.output, dry.exception)
     assert said in dry.stderr
-    assert dry.stderr.strip() == real.stderr.strip()
+    assert dry.stderr == real.stderr
     assert len(dry.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 

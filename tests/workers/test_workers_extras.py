@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from benchmark_folders import nextqa
 from typer.testing import CliRunner
 
 from namm_xmodal.cli.app import app
@@ -38,7 +39,7 @@ print(json.dumps([said(case) for case in cases]))
 """
 EVERYTHING = [
     ("video-qa video/smoke", "video"),
-    ("video-qa video/nextqa --set data=.", "video"),
+    ("video-qa video/nextqa --set video.data=.", "video"),
     ("inspect clip.mp4 --question What? --output kept.png", "video"),
     ("prepare video --model llava-smollm2 --tiny --output out", "video"),
     ("rollout rl/demo", "rl"),
@@ -78,6 +79,7 @@ ALONE = {  # where something else is missed first if everything is
     ids=["everything", *ALONE],
 )
 def test_commands_and_functions_name_the_extra(tmp_path, blocked, cases):
+    nextqa(tmp_path)  # questions about files
     arguments = json.dumps([blocked, [case for case, _ in cases]])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, arguments], cwd=tmp_path, capture_output=True, text=True, check=False

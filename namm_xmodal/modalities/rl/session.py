@@ -10,7 +10,7 @@ from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.evaluation.arm import Arm
-from namm_xmodal.evaluation.fit import by_layer, calibrated, described
+from namm_xmodal.evaluation.fit import Inputs, by_layer, calibrated, described
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.modalities.rl.arms import Window, with_wrappers
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
@@ -31,6 +31,7 @@ class RlSession:
         self._setups = find_setups(section)
         self.players = {player.label: player for player in load_players(section, self._setups)}
         self._statistics: dict[tuple[str, str], list[FeatureStatistics]] = {}
+        self._inputs: dict[str, list[Inputs]] = {}
         self._fitted: dict[tuple[str, str], Any] = {}
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
@@ -102,8 +103,9 @@ class RlSession:
             policy = policy.with_statistics(pooled)
         if fit.share is None:
             return policy
-        inputs = full_memory_inputs(player, self.section, told)
-        return calibrated(policy, player.body.model, inputs, fit.share, self.section)
+        if player.label not in self._inputs:
+            self._inputs[player.label] = full_memory_inputs(player, self.section, told)
+        return calibrated(policy, player.body.model, self._inputs[player.label], fit.share, self.section)
 
 
 def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode, seconds: float) -> Outcome:
