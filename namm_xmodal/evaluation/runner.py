@@ -1,6 +1,6 @@
 """Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
