@@ -134,17 +134,20 @@ def evaluation_config(content: Mapping[str, Any], kinds: Mapping[str, type[Secti
 
 def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], source: str) -> None:
     known = [*kinds, *RunConfig.model_fields, *Section.model_fields]
-    for key in content:
-        if key in known or (modality_of(key) in kinds and key.partition("@")[2]):
-            continue
+    unknown = [key for key in content if key not in known and not (modality_of(key) in kinds and key.partition("@")[2])]
+    for key in unknown:
         owners = [name for name, kind in kinds.items() if key in kind.model_fields]
         if owners:
             raise ConfigError(
                 f"{source}: {key}: stands at the top, expected it in its section: {' or '.join(owners)}.{key} "
                 "(files from before version 0.2 have no sections)"
             )
-        raise ConfigError(f"{source}: {key}: unknown key or section; {did_you_mean(key, known)}")
-    sections = [modality_of(name) for name, own in content.items() if modality_of(name) in kinds and own]
+    if unknown:
+        raise ConfigError(f"{source}: {unknown[0]}: unknown key or section; {did_you_mean(unknown[0], known)}")
+    sections = {name: own for name, own in content.items() if modality_of(name) in kinds and isinstance(own, dict)}
     for key in Section.model_fields.keys() & content.keys():
-        if not any(key in kinds[name].model_fields for name in sections):
+        users = [name for name in sections if key in kinds[modality_of(name)].model_fields]
+        if not users:
             raise ConfigError(f"{source}: {key}: no section uses it; expected a section such as language: ...")
+        if not isinstance(content[key], dict) and all(key in sections[name] for name in users):
+            raise ConfigError(f"{source}: {key}: no section uses it, since each gives its own; set {users[0]}.{key}")

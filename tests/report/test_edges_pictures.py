@@ -33,7 +33,8 @@ def test_readme_shows_the_policy_that_ships():
     assert set(shown) == {arm.label for arm in plan.arms}
     now = {arm.fingerprint for arm in plan.arms if arm.label == "namm"}
     assert set(shown["namm"]) == now, (
-        "older than the shipped policy: make demo, cp results/demo/report/curves-language.png docs/images/demo.png"
+        "older than the shipped policy: namm-xmodal eval language/demo, then "
+        "cp results/demo/report/curves-language.png docs/images/demo.png"
     )
 
 

@@ -43,7 +43,9 @@ def draw_maps(name: str, maps: Sequence[KeptMap]) -> Figure | None:
                 mesh.set_gid(mark)
                 values[mark] = f"{each.arm}: {row_names[row]}, {column_names[column]}: {share:.1%} kept"
         axis.set_title(each.arm, fontsize=8, color=INK)
-        axis.set_xlabel(each.columns, fontsize=8, color=INK)
+        if place + across >= len(maps):  # nothing below
+            axis.set_xlabel(each.columns, fontsize=8, color=INK)
+            axis.tick_params(labelbottom=True)
         if each.column_names:
             axis.set_xticks(range(columns), each.column_names, rotation=60)
         if each.row_names:
