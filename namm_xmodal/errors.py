@@ -74,7 +74,7 @@ class EmptyVideoError(VideoError):
 
 
 class NotAVideoError(VideoError):
-    """Raised when a file is no media container that can be read: random bytes, a web page, an index never written."""
+    """Raised when a file is not a readable media container: random bytes, a web page, an index never written."""
 
 
 class NoVideoStreamError(VideoError):
@@ -91,6 +91,10 @@ class CorruptVideoError(VideoError):
 
 class UnsupportedCodecError(VideoError):
     """Raised when no decoder for the video's codec is installed."""
+
+
+class OversizedVideoError(VideoError):
+    """Raised when a video's pictures or its index are larger than is read; says how large they may be."""
 
 
 class VideoTimeoutError(VideoError):

@@ -67,8 +67,8 @@ class Registry(Mapping[str, Any]):
             entries = getattr(_import_file(path), self._kind.upper(), {})
             if not isinstance(entries, Mapping):
                 raise PluginError(
-                    f"--plugins {path}: {self._kind.upper()} is a {type(entries).__name__}, expected a mapping such as "
-                    "{'mine': Mine}"
+                    f"--plugins {path}: {self._kind.upper()} is of type {type(entries).__name__}, expected a mapping "
+                    "such as {'mine': Mine}"
                 )
             for name, entry in entries.items():
                 self._add(found, str(name), entry, f"--plugins {path}")

@@ -25,7 +25,9 @@ LINES = {
     "--set language.budgets=0.5 "
     "--output {}",
     "rollout": "rollout rl/tmaze --set rl.model_seeds=0 --set rl.environment_options.length=8 --set rl.episodes=2 "
-    "--set rl.max_steps=12 --set rl.budgets=[9] --set rl.policies.namm_budget=null --set rl.policies.namm_untrained=null "
+    "--set rl.max_steps=12 --set rl.budgets=[9] --set rl.policies.namm_budget=null "
+    "--set rl.policies.window=null "
+    "--set rl.policies.namm_untrained=null "
     "--output {}",
     "video-qa": "video-qa video/smoke --set video.loader.workers=0 --set video.options.n=3 --set bootstrap.resamples=100 "
     "--output {}",

@@ -17,6 +17,9 @@ from namm_xmodal.video.clip import FrameRequest, VideoClip
 
 _NAME = re.compile(r"[0-9a-f]{24}\.safetensors")
 
+_READER = 2
+"""Counts changes in which frames a request gives; files of an earlier one are not used."""
+
 
 @dataclass(frozen=True)
 class FrameCache:
@@ -67,6 +70,7 @@ class FrameCache:
             return None
         told = {
             **asdict(request),
+            "reader": _READER,
             "path": str(request.path.resolve()),
             "size": status.st_size,
             "at": status.st_mtime_ns,

@@ -1,16 +1,22 @@
-"""One pass over a video's packets, without decoding: when each frame is shown and where decoding can start."""
+"""When each frame is shown and where decoding can start: from the packets where those tell, else by decoding everything."""
 
-from bisect import bisect_right
-from contextlib import suppress
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from namm_xmodal.errors import EmptyVideoError, NoVideoStreamError, UnsupportedCodecError, VideoError
-from namm_xmodal.video.open import av, open_container
+from namm_xmodal.errors import CorruptVideoError, EmptyVideoError
+from namm_xmodal.video.clock import Clock
+from namm_xmodal.video.completeness import missing_part
+from namm_xmodal.video.frames import FrameReader
+from namm_xmodal.video.memory import bounded_memory
+from namm_xmodal.video.open import MAX_PIXELS, av, open_container
+from namm_xmodal.video.streams import video_stream
 
-_SEEKABLE = {"mov", "mp4", "matroska", "webm", "avi"}
+_STAMPED = {"mov", "matroska"}
+"""Containers that keep a presentation stamp for each packet, and an index to jump by."""
+_ONE_FRAME_A_PACKET = {"h264", "hevc", "vp9", "av1"}
 
 
 @dataclass(frozen=True)
@@ -19,25 +25,33 @@ class VideoIndex:
 
     Attributes:
         path: The file.
-        pts: Presentation time stamps of all frames, ascending, in units of `time_base`.
-        keyframes: Those of them at which decoding can start, ascending.
+        pts: Presentation time stamps of all frames in the order they are shown, in units of `time_base`; never descending.
+        keyframes: Numbers of the frames at which decoding can start, ascending; none if frames are found by counting.
         time_base: Seconds per unit.
-        promised: Frames that the container's header speaks of; `len(pts)` where it says nothing.
+        missing: What the header promises and the file lacks, in words; empty for a whole file.
         codec: Name of the codec.
         width: Of the stored picture, before rotation.
         height: Of the stored picture, before rotation.
-        seekable: The container has an index of its keyframes, so that a jump lands where it should.
+        pixels: Format of its pixels, by FFmpeg's name.
+        by_packets: Read from the packets, each of which then gives the frame with its stamp; else from decoding everything.
+        undecodable: Packets that did not decode, where everything was decoded.
+        joins: How often the stamps restarted; the parts follow one another here.
+        edited: Packets that the container hides, by an edit list.
     """
 
     path: Path
     pts: tuple[int, ...]
     keyframes: tuple[int, ...]
     time_base: Fraction
-    promised: int
+    missing: str
     codec: str
     width: int
     height: int
-    seekable: bool
+    pixels: str
+    by_packets: bool
+    undecodable: int = 0
+    joins: int = 0
+    edited: int = 0
 
     def __repr__(self) -> str:
         return (
@@ -70,101 +84,96 @@ class VideoIndex:
         return max(0, bisect_right(self.pts, wanted) - 1)
 
 
-def index_video(path: str | Path) -> VideoIndex:
-    """Reads the packets of a file's first video stream.
+def index_video(path: str | Path, by_packets: bool = True) -> VideoIndex:
+    """Finds the frames that ffmpeg would play.
+
+    Args:
+        path: The file.
+        by_packets: Read the packets only, where those tell; False decodes everything, which is always right and slow.
 
     Raises:
         VideoError: One of its kinds, in a plain sentence.
     """
     path = Path(path)
+    with bounded_memory(path):
+        return (_from_packets(path) if by_packets else None) or _from_decoding(path)
+
+
+def _from_packets(path: Path) -> VideoIndex | None:
+    """One pass without decoding; None where a packet need not be the frame that its stamp says."""
     with open_container(path) as container:
         stream = video_stream(container, path)
+        codec = stream.codec.canonical_name
+        if codec not in _ONE_FRAME_A_PACKET or not _STAMPED & set(container.format.name.split(",")):
+            return None
+        packets = hidden = 0
+        first: int | None = None
         pts: list[int] = []
         keys: list[int] = []
-        unknown = False
-        with suppress(av.error.FFmpegError):  # a cut file ends in the middle of a packet: what came before counts
+        try:
             for packet in container.demux(stream):
-                if packet.size == 0 or packet.is_discard:
+                if packet.size == 0:
                     continue
-                if packet.pts is None:
-                    unknown = True
+                if packet.pts is None or (first is None and not packet.is_keyframe):
+                    return None  # no stamps, or a stream that begins inside a group of pictures
+                first = packet.pts if first is None else first
+                packets += not packet.is_corrupt
+                if packet.is_discard:
+                    hidden += 1
                     continue
                 pts.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
-        promised, duration = stream.frames, _promised_seconds(container, stream)
-        time_base, codec = stream.time_base, stream.codec_context.name
-        width, height = stream.codec_context.width, stream.codec_context.height
-        seekable = bool(_SEEKABLE & set(container.format.name.split(",")))
-    if unknown:
-        pts, keys = _decoded_pts(path)
-    if not pts or time_base is None:
-        raise EmptyVideoError(f"{path}: the video stream has no frames; the file was cut or never finished")
-    frames = tuple(sorted(set(pts)))
-    if not keys or min(keys) > frames[0]:
-        keys.append(frames[0])  # a stream cut out of a longer one: the start is as good a place as any
-    if not promised and duration and len(frames) > 1:
-        held = float((frames[-1] - frames[0]) * time_base)
-        rate = (len(frames) - 1) / held if held else 0.0
-        end = max(held, float(frames[-1] * time_base))  # some headers count from 0, some from the first frame
-        if duration - end > max(1.0, 0.05 * duration):
-            promised = round(duration * rate)
-    promised = max(promised, len(frames))
-    keyframes = tuple(sorted(set(keys)))
-    return VideoIndex(path, frames, keyframes, time_base, promised, codec, width, height, seekable)
-
-
-def video_stream(container: Any, path: Path) -> Any:
-    """The first stream of moving pictures; cover pictures of audio files are none.
-
-    Raises:
-        NoVideoStreamError: If there is none.
-        UnsupportedCodecError: If nothing here decodes it.
-    """
-    streams = [each for each in container.streams if each.type == "video" and not _is_cover(each)]
-    if not streams:
-        kinds = sorted({each.type or "unknown" for each in container.streams}) or ["no"]
-        raise NoVideoStreamError(f"{path}: no video stream, only {' and '.join(kinds)}; give a file with pictures")
-    stream = streams[0]
-    try:
+        except av.error.FFmpegError:
+            pass  # a cut file ends in the middle of a packet: what came before counts
+        pts.sort()
+        if first is None or not pts or pts[0] < first or any(one == two for one, two in pairwise(pts)):
+            return None  # no frames, frames that refer to others before the start, or two with one stamp
+        numbers = tuple(bisect_left(pts, stamp) for stamp in sorted(keys))
+        missing = missing_part(container, stream, path, packets, len(pts), hidden)
         context = stream.codec_context
-    except (av.error.FFmpegError, ValueError):
-        context = None
-    if context is None:
-        raise UnsupportedCodecError(f"{path}: nothing installed decodes this video's codec; convert it to H.264")
-    stream.thread_type = "NONE"  # one thread per file: many files are read side by side
-    stream.codec_context.thread_count = 1
-    return stream
+        return VideoIndex(
+            path,
+            tuple(pts),
+            numbers,
+            stream.time_base,
+            missing,
+            codec,
+            context.width,
+            context.height,
+            context.pix_fmt or "",
+            by_packets=True,
+            edited=hidden,
+        )
 
 
-def _is_cover(stream: Any) -> bool:
-    return bool(int(stream.disposition) & int(av.stream.Disposition.attached_pic))
-
-
-def _promised_seconds(container: Any, stream: Any) -> float | None:
-    """Length that the header speaks of, if nothing but this stream can be meant."""
-    seconds: float | None = None
-    if stream.duration is not None and stream.time_base is not None:
-        seconds = float(stream.duration * stream.time_base)
-    elif container.duration is not None and len(container.streams) == 1:
-        seconds = container.duration / av.time_base
-    return seconds
-
-
-def _decoded_pts(path: Path) -> tuple[list[int], list[int]]:
-    """Time stamps from decoding everything, for containers whose packets carry none (some AVI files)."""
-    pts, keys = [], []
+def _from_decoding(path: Path) -> VideoIndex:
+    """One pass that decodes every frame and keeps none."""
     with open_container(path) as container:
         stream = video_stream(container, path)
-        try:
-            for packet in container.demux(stream):
-                with suppress(av.error.InvalidDataError):
-                    for frame in packet.decode():
-                        if frame.pts is not None:
-                            pts.append(frame.pts)
-                            if frame.key_frame:
-                                keys.append(frame.pts)
-        except av.error.FFmpegError as error:
-            if not pts:
-                raise VideoError(f"{path}: nothing decodes ({error.strerror})") from None
-    return pts, keys
+        reader, clock = FrameReader(container, stream), Clock(container, stream)
+        pts: list[int] = []
+        size = (0, 0)
+        for frame in reader:
+            pts.append(clock.stamp(frame))
+            size = size if len(pts) > 1 else (frame.width, frame.height)
+        if not pts and reader.packets:
+            raise CorruptVideoError(
+                f"{path}: nothing decodes; the file is damaged, or its pictures have more than {MAX_PIXELS:,} pixels"
+            )
+        if not pts or stream.time_base is None:
+            raise EmptyVideoError(f"{path}: the video stream has no frames; the file was cut or never finished")
+        missing = missing_part(container, stream, path, reader.packets, len(pts), 0)
+        return VideoIndex(
+            path,
+            tuple(pts),
+            (),
+            stream.time_base,
+            missing,
+            stream.codec.canonical_name,
+            *size,
+            stream.codec_context.pix_fmt or "",
+            by_packets=False,
+            undecodable=reader.errors,
+            joins=clock.joins,
+        )

@@ -1,13 +1,14 @@
 """From a file to frames: index, sampler, decoder, and a verdict on damage."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from namm_xmodal.errors import ConfigError, CorruptVideoError, TruncatedVideoError, UnsupportedCodecError
+from namm_xmodal.errors import ConfigError, CorruptVideoError, TruncatedVideoError
 from namm_xmodal.video.clip import FrameRequest, VideoClip
-from namm_xmodal.video.decode import Decoded, decode_frames
+from namm_xmodal.video.decode import Decoded, MisleadingPacketsError, decode_frames
 from namm_xmodal.video.decord_backend import decode_frames_with_decord
 from namm_xmodal.video.index import VideoIndex, index_video
 from namm_xmodal.video.samplers import choose_frames
@@ -21,14 +22,14 @@ def load_video(request: FrameRequest) -> VideoClip:
     Raises:
         VideoError: One of its kinds, in a plain sentence; with `salvage`, damage is a note instead as long as any frame
             decodes.
-        ConfigError: If sampler, number of frames or backend make no sense.
+        ConfigError: If sampler, number of frames, size or backend make no sense.
     """
     if request.backend not in BACKENDS:
         raise ConfigError(f"backend={request.backend!r}: expected {' or '.join(BACKENDS)}")
-    index = index_video(request.path)
-    chosen = choose_frames(index, request.sampler, request.frames, request.by)
+    if request.max_side < 1:
+        raise ConfigError(f"max_side={request.max_side}: expected at least 1")
     name = f"{request.sampler}, {request.frames} frames by {request.by}"
-    return _clip(index, chosen, name, request)
+    return _clip(request, lambda index: choose_frames(index, request.sampler, request.frames, request.by), name)
 
 
 def load_frames_at(path: str | Path, seconds: Sequence[float], backend: str = "pyav") -> VideoClip:
@@ -38,22 +39,36 @@ def load_frames_at(path: str | Path, seconds: Sequence[float], backend: str = "p
         path: The file.
         seconds: Times; frames come back in the order of time, each once.
         backend: `pyav` or `decord`.
+
+    Raises:
+        VideoError: One of its kinds.
+        ConfigError: If there are no times, or one is no finite number.
     """
-    if not seconds:
-        raise ConfigError("seconds=[]: expected at least one time")
-    index = index_video(path)
-    chosen = sorted({index.shown_at(each) for each in seconds})
-    return _clip(index, chosen, "given times", FrameRequest(Path(path), len(chosen), backend=backend))
+    if not seconds or not all(math.isfinite(each) for each in seconds):
+        raise ConfigError(f"seconds={list(seconds)}: expected at least one time, and finite ones")
+    request = FrameRequest(Path(path), len(seconds), backend=backend)
+    return _clip(request, lambda index: sorted({index.shown_at(each) for each in seconds}), "given times")
 
 
-def _clip(index: VideoIndex, chosen: list[int], name: str, request: FrameRequest) -> VideoClip:
-    there, promised = len(index.pts), index.promised
+def _clip(request: FrameRequest, choose: Callable[[VideoIndex], list[int]], name: str) -> VideoClip:
+    index = index_video(request.path)
+    try:
+        return _decoded_clip(index, choose(index), name, request)
+    except MisleadingPacketsError:
+        index = index_video(request.path, by_packets=False)
+        return _decoded_clip(index, choose(index), name, request)
+
+
+def _decoded_clip(index: VideoIndex, chosen: list[int], name: str, request: FrameRequest) -> VideoClip:
     notes = []
-    if there < promised:
-        what = f"{there} of {promised} promised frames exist"
+    if index.missing:
         if not request.salvage:
-            raise TruncatedVideoError(f"{index.path}: {what}; fetch it again, or allow salvaging to use those")
-        notes.append(f"truncated: {what}")
+            raise TruncatedVideoError(
+                f"{index.path}: {index.missing}; fetch it again, or allow salvaging to use what there is"
+            )
+        notes.append(f"truncated: {index.missing}")
+    if index.joins:
+        notes.append(f"time stamps restart {index.joins} times; the parts follow one another")
     if request.backend == "decord":
         decoded = decode_frames_with_decord(index, chosen, request.max_side)
     else:
@@ -61,20 +76,23 @@ def _clip(index: VideoIndex, chosen: list[int], name: str, request: FrameRequest
     notes += _damage(index, chosen, decoded, request.salvage)
     if decoded.scaled_from is not None:
         notes.append(f"scaled down from {decoded.scaled_from[0]} x {decoded.scaled_from[1]}")
+    if decoded.resized:
+        notes.append(f"{decoded.resized} frames had another size than the first and were scaled to it")
     kept = [number for number in chosen if number in decoded.frames]
     frames = [decoded.frames[number] for number in kept]
-    if len({frame.shape for frame in frames}) > 1:
-        raise UnsupportedCodecError(f"{index.path}: the picture changes its size within the video; convert it first")
     times = index.times
     shown = tuple(times[number] for number in kept)
-    return VideoClip(np.stack(frames), shown, index.duration, there, name, tuple(notes))
+    return VideoClip(np.stack(frames), shown, index.duration, len(index.pts), name, tuple(notes))
 
 
 def _damage(index: VideoIndex, chosen: list[int], decoded: Decoded, salvage: bool) -> list[str]:
     missing, corrupt = len(chosen) - len(decoded.frames), len(decoded.corrupt)
-    if not missing and not corrupt:
+    if missing or corrupt:
+        what = f"of {len(chosen)} frames, {missing} do not decode and {corrupt} are flagged as damaged"
+    elif index.undecodable:
+        what = f"beside {len(index.pts)} frames, {index.undecodable} packets do not decode"
+    else:
         return []
-    what = f"of {len(chosen)} frames, {missing} do not decode and {corrupt} are flagged as damaged"
     if not salvage:
         raise CorruptVideoError(f"{index.path}: {what}; fetch it again, or allow salvaging to use the rest")
     return [f"damaged: {what}"]

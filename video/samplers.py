@@ -69,11 +69,13 @@ def choose_frames(index: "VideoIndex", sampler: str, wanted: int, by: str = "tim
 
     Raises:
         UnknownNameError: If there is no such sampler.
-        ConfigError: If `wanted` is not positive.
+        ConfigError: If `wanted` is not positive, or `by` is neither.
     """
     check_sampler(sampler)
     if wanted < 1:
         raise ConfigError(f"frames={wanted}: expected at least 1")
+    if by not in ("time", "index"):
+        raise ConfigError(f"by={by!r}: expected time or index")
     total = len(index.pts)
     if wanted >= total and sampler != "longvideobench":
         return list(range(total))

@@ -28,6 +28,8 @@ from namm_xmodal.evolution.saving import load_vector, save_vector
 from namm_xmodal.evolution.versions import software_versions
 from namm_xmodal.fitness import make_template
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.json_text import read_json
 
 CONFIG = "config.yaml"
 STATISTICS = "statistics.json"
@@ -72,7 +74,7 @@ class Files:
             self._save(result.mean, result.generations[-1])
 
     def _save(self, mean: Array, record: Generation) -> None:
-        if judged_answer(self._folder) not in ("", record.mean):  # of an answer that is no longer the run's
+        if judged(self._folder)[0] not in ("", record.mean):  # of an answer that is no longer the run's
             guarded(self._folder / VALIDATION, (self._folder / VALIDATION).unlink)
         vector = torch.from_numpy(np.asarray(mean, dtype=np.float32))[None]
         replace(self._template, parameters=vector, metadata=self._metadata(record)).save_pretrained(
@@ -135,12 +137,13 @@ def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
     write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
-def judged_answer(folder: Path) -> str:
-    """Digest of the answer that `validation.json` compares with the start; empty if there is none that says so."""
+def judged(folder: Path) -> tuple[str, int]:
+    """Digest of the answer that `validation.json` is about, and its number of samples; empty and 0 if none says so."""
     try:
-        return str(json.loads((folder / VALIDATION).read_text(encoding="utf-8")).get("answer", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+        values = read_json(folder / VALIDATION, error=EvolutionError, expected="a comparison", most=MIB)
+        return str(values["answer"]), int(values["fitness"]["n"])
+    except (EvolutionError, KeyError, TypeError, ValueError):
+        return "", 0
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from namm_xmodal.cli.evolve_files import (
     VALIDATION,
     Files,
     guarded,
-    judged_answer,
+    judged,
     save_config,
     write_whole,
 )
@@ -82,7 +82,9 @@ def _session(setup: Setup, folder: Path, resume: bool) -> Sitting:
         )
     files.settle(result)
     draw_run(result.generations, folder)
-    if result.interrupted or not setup.config.validation or _is_judged(setup, result, folder):
+    if result.interrupted or not setup.config.validation:
+        return Sitting(result, None)
+    if judged(folder) == (digest(result.mean), setup.validation().pool):
         return Sitting(result, None)
     return Sitting(result, _validate(setup, statistics, result, folder))
 
@@ -92,14 +94,6 @@ def draw_run(generations: tuple[Generation, ...], folder: Path) -> None:
     for suffix in BOTH if generations else ():
         path = folder / f"plot{suffix}"
         guarded(path, lambda path=path: plot_evolution(generations, path, str(folder)))  # type: ignore[misc]
-
-
-def _is_judged(setup: Setup, result: RunResult, folder: Path) -> bool:
-    """Whether `validation.json` is of this answer, on as many samples as are wanted."""
-    if judged_answer(folder) != digest(result.mean):
-        return False
-    samples = json.loads((folder / VALIDATION).read_text(encoding="utf-8"))["fitness"]["n"]
-    return bool(samples == setup.validation().pool)
 
 
 def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, folder: Path) -> Verdict:

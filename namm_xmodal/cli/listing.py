@@ -178,7 +178,7 @@ def _evolution_keys() -> list[dict[str, Any]]:
 
 
 def _evaluation_keys() -> list[dict[str, Any]]:
-    """Those of the whole file, those that all sections share, and what each section has of its own or by another default."""
+    """Those of the whole file, those that all sections share, and what each section adds or defaults otherwise."""
     from namm_xmodal.config import RunConfig, Section, describe
     from namm_xmodal.modalities.table import MODALITIES
 

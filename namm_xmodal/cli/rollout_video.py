@@ -25,7 +25,8 @@ def film(settings: "EvaluationConfig", wanted: str) -> None:
 
     (plan,) = make_plan(settings, MODALITIES)
     arm, section = find_arm(plan.arms, wanted), plan.section
-    session = RlSession(section, notice)
+    plan.modality.check(section, plan.items, (arm,), notice)
+    session = RlSession(section)
     player = next(iter(session.players.values()))
     with progress("filming") as advance:
 

@@ -45,7 +45,9 @@ class EvolveConfig(Strict):
         "auto", description="Precision of the weights: auto, float32, bfloat16 or float16."
     )
     device: str = Field("cpu", min_length=1, description="Where the models run: cpu, cuda, cuda:1, mps.")
-    threads: int = Field(1, ge=1, description="Threads of each worker; on a CPU two workers of one thread are faster.")
+    threads: int = Field(
+        1, ge=1, description="Threads of each worker; two single-threaded workers beat one with two threads."
+    )
     rows: int = Field(32, ge=1, description="Most members in one batch; lower it when memory runs out.")
     evaluator: EvaluatorConfig = Field(default_factory=EvaluatorConfig, description="Where members are scored.")
     seed: int = Field(
@@ -59,7 +61,7 @@ class EvolveConfig(Strict):
         default_factory=dict,
         description="What is never trained on and judged afterwards: label: {task, n: samples, and the task's fields}.",
     )
-    samples: int = Field(4, ge=1, description="Samples of each task a generation, the same for all members.")
+    samples: int = Field(4, ge=1, description="Samples per task per generation, the same for all members.")
     pool: int = Field(64, ge=1, description="Training samples of each task; generations draw without replacement.")
     update_every: int = Field(128, ge=1, description="Tokens between two updates of the cache; a multiple of 16.")
     protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")

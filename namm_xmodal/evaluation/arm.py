@@ -11,8 +11,9 @@ from namm_xmodal.config.section import Fitting, Section
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import Namm
+from namm_xmodal.types import PruningSchedule
 
-Schedule = Literal["streaming", "post_prefill", "none", "before"]
+Schedule = PruningSchedule | Literal["none", "before"]
 """`streaming`: evictions while the cache is filled. `post_prefill`: once, after prompt and question. `none`: never (the
 full cache, a recomputed window). `before`: tokens were left out before the cache."""
 

@@ -56,14 +56,20 @@ class KeptMap:
         arm: Label and size of the arm.
         rows: Name of the vertical axis, such as layer.
         columns: Name of the horizontal axis, such as head.
-        shares: Of each row and column, from 0 to 1.
+        shares: Of each row and column, from 0 to 1; None where there was nothing to keep.
+        figure: First part of the name of the figure's files; maps of the same are drawn in one figure.
+        row_names: Of each row; numbers if empty.
+        column_names: Of each column; numbers if empty.
     """
 
     title: str
     arm: str
     rows: str
     columns: str
-    shares: tuple[tuple[float, ...], ...]
+    shares: tuple[tuple[float | None, ...], ...]
+    figure: str = "kept"
+    row_names: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
 
 
 Exhibit = ShadedText | Pictures | KeptMap

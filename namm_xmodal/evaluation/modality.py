@@ -27,7 +27,7 @@ class Item:
         number: Of the item within its task; the same number is the same item for every arm.
         group: Items of one group are worked on together, and are not independent if the metric says so.
         stratum: What the item was chosen from, not sampled: a type of question, a trained model. Empty if nothing.
-        tags: What scores are also shown by: length, depth, duration, place of the evidence.
+        tags: What scores are also shown by: length, depth, duration, kind; a session may add what shows only when it runs.
         content: What the session needs to find the item again; picklable.
     """
 
@@ -129,6 +129,7 @@ class Metric:
         clustered: Whether whole groups are resampled, for items that are not independent.
         stratified: Whether items are weighed (macro mean) or resampled by stratum.
         headline: Whether the table shows it.
+        partial: Whether it is shown although some scored items lack it; its n says how many have it.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Metric:
     clustered: bool = False
     stratified: bool = False
     headline: bool = True
+    partial: bool = False
 
 
 class Session(Protocol):
@@ -155,6 +157,7 @@ class Modality(Protocol):
         facts: The dataclass that its outcomes carry.
         arms_together: Whether a group is worked on by all arms at once, since they share what is costly to prepare.
         named_by_records: Keys of its section that the digest leaves out, since records name what they belong to.
+        not_compared: Tags that only say where an item comes from, so that scores are not shown by them.
     """
 
     name: str
@@ -162,6 +165,7 @@ class Modality(Protocol):
     facts: type
     arms_together: bool = True
     named_by_records: frozenset[str] = frozenset()
+    not_compared: frozenset[str] = frozenset()
 
     def items(self, section: Any) -> Sequence[Item]:
         """All items, in the order in which they are to be worked on."""
@@ -194,6 +198,10 @@ class Modality(Protocol):
 
     def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
+        return ()
+
+    def exhibits_of_records(self, section: Any, records: Sequence[Any]) -> Sequence[Exhibit]:
+        """The same for what records say of all arms; nothing is run for it, so it is made anew for each report."""
         return ()
 
     def files(self, section: Any, records: Sequence[Any]) -> Mapping[str, str]:

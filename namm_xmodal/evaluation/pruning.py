@@ -23,7 +23,7 @@ def pruned_for(section: Section, model: Any, policy: Any, schedule: str) -> Abst
         model,
         policy,
         update_every=section.update_every,
-        protocol="prompt_end" if schedule == "post_prefill" else "clock",
+        schedule="post_prefill" if schedule == "post_prefill" else "streaming",
         protect_first=section.protect_first,
         protect_recent=section.protect_recent,
         selection=section.selection,

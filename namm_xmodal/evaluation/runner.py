@@ -1,6 +1,6 @@
 """Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -8,10 +8,11 @@ from typing import Any
 
 from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
 from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.journal import Notice, read_journal
 from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
 from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.results_folder import Progress, open_results
+from namm_xmodal.evaluation.results_folder import JOURNAL, Progress, open_results
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.processes import process_pool
@@ -23,7 +24,7 @@ def evaluate(
     *,
     fresh: bool = False,
     progress: Progress = lambda done, total, what: None,
-    notice: Callable[[str], None] = lambda text: None,
+    notice: Notice = lambda text: None,
 ) -> list[Record]:
     """Runs every arm on every item and returns all records, earlier ones of the same folder included.
 
@@ -37,6 +38,7 @@ def evaluate(
     Raises:
         NammError: On the user's mistakes, before a model is loaded wherever possible.
     """
+    _check(config, plan, fresh, notice)
     with open_results(config, plan, fresh=fresh, notice=notice) as journal:
         done = frozenset(record.key for record in journal.records)
         works = {section.name: section.works(done) for section in plan}
@@ -49,9 +51,6 @@ def evaluate(
             )
         elif finished:
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
-        for section in plan:
-            if works[section.name]:
-                section.check()
         progress(finished, everything, "")
         known = _Known(journal.records)
         for section in plan:
@@ -67,6 +66,17 @@ def evaluate(
                 if record.message and known.news(record):
                     notice(f"{record.section} {record.item}: {record.status}: {record.message}")
         return [record for section in plan for record in section.in_order(journal.records)]
+
+
+def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, notice: Notice) -> None:
+    """Refuses what cannot run before anything is written; a section that is finished needs nothing any more."""
+    path = config.folder / JOURNAL
+    facts = {section.modality.name: section.modality.facts for section in plan}
+    earlier = [] if fresh or not path.exists() else read_journal(path, facts)
+    done = frozenset(record.key for record in earlier)
+    for section in plan:
+        if section.works(done):
+            section.check(notice)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def _check_sample(task: Task, sample: Sample, encoded: EncodedSample) -> None:
         _hold(task, "choices", len(set(sample.choices)) == len(sample.choices), f"{place}: a choice stands twice")
     if not sample.answer:
         _hold(task, "answers", not sample.question, f"{place} has a question and no answer")
+        _hold(task, "answers", not sample.also_right, f"{place} has other answers, but not the one that is scored")
     _hold(task, "tokens", bool(encoded.answer_ids) == bool(sample.answer), f"{place}: the answer has no tokens")
     empty = [choice for choice, ids in zip(sample.choices, encoded.choice_ids, strict=True) if not ids]
     _hold(task, "tokens", not empty, f"{place}: the choice {empty[:1]} has no tokens")

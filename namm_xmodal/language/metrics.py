@@ -21,7 +21,7 @@ class Metric:
         high: Greatest possible value; infinite if there is none.
         higher_is_better: Direction.
         description: One line for lists.
-        of_text: For metrics of generated text: from the prediction and the right answer to the number.
+        of_text: For metrics of generated text: from the prediction and the right answers to the number.
         headline: Whether tables show it for every task, not only where the task says so.
     """
 

@@ -1,11 +1,12 @@
 """Your own texts: a `.txt` file, a `.jsonl` file with a `text` in each line, or a folder of either."""
 
-import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.document import Document
+from namm_xmodal.trust.json_text import parse_json
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 MOST_BYTES = 256 * 1024 * 1024
@@ -17,6 +18,18 @@ def is_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or "/" in name or "\\" in name or Path(name).expanduser().is_dir()
 
 
+def find_place(name: str) -> Path:
+    """The file or folder, not read yet.
+
+    Raises:
+        DataError: If there is none.
+    """
+    place = Path(name).expanduser()
+    if not place.exists():
+        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+    return place
+
+
 def own_texts(name: str) -> list[Document]:
     """All documents of a file or folder, in the order of their names.
 
@@ -26,32 +39,31 @@ def own_texts(name: str) -> list[Document]:
     Raises:
         DataError: If there is nothing to read; names file and line.
     """
-    place = Path(name).expanduser()
-    if not place.exists():
-        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+    place = find_place(name)
     paths = sorted(each for each in place.rglob("*") if each.suffix in SUFFIXES) if place.is_dir() else [place]
-    found = [document for path in paths for document in _documents(path, place)]
+    found = _read(place, tuple(paths), tuple(path.stat().st_mtime_ns for path in paths))
     if not found:
         raise DataError(f"texts: {name}: no text in it; expected files that end in {', '.join(SUFFIXES)}")
-    return found
+    return list(found)
 
 
-def read_lines(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+def read_lines(path: Path, needed: tuple[str, ...], texts: tuple[str, ...] = ()) -> list[tuple[int, dict[str, Any]]]:
     """The JSON objects of a `.jsonl` file, with their line numbers.
 
     Args:
         path: The file.
         needed: Fields that every line must have.
+        texts: Fields that are texts where they are given.
 
     Raises:
-        DataError: If a line is no object or lacks a field; names file and line.
+        DataError: If a line is no object, lacks a field, or has another kind of value; names file and line.
     """
     found = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):  # JSON may hold other line separators
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):
@@ -59,6 +71,9 @@ def read_lines(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str,
         missing = [name for name in needed if row.get(name) in (None, "", [])]
         if missing:
             raise DataError(f"{path}:{number}: lacks {', '.join(missing)}; expected {', '.join(needed)} on each line")
+        for name in texts:
+            if not isinstance(row.get(name, ""), str):
+                raise DataError(f"{path}:{number}: {name} is of type {type(row[name]).__name__}, expected a text")
         found.append((number, row))
     if not found:
         raise DataError(f"{path}: no lines in it; expected a JSON object on each line")
@@ -83,10 +98,15 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+@lru_cache(maxsize=4)  # every sample of a task asks for the texts again
+def _read(place: Path, paths: tuple[Path, ...], _changed: tuple[int, ...]) -> tuple[Document, ...]:
+    return tuple(document for path in paths for document in _documents(path, place))
+
+
 def _documents(path: Path, place: Path) -> list[Document]:
     name = path.name if path == place else path.relative_to(place).as_posix()
     if path.suffix != ".jsonl":
         text = read_text(path)
         return [Document(name, text, str(place), "your own")] if text.strip() else []
-    lines = read_lines(path, ("text",))
-    return [Document(f"{name}:{number}", str(row["text"]), str(place), "your own") for number, row in lines]
+    lines = read_lines(path, ("text",), texts=("text",))
+    return [Document(f"{name}:{number}", row["text"], str(place), "your own") for number, row in lines]

@@ -29,26 +29,35 @@ class Questions:
     def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:
         """See `Task.samples`. Tags: `line`, and the line's `tags`."""
         path = Path(self.file).expanduser()
-        lines = read_lines(path, ("prompt",))
-        if n > len(lines):
-            raise DataError(f"{path}: {len(lines)} questions, {n} asked for; lower n")
-        return [self._sample(at, path, number, row) for at, (number, row) in enumerate(lines[:n])]
+        lines = read_lines(path, ("prompt",), texts=("prompt", "question", "answer"))
+        if not 1 <= n <= len(lines):
+            raise DataError(f"n: {n}: expected 1 to {len(lines)}, the number of questions in {path}")
+        return [self._sample(at, f"{path}:{number}", number, row) for at, (number, row) in enumerate(lines[:n])]
 
-    def _sample(self, index: int, path: Path, number: int, row: dict[str, Any]) -> Sample:
-        answers = row.get("answers") or [row.get("answer")]
-        if not isinstance(answers, list) or not all(isinstance(each, str) and each for each in answers):
-            raise DataError(f"{path}:{number}: lacks answer; expected a text, or a list of texts in answers")
-        choices = tuple(_continued(str(each)) for each in row.get("choices") or ())
-        answer = _continued(answers[0])
+    def _sample(self, index: int, place: str, number: int, row: dict[str, Any]) -> Sample:
+        answers, choices = _texts(row, "answers", place), _texts(row, "choices", place)
+        answer = row.get("answer") or next(iter(answers), "")
+        if not answer:
+            raise DataError(f"{place}: lacks answer; expected a text, or a list of texts in answers")
         if choices and answer not in choices:
-            raise DataError(f"{path}:{number}: answer {answers[0]!r} is none of its choices")
-        tags = {
-            "line": number,
-            **{k: v for k, v in (row.get("tags") or {}).items() if isinstance(v, str | int | float)},
-        }
-        question = str(row.get("question") or "")
-        others = tuple(_continued(each) for each in answers[1:])
-        return Sample(self.name, index, str(row["prompt"]), question, answer, choices, tags, also_right=others)
+            raise DataError(f"{place}: answer {answer!r} is none of its choices; expected one of {choices}")
+        tags = row.get("tags") or {}
+        if not isinstance(tags, dict) or not all(isinstance(each, str | int | float) for each in tags.values()):
+            raise DataError(f"{place}: tags is {tags!r}, expected an object of texts and numbers")
+        question = row.get("question", "")
+        options = tuple(map(_continued, choices))
+        others = tuple(_continued(each) for each in answers if each != answer)
+        tags = {**tags, "line": number}
+        return Sample(self.name, index, row["prompt"], question, _continued(answer), options, tags, also_right=others)
+
+
+def _texts(row: dict[str, Any], name: str, place: str) -> list[str]:
+    """A field that is a list of different texts; empty if it is left out."""
+    found = row.get(name) or []
+    good = isinstance(found, list) and all(isinstance(each, str) and each for each in found)
+    if not good or len(set(found)) < len(found):
+        raise DataError(f"{place}: {name} is {found!r}, expected a list of different texts")
+    return found
 
 
 def _continued(text: str) -> str:

@@ -6,7 +6,7 @@ from namm_xmodal.errors import ConfigError, UnknownNameError
 from namm_xmodal.language.debian_texts import DEBIAN_SOURCES, debian_texts
 from namm_xmodal.language.document import Document
 from namm_xmodal.language.folders import cache_folder
-from namm_xmodal.language.own_texts import is_path, own_texts
+from namm_xmodal.language.own_texts import find_place, is_path, own_texts
 from namm_xmodal.language.python_texts import python_source, python_topics
 
 _ALWAYS_THERE = {
@@ -26,7 +26,11 @@ def check_texts(name: str) -> None:
 
     Raises:
         ConfigError: With the nearest names.
+        DataError: If it is a path to nothing.
     """
+    if is_path(name):
+        find_place(name)
+        return
     try:
         _check_name(name)
     except UnknownNameError as error:

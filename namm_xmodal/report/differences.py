@@ -8,7 +8,7 @@ from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.estimate import FEWEST
 from namm_xmodal.report.comparison import Comparison, compare
 from namm_xmodal.report.read import Results
-from namm_xmodal.report.summary import summarise
+from namm_xmodal.report.summary import Row, summarise
 from namm_xmodal.report.table import interval_words
 
 
@@ -34,8 +34,11 @@ def differences(ours: Results, theirs: Results) -> list[Comparison]:
     found = []
     for row in left.rows:
         match = rows.get((row.section, row.task, row.arm))
-        for name, cell in row.cells.items() if match else ():
-            if cell.metric.headline and match is not None and name in match.cells:
+        if match is None:
+            continue
+        _check_items(row, match)
+        for name, cell in row.cells.items():
+            if cell.metric.headline and name in match.cells:
                 pair = compare(row, match, name, left)
                 if pair is not None:
                     found.append(pair)
@@ -47,6 +50,18 @@ def differences(ours: Results, theirs: Results) -> list[Comparison]:
     return found
 
 
+def _check_items(ours: Row, theirs: Row) -> None:
+    """Refuses pairs of items that only share their names, such as prompts of two lengths."""
+    tags = {record.item: record.tags for record in theirs.records if record.status == "scored"}
+    for record in ours.records:
+        for tag, value in tags.get(record.item, {}).items() if record.status == "scored" else ():
+            if record.tags.get(tag) != value:
+                raise ResultsError(
+                    f"{ours.section}: {record.item}: {tag} {record.tags.get(tag)} against {value}: another item of the "
+                    "same name, so no pairs; run both with equal tasks"
+                )
+
+
 def difference_table(found: Sequence[Comparison], ours: str, theirs: str) -> Table:
     """One line for each comparison.
 
@@ -56,17 +71,17 @@ def difference_table(found: Sequence[Comparison], ours: str, theirs: str) -> Tab
         theirs: Name of the other.
     """
     table = Table(title=f"{ours} minus {theirs}", title_justify="left", caption_justify="left")
-    for name in ("task", "policy", "cache", "metric"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("difference", no_wrap=True)
-    for name in ("n", "kept"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("task\nmetric", overflow="fold")
+    table.add_column("policy\ncache", overflow="fold")
+    table.add_column("difference\nn, kept", no_wrap=True)
     for each in found:
         sure = "*" if each.verdict in ("win", "loss") else ""
         kept = f"{each.ours.kept.fraction:.0%} / {each.theirs.kept.fraction:.0%}"
         words = interval_words(each.difference, 3, sign=True) + sure
         table.add_row(
-            each.ours.task, each.ours.policy, each.ours.size, each.metric, words, str(each.difference.n), kept
+            f"{each.ours.task}\n{each.metric}",
+            f"{each.ours.policy}\n{each.ours.size}",
+            f"{words}\nn = {each.difference.n}, {kept}",
         )
     table.caption = f"paired on common items; * the interval excludes 0, n >= {FEWEST}"
     return table

@@ -13,6 +13,12 @@ from namm_xmodal.evaluation.modality import Kept, Metric
 from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.evaluation.record import Record
 
+MOST_GROUPS = 12
+"""A tag of more values would make more columns than anybody reads."""
+
+Groups = Mapping[str, Mapping[str, Estimate]]
+"""Tag -> value -> score."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -54,7 +60,9 @@ class Row:
         schedule: When it evicts.
         size: The size in words.
         fit: Of a NAMM: where its feature statistics and thresholds come from.
-        cells: By metric; no metric that some scored item lacks, so that no mean is over a subset that one cannot see.
+        cells: By metric; unless it is partial no metric that some scored item lacks, so that no mean is over a subset that
+            one cannot see.
+        groups: The first headline metric apart by tags of the items, such as length, kind of question or model.
         learned: Whether it is a NAMM, which the others are compared with.
         scores: By item and metric.
         records: Everything that it is made of.
@@ -68,6 +76,7 @@ class Row:
     size: str
     fit: str
     cells: Mapping[str, Cell]
+    groups: Groups
     learned: bool
     scores: Mapping[str, Mapping[str, float]]
     records: tuple[Record, ...]
@@ -84,8 +93,8 @@ class Row:
 
     @property
     def scored(self) -> tuple[Record, ...]:
-        """The records that were run."""
-        return tuple(record for record in self.records if record.status != "skipped")
+        """The records that were run; of those that failed the ones that came far enough for a score."""
+        return tuple(r for r in self.records if r.status == "scored" or (r.status == "failed" and r.scores))
 
     def count(self, status: str) -> int:
         """Records of a status."""
@@ -127,6 +136,9 @@ class Row:
             "kept": {each.name: getattr(kept, each.name) for each in fields(Kept)},
             "cpu_seconds": self.seconds,
             "cells": [cell.to_json() for cell in self.cells.values()],
+            "groups": {
+                tag: {value: score.to_json() for value, score in groups.items()} for tag, groups in self.groups.items()
+            },
         }
 
 
@@ -153,6 +165,14 @@ class Summary:
     def of(self, section: str, task: str | None = None) -> list[Row]:
         """Rows of a section, or of one task of it."""
         return [row for row in self.rows if row.section == section and task in (None, row.task)]
+
+    def tags(self, section: str, task: str | None = None) -> dict[str, list[tuple[str, str]]]:
+        """By what scores are shown apart: tag to tasks and the values that it has there."""
+        found: dict[str, dict[tuple[str, str], None]] = {}
+        for row in self.of(section, task):
+            for tag, groups in row.groups.items():
+                found.setdefault(tag, {}).update(dict.fromkeys((row.task, value) for value in groups))
+        return {tag: list(values) for tag, values in found.items()}
 
     def headline(self, section: str, task: str) -> list[Metric]:
         """The metrics that tables and plots show of a task."""
@@ -195,11 +215,13 @@ def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfi
 def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, bootstrap: BootstrapConfig) -> Row:
     first = group[0]
     scores, against = _scores(section, group), _scores(section, full or ())
-    names = [name for name in next(iter(scores.values()), {}) if all(name in each for each in scores.values())]
+    names = list(dict.fromkeys(name for each in scores.values() for name in each))
     cells = {}
     for metric in section.modality.metrics(section.section, first.task, names):
         name = metric.name
-        own = [record for record in group if record.item in scores]
+        own = [record for record in group if name in scores.get(record.item, {})]
+        if len(own) < len(scores) and not metric.partial:
+            continue
         score = estimate([scores[record.item][name] for record in own], **options(own, metric, bootstrap))
         common = [record for record in own if name in against.get(record.item, {})]
         difference = relative = None
@@ -218,10 +240,35 @@ def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, b
         size=first.size,
         fit=first.fit,
         cells=cells,
+        groups=_groups(section, group, scores, cells, bootstrap),
         learned=next(arm.learned for arm in section.arms if arm.key == first.arm),
         scores=scores,
         records=tuple(group),
     )
+
+
+def _groups(
+    section: SectionPlan,
+    records: Sequence[Record],
+    scores: Mapping[str, Mapping[str, float]],
+    cells: Mapping[str, Cell],
+    bootstrap: BootstrapConfig,
+) -> Groups:
+    """Scores by every tag that has several values, but fewer than there are items."""
+    metric = next((cell.metric for cell in cells.values() if cell.metric.headline), None)
+    own = [record for record in records if metric is not None and metric.name in scores.get(record.item, {})]
+    found: dict[str, dict[str, Estimate]] = {}
+    for tag in dict.fromkeys(tag for record in own for tag in record.tags if tag not in section.modality.not_compared):
+        apart: dict[Any, list[Record]] = {}
+        for record in own:
+            if record.tags.get(tag, "") != "":
+                apart.setdefault(record.tags[tag], []).append(record)
+        if metric is None or not 1 < len(apart) <= MOST_GROUPS or len(apart) == len(own):
+            continue
+        for value in sorted(apart, key=lambda value: (isinstance(value, str), value)):
+            values = [scores[record.item][metric.name] for record in apart[value]]
+            found.setdefault(tag, {})[str(value)] = estimate(values, **options(apart[value], metric, bootstrap))
+    return found
 
 
 def _scores(section: SectionPlan, records: Iterable[Record]) -> dict[str, Mapping[str, float]]:

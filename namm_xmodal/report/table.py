@@ -38,6 +38,10 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
         costs = _costs(rows)
         tables += fitted(lambda chosen, rows=rows: _plain(rows, chosen), costs, width)  # type: ignore[misc]
         tables[first].title = section
+        for tag, values in summary.tags(section).items():
+            last = len(tables)
+            tables += fitted(lambda chosen, rows=rows, tag=tag: _groups(rows, tag, chosen), values, width)  # type: ignore[misc]
+            tables[last].title = f"{section}: by {tag}"
     if tables:
         level = f"{summary.bootstrap.level:.0%}"
         tables[-1].caption = (
@@ -85,15 +89,31 @@ def _costs(rows: Sequence[Row]) -> list[Cost]:
     for status in ("skipped", "failed"):
         if any(row.count(status) for row in rows):
             found.append((status, lambda own, status=status: str(sum(row.count(status) for row in own))))  # type: ignore[misc]
-    models = dict.fromkeys(model for row in rows for cell in row.cells.values() for model in cell.score.by_stratum)
-    if len(models) > 1 and len({row.task for row in rows}) == 1:
-        found += [(name.replace("/", "\n"), lambda own, name=name: _of_stratum(own[0], name)) for name in models]  # type: ignore[misc]
     return found
 
 
-def _of_stratum(row: Row, name: str) -> str:
-    cell = next((cell for cell in row.cells.values() if cell.metric.headline), None)
-    return "-" if cell is None or name not in cell.score.by_stratum else f"{cell.score.by_stratum[name]:.3g}"
+def _groups(rows: Sequence[Row], tag: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """The first headline metric of items with a value of a tag; intervals are in the report."""
+    table = _empty()
+    found = {(row.arm, row.task): row for row in rows}
+    metrics = {
+        row.task: next(name for name, cell in row.cells.items() if cell.metric.headline) for row in rows if row.groups
+    }
+    for task, value in columns:
+        held = max(row.groups[tag][value].n for row in rows if row.task == task and value in row.groups.get(tag, {}))
+        head = [*(wrap(task, HEAD_WIDTH) if len({row.task for row in rows}) > 1 else ()), metrics[task]]
+        table.add_column("\n".join([*head, *wrap(value, HEAD_WIDTH), f"n = {held}"]), justify="right", no_wrap=True)
+
+    def cells(arm: ArmKey) -> list[Text]:
+        texts = []
+        for task, value in columns:
+            row = found.get((arm, task))
+            score = None if row is None else row.groups.get(tag, {}).get(value)
+            digits = _digits(rows, task, metrics[task])
+            texts.append(Text("-", style="dim") if score is None else Text(f"{score.value:.{digits}f}"))
+        return texts
+
+    return _filled(table, rows, cells)
 
 
 def _plain(rows: Sequence[Row], columns: Sequence[Cost]) -> Table:

@@ -1,4 +1,4 @@
-"""Frames with forgotten patches dimmed: a contact sheet of all policies, and a film of them side by side."""
+"""Frames with evicted patches dimmed: a contact sheet of all policies, and a film of them side by side."""
 
 from collections.abc import Sequence
 from fractions import Fraction

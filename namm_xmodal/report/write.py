@@ -19,6 +19,7 @@ from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.trust.terminal import PlainConsole
 
 SUMMARY_FORMAT = 2
@@ -55,12 +56,15 @@ def write_report(
         raise ResultsError(f"{folder}: no results yet; expected at least one finished item, run the evaluation")
     summary = summarise(records, plan, config.run.bootstrap)
     exhibits = _exhibits(folder, plan, notice)
+    by_section = {section.name: [each for each in records if each.section == section.name] for section in plan}
+    for section in plan:
+        more = section.modality.exhibits_of_records(section.section, by_section[section.name])
+        exhibits.setdefault(section.name, []).extend(more)
     try:
-        replace_text(folder / "summary.json", summary_json(summary, plan))
+        replace_text(folder / "summary.json", summary_json(summary, records, plan))
         replace_text(folder / "table.txt", _as_text(score_tables(summary, 200)))
         for section in plan:
-            own = [record for record in records if record.section == section.name]
-            for name, text in section.modality.files(section.section, own).items():
+            for name, text in section.modality.files(section.section, by_section[section.name]).items():
                 replace_text(folder / name, text)
         write_page(folder / "report", summary, exhibits, config.to_mapping(), folder.name)
     except OSError as error:
@@ -70,12 +74,17 @@ def write_report(
     return score_tables(summary, width or Console().width)
 
 
-def summary_json(summary: Summary, plan: Sequence[SectionPlan]) -> str:
-    """The summary as JSON text."""
+def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[SectionPlan]) -> str:
+    """The summary as JSON text, and why items were skipped or failed."""
+    messages: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.message:
+            messages.setdefault(record.section, {})[record.item] = record.message
     content = {
         "format": SUMMARY_FORMAT,
         "digests": {section.name: section.digest for section in plan},
         "versions": software_versions(),
+        "messages": messages,
         "rows": [row.to_json() for row in summary.rows],
     }
     return json.dumps(content, indent=1) + "\n"
@@ -98,8 +107,8 @@ def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str],
     """Made once and kept: they need the models. Those of arms that have changed are made anew."""
     path = folder / EXHIBITS
     try:
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError:
+        known = read_json(path, error=ResultsError, expected="exhibits") if path.exists() else {}
+    except ResultsError:
         known = {}
     found, fresh = {}, {}
     for section in plan:

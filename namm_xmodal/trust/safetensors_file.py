@@ -32,7 +32,9 @@ def safetensors_shapes(
     check_file(path, error=error, expected=expected, most=most)
     with refusing(path, error=error, expected=expected), path.open("rb") as file:
         begin = file.read(8)
-        (size,) = struct.unpack("<Q", begin) if len(begin) == 8 else (0,)
+        if len(begin) < 8:
+            raise ValueError("it has no header")
+        (size,) = struct.unpack("<Q", begin)
         if not 0 < size <= _LARGEST_HEADER:
             raise ValueError(f"a header of {size:,} bytes")
         header: dict[str, Any] = parse_json(file.read(size))

@@ -71,7 +71,7 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
         (("--text", "-", "--set", "widow=3"), "widow: unknown key of policy h2o"),
         (("--text", "-", "--policy", "namm", "--set", "init=zeros", "--update-every", "40"), "update_every=40"),
         (("--text", "-", "--output", "x.doc"), "--output x.doc: expected a name that ends in"),
-        (("--text", "-", "--protocol", "cloc"), "--protocol 'cloc': expected clock or prompt_end"),
+        (("--text", "-", "--schedule", "cloc"), "--schedule 'cloc': expected streaming or post_prefill"),
         (("--text", "-", "--policy", "namm", "--set", "path=nowhere"), "nowhere"),
     ],
 )

@@ -14,19 +14,8 @@ FEW = (*FEW, "scoring=likelihood")
 EVAL = ("eval", "language/smoke", *(part for each in FEW for part in ("--set", f"language.{each}")))
 EVOLVE = ("evolve", "evolve/smoke", "--set", "generations=1", "--set", "validation=0", "--set", "statistics.samples=1")
 EVOLVE = (*EVOLVE, "--set", "strategy.population=4", "--set", "samples=1", "--set", "tasks.next_token=null")
-CALIBRATE = (
-    "calibrate",
-    "--model",
-    "tiny-random",
-    "--floor",
-    "0",
-    "--length",
-    "96",
-    "--count",
-    "1",
-    "--update-every",
-    "64",
-)
+CALIBRATE = ("calibrate", "--model", "tiny-random", "--floor", "0", "--length", "96")
+CALIBRATE = (*CALIBRATE, "--count", "1", "--update-every", "64")
 
 
 @pytest.fixture(scope="module")

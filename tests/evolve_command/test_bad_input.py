@@ -29,7 +29,7 @@ SMOKE = ("evolve", "evolve/smoke")
         ("size_pressure={schedule: ramp, start: 2}", "size_pressure: start=2.0: expected between 0 and weight=0.3"),
         ("start=nowhere", "start: nowhere: no such folder"),
         ("statistics.path=nowhere", "statistics.path: nowhere"),
-        ("after=nowhere", "after: nowhere/journal.jsonl: no journal of a run there"),
+        ("after=nowhere", "after: nowhere/journal.jsonl: no such file; expected the journal of a run"),
         ("evaluator.workers=2", "workers: 2: in_process has one"),
         ("models=[tiny-random, tiny-random]", "a model is given twice"),
         ("models=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
@@ -61,7 +61,7 @@ def test_what_to_run(refused, tmp_path):
     assert "not together with --resume" in refused("evolve", "--resume", tmp_path, "--run", tmp_path)
     assert "no run there (no config.yaml)" in refused("evolve", "--resume", tmp_path / "nothing")
     assert "no such file and no packaged configuration" in refused("evolve", "evolve/smok")
-    assert "no journal of a run there" in refused("plot", tmp_path)
+    assert "no such file; expected the journal of a run" in refused("plot", tmp_path)
     assert "expected a name that ends in .png" in refused("plot", tmp_path, "--output", "x.doc")
 
 

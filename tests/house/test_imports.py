@@ -25,7 +25,7 @@ ALLOWED = {
     "envs": set(),
     "evolution": {"workers"},
     "config": {"policies", "language"},
-    "evaluation": {"config", "memory", "policies", "workers"},  # of no modality: it is given them
+    "evaluation": {"cache", "config", "memory", "policies", "workers"},  # of no modality: it is given them
     "agents": {"adapters", "envs", "memory", "policies"},
     "modalities": {
         "adapters",

@@ -43,9 +43,9 @@ def test_full_cache_gives_the_models_own_likelihoods(language, ids):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("protocol", ["clock", "prompt_end"])
-def test_a_prompt_can_be_continued_any_number_of_times(language, ids, policy, protocol):
-    with pruned(language.model, build_policy(policy), protocol=protocol, **SETTINGS) as memory:
+@pytest.mark.parametrize("schedule", ["streaming", "post_prefill"])
+def test_a_prompt_can_be_continued_any_number_of_times(language, ids, policy, schedule):
+    with pruned(language.model, build_policy(policy), schedule=schedule, **SETTINGS) as memory:
         prompt = read_prompt(memory, ids[:140])
         first = log_likelihoods(memory, prompt, ids[140:])
         greedy_text(memory, prompt, language.tokenizer, 20)
@@ -65,9 +65,9 @@ def test_greedy_text_is_what_generate_says(language, ids, policy):
     assert text == next((line.strip() for line in whole.splitlines() if line.strip()), "")
 
 
-def test_prompt_end_prunes_once_and_not_while_answering(language, ids):
+def test_post_prefill_prunes_once_and_not_while_answering(language, ids):
     policy = build_policy({"policy": "streaming_llm", "budget": 0.5})
-    with pruned(language.model, policy, protocol="prompt_end", **SETTINGS) as memory:
+    with pruned(language.model, policy, schedule="post_prefill", **SETTINGS) as memory:
         prompt = read_prompt(memory, ids[:140])
         assert prompt.report.kept_fraction == 0.5
         greedy_text(memory, prompt, language.tokenizer, 10)
@@ -86,9 +86,9 @@ def test_text_loss_does_not_depend_on_the_chunk(language, ids, chunk, monkeypatc
     assert loss() == pytest.approx(expected, abs=1e-5)
 
 
-def test_prompt_end_scores_the_second_half(language, ids):
+def test_post_prefill_scores_the_second_half(language, ids):
     policy = build_policy({"policy": "streaming_llm", "budget": 0.25})
-    with pruned(language.model, policy, protocol="prompt_end", **SETTINGS) as memory:
+    with pruned(language.model, policy, schedule="post_prefill", **SETTINGS) as memory:
         scored, report = text_log_probabilities(memory, tuple(ids), 0)
     assert len(scored) == 75
     assert report.seen == (75,)

@@ -41,8 +41,8 @@ def test_streaming_llm_keeps_sinks_and_the_newest(language):
     assert (fate[52:84] == 96).all()
 
 
-def test_prompt_end_updates_once(language):
-    inspection = look(language, build_policy({"policy": "h2o", "budget": 0.5}), TEXT[:100], protocol="prompt_end")
+def test_post_prefill_updates_once(language):
+    inspection = look(language, build_policy({"policy": "h2o", "budget": 0.5}), TEXT[:100], schedule="post_prefill")
     assert inspection.updates == (100,)
     assert inspection.kept_fraction == 0.5
 
@@ -52,11 +52,11 @@ def test_limit(language):
 
 
 @pytest.mark.parametrize(
-    ("text", "protocol"), [("short", "clock"), ("", "clock"), ("a", "prompt_end"), ("", "prompt_end")]
+    ("text", "schedule"), [("short", "streaming"), ("", "streaming"), ("a", "post_prefill"), ("", "post_prefill")]
 )
-def test_short_text_is_refused(language, text, protocol):
+def test_short_text_is_refused(language, text, schedule):
     with pytest.raises(DataError, match=r"text of \d tokens: "):
-        look(language, build_policy("h2o"), text, protocol=protocol)
+        look(language, build_policy("h2o"), text, schedule=schedule)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])

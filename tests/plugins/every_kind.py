@@ -98,7 +98,7 @@ class CountSession:
                     yield Outcome(item, arm, {"number": float(item.number)}, Kept(), {}, facts, model)
 
 
-def vowels(prediction, answer):
+def vowels(prediction, answers):
     return sum(letter in "aeiou" for letter in prediction) / max(1, len(prediction))
 
 

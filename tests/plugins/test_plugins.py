@@ -118,7 +118,7 @@ def test_the_policy_and_the_task_of_the_file_pass_their_contracts(files):
         ("raise RuntimeError('two\\nlines')", r"cannot be imported \(RuntimeError: two lines\); mend it"),
         ("import sys; sys.exit(3)", r"cannot be imported \(SystemExit: 3\)"),
         (MINE + "POLICIES = {'recency': Recency}", r"policies has a 'recency' already; rename it"),
-        (MINE + "POLICIES = [Recency]", r"POLICIES is a list, expected a mapping such as \{'mine': Mine\}"),
+        (MINE + "POLICIES = [Recency]", r"POLICIES is of type list, expected a mapping such as \{'mine': Mine\}"),
         (MINE + "POLICIES = {'mine': Recency(budget=2)}", r"'mine' is Recency\(.*\), expected a class"),
         (
             "from namm_xmodal.plugins import Registry\nfrom namm_xmodal.policies.recency import Recency\n"

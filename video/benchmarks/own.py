@@ -15,8 +15,9 @@ from namm_xmodal.video.benchmarks.question import VideoQuestion
 class OwnQuestions(LetterBenchmark):
     """Questions of a file: `{"video": "clip.mp4", "question": ..., "options": [...], "answer": "B"}` on each line.
 
-    A video is looked up beside the file. `answer` is an option's letter, its text or its number from 0, and may be left
-    out; `id`, `kind`, `duration` and `evidence` (numbers of the frames that hold the answer) are optional.
+    A video is looked up beside the file. `answer` is an option's letter, its text, or its number from 0 (a number, no
+    text); without it the question is asked, not scored. `id`, `kind`, `duration` and `evidence` (numbers of the frames
+    that hold the answer) are optional.
 
     Attributes:
         data: The `.jsonl` file.
@@ -31,28 +32,43 @@ class OwnQuestions(LetterBenchmark):
         path = Path(self.data).expanduser()
         if not self.data or path.is_dir():
             raise DataError(f"data={self.data!r}: expected a .jsonl file with video, question and options on each line")
-        return [self._question(path, number, row) for number, row in read_lines(path, ("video", "question", "options"))]
+        lines = read_lines(
+            path, ("video", "question", "options"), texts=("video", "question", "id", "kind", "duration")
+        )
+        found: dict[str, VideoQuestion] = {}
+        for number, row in lines:
+            question = self._question(path, number, row)
+            if question.id in found:
+                raise DataError(f"{path}:{number}: has the id {question.id!r} of an earlier line; rename one")
+            found[question.id] = question
+        return list(found.values())
 
     def _question(self, path: Path, number: int, row: dict[str, Any]) -> VideoQuestion:
-        """One line; what is wrong with it is kept as its problem, so that it is counted as skipped."""
+        """One line; what is wrong with its options is kept as its problem, so that it is counted as skipped."""
         options: tuple[str, ...] = ()
         right, problem, evidence = None, "", row.get("evidence") or ()
         try:
             options = read_options(row["options"])
-            right = None if absent(row.get("answer")) else read_answer(row["answer"], options, "letter")
-            if not isinstance(evidence, list | tuple) or not all(isinstance(each, int) for each in evidence):
+            right = None if absent(row.get("answer")) else _answer(row["answer"], options)
+            if not isinstance(evidence, list | tuple) or not all(type(each) is int and each >= 0 for each in evidence):
                 raise ItemError(f"evidence is {shortened(evidence)}: expected a list of frame numbers")
         except ItemError as error:
             problem, evidence = f"{path}:{number}: {error}", ()
         return VideoQuestion(
-            id=str(row.get("id") or f"line {number}"),
-            video=path.parent / str(row["video"]),
-            question=str(row["question"]),
+            id=row.get("id") or f"line {number}",
+            video=path.parent / row["video"],
+            question=row["question"],
             options=options,
             answer=right,
-            kind=str(row.get("kind") or "own"),
-            duration=str(row.get("duration") or ""),
+            kind=row.get("kind") or "own",
+            duration=row.get("duration") or "",
             evidence=tuple(evidence),
             problem=problem,
             keyed=not absent(row.get("answer")),
         )
+
+
+def _answer(key: Any, options: tuple[str, ...]) -> int:
+    """A text of digits is the text of an option; all else may be a letter, a text or a number, but only one of these."""
+    digits = isinstance(key, str) and key.strip().isdigit()
+    return read_answer(key, options, "text" if digits else "index")

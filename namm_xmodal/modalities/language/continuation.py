@@ -32,7 +32,7 @@ class Prompt:
 
 @torch.no_grad()
 def read_prompt(memory: Memory, ids: list[int]) -> Prompt:
-    """Feeds a prompt in one forward; the clock ticks inside it, or once at its end (protocol `prompt_end`)."""
+    """Feeds a prompt in one forward; the clock ticks inside it, or once at its end (schedule `post_prefill`)."""
     model: Any = memory.model
     tokens = torch.tensor([ids], device=model.device)
     cache = memory.cache()

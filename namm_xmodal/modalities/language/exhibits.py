@@ -29,7 +29,7 @@ def text_exhibits(section: LanguageSection, arms: Sequence[Arm]) -> list[Exhibit
     for arm in arms:
         options: dict[str, Any] = {
             "update_every": section.update_every,
-            "protocol": "prompt_end" if arm.schedule == "post_prefill" else "clock",
+            "schedule": "post_prefill" if arm.schedule == "post_prefill" else "streaming",
             "protect_first": section.protect_first,
             "protect_recent": section.protect_recent,
             "selection": section.selection,

@@ -11,7 +11,7 @@ from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.errors import DataError
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_sizes
 from namm_xmodal.memory import pruned
-from namm_xmodal.types import Protocol, Selection
+from namm_xmodal.types import PruningSchedule, Selection
 
 KEPT = -1
 """`evicted_at` of a token that is still there."""
@@ -79,7 +79,7 @@ def inspect_text(
     text: str,
     *,
     update_every: int,
-    protocol: Protocol = "clock",
+    schedule: PruningSchedule = "streaming",
     protect_first: int = 4,
     protect_recent: int = 8,
     selection: Selection = "ragged",
@@ -93,7 +93,7 @@ def inspect_text(
         policy: The policy, None for the full cache.
         text: The text.
         update_every: Tokens between updates.
-        protocol: `clock`, or `prompt_end` for one update after the whole text.
+        schedule: `streaming`, or `post_prefill` for one update after the whole text.
         protect_first: Oldest tokens that stay.
         protect_recent: Newest tokens that stay.
         selection: `ragged` or `layer_max`.
@@ -108,7 +108,7 @@ def inspect_text(
     ]  # longer texts than the model's context are cut
     if not text.strip():
         raise DataError(f"text of {len(ids)} tokens: there is nothing in it; give a text")
-    if protocol == "clock" and len(ids) < update_every:
+    if schedule == "streaming" and len(ids) < update_every:
         raise DataError(
             f"text of {len(ids)} tokens: shorter than one update (update_every={update_every}), so nothing would be "
             "evicted; give a longer text or a smaller update_every"
@@ -116,14 +116,14 @@ def inspect_text(
     if len(ids) < 2:
         raise DataError(f"text of {len(ids)} tokens: expected at least 2; give a longer text")
     if policy is not None:
-        pruning = Pruning(update_every if protocol == "clock" else None, protect_first, protect_recent)
+        pruning = Pruning(update_every if schedule == "streaming" else None, protect_first, protect_recent)
         budget = getattr(policy, "budget", getattr(policy, "max_tokens", None))
         check_sizes("--policy", budget, [Reading("the text", len(ids))], pruning)
     # Chunks that end at updates change nothing in the result, and let us look in between.
-    step = update_every if protocol == "clock" else len(ids)
+    step = update_every if schedule == "streaming" else len(ids)
     settings: dict[str, Any] = {
         "update_every": update_every,
-        "protocol": protocol,
+        "schedule": schedule,
         "selection": selection,
         "protect_first": protect_first,
         "protect_recent": protect_recent,
@@ -142,7 +142,7 @@ def inspect_text(
             gone = ~present & (evicted == KEPT)
             gone[..., seen:] = False
             evicted[gone] = seen
-            if protocol == "prompt_end" or seen % update_every == 0:
+            if schedule == "post_prefill" or seen % update_every == 0:
                 updates.append(seen)
     assert evicted is not None
     name = "full cache" if policy is None else str(policy)

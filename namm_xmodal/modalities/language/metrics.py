@@ -42,7 +42,7 @@ def generated_scores(text: str, answers: Sequence[str]) -> dict[str, float]:
 def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:
     """Scores of a text's own tokens: of its second half, and apart for each quarter.
 
-    The second half is what every protocol scores, and where policies differ: all of them agree before the first eviction.
+    The second half is what both schedules score, and where policies differ: all of them agree before the first eviction.
 
     Args:
         log_probabilities: Of the last tokens of the text.

@@ -19,6 +19,7 @@ class Language(Modality):
     name = "language"
     section = LanguageSection
     facts = LanguageFacts
+    not_compared = frozenset({"document", "line", "lines_back", "recalls"})
 
     def items(self, section: LanguageSection) -> Sequence[Item]:
         """Samples, task by task in turn, so that every task has some results early."""

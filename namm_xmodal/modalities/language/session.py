@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from namm_xmodal.config.building import at
@@ -65,7 +66,7 @@ class LanguageSession:
                 generate_tokens=section.generate_tokens,
             )
         return Outcome(
-            item=item,
+            item=replace(item, tags=sample.tags),
             arm=arm,
             scores=answer.scores,
             kept=Kept.of(answer.report),

@@ -1,4 +1,4 @@
-"""How well every token of a text is predicted while a policy forgets its beginning."""
+"""How well every token of a text is predicted while a policy evicts its beginning."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ CHUNK = 512
 def text_log_probabilities(memory: Memory, ids: tuple[int, ...], prefix: int) -> tuple[list[float], MemoryReport]:
     """Log probability of each token of a text, given what the policy kept of those before it.
 
-    Under `clock` the text is simply read. Under `prompt_end` its first half is read, pruned once, and only the second
-    half is scored, since nothing would be forgotten before the last token otherwise.
+    Under `streaming` the text is simply read. Under `post_prefill` its first half is read, pruned once, and only the second
+    half is scored, since nothing would be evicted before the last token otherwise.
 
     Args:
         memory: The pruned model.
@@ -25,12 +25,12 @@ def text_log_probabilities(memory: Memory, ids: tuple[int, ...], prefix: int) ->
 
     Returns:
         A number for each scored token, the last of them for the last token of the text; and the cache's sizes after it
-        (under `prompt_end`: when scoring starts).
+        (under `post_prefill`: when scoring starts).
     """
     model: Any = memory.model
     tokens = torch.tensor([ids], device=model.device)
     cache = memory.cache()
-    at_end = memory.settings.clock.protocol == "prompt_end"
+    at_end = memory.settings.clock.schedule == "post_prefill"
     start = len(ids) // 2 if at_end else 0
     parts: list[Tensor] = []
     report = None

@@ -26,7 +26,7 @@ FRAMES_PER_SECOND = 15
 HEIGHT = 240
 MEMORY_WIDTH = 400
 COLOURS = np.array([[213, 94, 0], [0, 114, 178], [0, 158, 115]])  # returns, states, actions
-EMPTY, GONE = 255, 226  # not lived yet, forgotten
+EMPTY, GONE = 255, 226  # not lived yet, evicted
 
 
 def find_arm(arms: Sequence[Arm], wanted: str) -> Arm:

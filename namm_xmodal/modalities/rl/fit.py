@@ -62,8 +62,14 @@ def full_memory_inputs(player: Player, section: RlSection, told: Callable[[int, 
     """Embedded tokens of episodes that the model plays with everything in memory, (1, T, hidden_size) each.
 
     They are other episodes than those that statistics come from and than those that are evaluated.
+
+    Raises:
+        DataError: If every episode failed before its first step.
     """
     recorder = Noted(CacheAgent(player.body, None, update_every=section.update_every), player.body)
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + section.estimation_episodes)
-    list(rollout(player.make, recorder, seeds, player.target, max_steps=section.max_steps, batch=1, told=told))
+    steps = section.max_steps
+    episodes = list(rollout(player.make, recorder, seeds, player.target, max_steps=steps, batch=1, told=told))
+    if not recorder.inputs:
+        raise DataError(f"{player.label}: no episode to calibrate on ({episodes[0].message})")
     return recorder.inputs

@@ -9,6 +9,7 @@ from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.estimate import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
+from namm_xmodal.evaluation.record import Record
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.section import RlSection
 
@@ -28,7 +29,7 @@ class ReinforcementLearning(Modality):
 
         task = section.environment or section.model.rstrip("/").rsplit("/", 1)[-1]
         return [
-            Item(f"{label}#{seed}", task, seed, f"{label}/{number // section.batch}", stratum=label, content=label)
+            Item(f"{label}#{seed}", task, seed, f"{label}/{number // section.batch}", label, {"model": label}, label)
             for label in find_checkpoints(section.model, section.model_seeds)
             for number, seed in enumerate(range(section.seed, section.seed + section.episodes))
         ]
@@ -54,6 +55,12 @@ class ReinforcementLearning(Modality):
         from namm_xmodal.modalities.rl.exhibits import episode_exhibits
 
         return episode_exhibits(section, arms)
+
+    def exhibits_of_records(self, section: RlSection, records: Sequence[Record]) -> Sequence[Exhibit]:
+        """Which tokens survive, where `survivors` is set."""
+        from namm_xmodal.modalities.rl.exhibits import survivors
+
+        return survivors(records)
 
     def check(
         self, section: RlSection, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]

@@ -17,7 +17,8 @@ def check_rollout(config: RlSection, arms: Sequence[Arm], notice: Callable[[str]
     Args:
         config: What to play.
         arms: Its arms.
-        notice: Told which models must be fetched before they can be checked.
+        notice: Told which models must be fetched before they can be checked, of states that go in as they are, and of
+            targets outside the data.
 
     Returns:
         The models that are on this machine.
@@ -28,6 +29,8 @@ def check_rollout(config: RlSection, arms: Sequence[Arm], notice: Callable[[str]
     told = "{} is not on this machine yet: it is checked once it has been fetched"
     setups = find_setups(config, local=True, absent=lambda label: notice(told.format(label)))
     check_rows(config, arms, setups)
+    for setup in setups:
+        _say_what_is_odd(setup, notice)
     return setups
 
 
@@ -58,6 +61,21 @@ def check_rows(config: RlSection, arms: Sequence[Arm], setups: Sequence[RolloutS
                 f"{row}: budget {arm.budget}: bounds nothing, since no policy holds more than within={config.within}; "
                 "give fewer tokens"
             )
+
+
+def _say_what_is_odd(setup: RolloutSetup, notice: Callable[[str], None]) -> None:
+    facts = setup.facts
+    if not (setup.statistics or (facts and facts.statistics)) and (
+        facts is None or facts.environment.endswith(("-v4", "-v5"))
+    ):
+        notice(
+            f"{setup.label}: brings no statistics of its states, so they go in as they are; give state_statistics if it "
+            "was trained on standardised ones"
+        )
+    if facts is not None and facts.returns:
+        (low, high), asked = facts.returns, setup.target.total
+        if not low <= asked <= high + 0.01 * abs(high):
+            notice(f"{setup.label}: target {asked:g} lies outside the returns of its data, {low:.0f} to {high:.0f}")
 
 
 def _check_window(config: RlSection, longest: RolloutSetup, pruning: Pruning) -> None:

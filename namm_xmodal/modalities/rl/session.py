@@ -10,12 +10,13 @@ from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.evaluation.arm import Arm
-from namm_xmodal.evaluation.fit import by_layer, calibrated, described
+from namm_xmodal.evaluation.fit import Inputs, by_layer, calibrated, described
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.modalities.rl.arms import Window, with_wrappers
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.fit import estimate_on, full_memory_inputs
 from namm_xmodal.modalities.rl.players import Player, load_players
+from namm_xmodal.modalities.rl.preflight import check_rows
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
@@ -24,15 +25,19 @@ from namm_xmodal.policies.namm.statistics import FeatureStatistics
 class RlSession:
     """Holds the models; the episodes of a batch are played side by side."""
 
-    def __init__(self, section: RlSection, notice: Callable[[str], None] = lambda text: None) -> None:
-        """Loads the models."""
+    def __init__(self, section: RlSection) -> None:
+        """Loads the models, and fetches those that are not on this machine yet."""
         self.section = section
-        self.players = {player.label: player for player in load_players(section, find_setups(section), notice)}
+        self._setups = find_setups(section)
+        self.players = {player.label: player for player in load_players(section, self._setups)}
         self._statistics: dict[tuple[str, str], list[FeatureStatistics]] = {}
+        self._inputs: dict[str, list[Inputs]] = {}
         self._fitted: dict[tuple[str, str], Any] = {}
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
         """See `Session.run`: one arm on one model's episodes after another."""
+        arms = {arm.key: arm for each in work for arm, _ in each.by_arm()}
+        check_rows(self.section, list(arms.values()), self._setups)  # of models that were not here before
         for each in work:
             for arm, items in each.by_arm():
                 player = self.players[items[0].content]
@@ -98,8 +103,9 @@ class RlSession:
             policy = policy.with_statistics(pooled)
         if fit.share is None:
             return policy
-        inputs = full_memory_inputs(player, self.section, told)
-        return calibrated(policy, player.body.model, inputs, fit.share, self.section)
+        if player.label not in self._inputs:
+            self._inputs[player.label] = full_memory_inputs(player, self.section, told)
+        return calibrated(policy, player.body.model, self._inputs[player.label], fit.share, self.section)
 
 
 def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode, seconds: float) -> Outcome:
@@ -116,7 +122,7 @@ def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode
     return Outcome(
         item=item,
         arm=arm,
-        scores={"return": episode.total},
+        scores={"return": episode.total} if episode.length else {},  # it broke before its first step: no return, not 0
         kept=replace(Kept(), fraction=fraction, tokens=episode.kept_mean),
         seconds={"episode": seconds},
         facts=facts,

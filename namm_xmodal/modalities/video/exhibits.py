@@ -9,6 +9,7 @@ from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, png
 from namm_xmodal.evaluation.pruning import pruned_for
+from namm_xmodal.extras import need
 from namm_xmodal.modalities.video.arms import with_room
 from namm_xmodal.modalities.video.dimming import dim
 from namm_xmodal.modalities.video.inspection import kept_cells
@@ -68,8 +69,6 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
 
 def _thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(height, width, 3), at most `SIDE` pixels on its longer side."""
-    from PIL import Image
-
-    picture = Image.fromarray(frame)
+    picture = need("PIL.Image", "a picture of what was kept").fromarray(frame)
     picture.thumbnail((SIDE, SIDE))
     return np.asarray(picture)

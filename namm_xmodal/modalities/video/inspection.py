@@ -12,6 +12,7 @@ from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.memory import pruned
 from namm_xmodal.modalities.video.arms import cache_room
 from namm_xmodal.modalities.video.scoring import answer
+from namm_xmodal.types import PruningSchedule
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import all_tokens
@@ -63,7 +64,7 @@ def inspect_video(
     *,
     share: float,
     update_every: int,
-    protocol: str = "clock",
+    schedule: PruningSchedule = "streaming",
     protect_first: int = 1,
     protect_recent: int = 4,
 ) -> list[VideoInspection]:
@@ -77,7 +78,7 @@ def inspect_video(
         policies: Name to policy, None for the full cache.
         share: Of the visual tokens that may remain.
         update_every: Tokens between updates.
-        protocol: `clock` or `prompt_end`.
+        schedule: `streaming` or `post_prefill`.
         protect_first: Oldest tokens that stay.
         protect_recent: Newest tokens that stay.
     """
@@ -90,7 +91,7 @@ def inspect_video(
     prompt = embed_prompt(loaded, Prompt((range(count), question), options), all_tokens(video))
     text = int((~prompt.visual).sum())
     factor = rope_factor(loaded.model.config, prompt.full, text + 16)
-    every = update_every if protocol == "clock" else None
+    every = update_every if schedule == "streaming" else None
     protected = protect_first + protect_recent
     found = []
     for name, policy in policies.items():
@@ -103,7 +104,7 @@ def inspect_video(
                 loaded.model,
                 policy,
                 update_every=update_every,
-                protocol="prompt_end" if protocol == "prompt_end" else "clock",
+                schedule=schedule,
                 protect_first=protect_first,
                 protect_recent=protect_recent,
             ) as memory,

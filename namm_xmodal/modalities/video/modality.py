@@ -20,6 +20,7 @@ class Video(Modality):
     section = VideoSection
     facts = VideoFacts
     named_by_records = frozenset({"limit", "reductions"})
+    not_compared = frozenset({"id"})
 
     def items(self, section: VideoSection) -> Sequence[Item]:
         """Questions, those about one video together, videos in the order of their first question."""
@@ -37,7 +38,7 @@ class Video(Modality):
                     number=number,
                     group=f"{section.benchmark}/{groups[video][0].number if groups.get(video) else number}",
                     stratum=question.kind,
-                    tags={"id": question.id, "duration": question.duration, **tags},
+                    tags={"id": question.id, "kind": question.kind, "duration": question.duration, **tags},
                     content=question,
                 )
             )
@@ -95,23 +96,32 @@ class Video(Modality):
         return installed("av")
 
     def scores(self, section: VideoSection, facts: VideoFacts, scores: Mapping[str, float]) -> Mapping[str, float]:
-        """The official mean over types of questions beside the plain accuracy, where the benchmark has one."""
+        """Beside the plain accuracies what the benchmark's official score is made of.
+
+        That is the mean over types of questions, or generated answers without those that name no option.
+        """
         from namm_xmodal.modalities.video.arms import build_benchmark
 
-        if "accuracy" in scores and build_benchmark(section).macro:
-            return {**scores, "macro_accuracy": scores["accuracy"]}
-        return scores
+        benchmark, found = build_benchmark(section), dict(scores)
+        if "accuracy" in scores and benchmark.macro:
+            found["macro_accuracy"] = scores["accuracy"]
+        if "generated_accuracy" in scores and facts.generated:
+            found["unparsed"] = float(facts.parsed is None)
+            if benchmark.without_unparsed and facts.parsed is not None:
+                found["parsed_accuracy"] = scores["generated_accuracy"]
+        return found
 
     def metrics(self, section: VideoSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
         """Questions about one video are not independent, so videos are resampled."""
-        shown = {"accuracy", "macro_accuracy", "generated_accuracy"}
         return [
             Metric(
                 name,
+                higher_is_better=name != "unparsed",
                 estimator="macro" if name == "macro_accuracy" else "mean",
                 clustered=True,
                 stratified=name == "macro_accuracy",
-                headline=name in shown,
+                headline=name != "answer_probability",
+                partial=name in ("unparsed", "parsed_accuracy"),
             )
             for name in names
         ]

@@ -49,7 +49,7 @@ def read_prefix(memory: Memory, prompt: EmbeddedPrompt) -> Prefix | None:
     """Reads a prompt up to its last frame.
 
     Args:
-        memory: The pruned model, on a clock or with a full cache: who forgets at the end of a prompt must see it whole.
+        memory: The pruned model, on a clock or with a full cache: a policy that evicts after prefill must see it whole.
         prompt: The prompt.
 
     Returns:

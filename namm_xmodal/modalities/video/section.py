@@ -83,10 +83,12 @@ class VideoSection(Section):
 
     @field_validator("budgets")
     @classmethod
-    def _shares(cls, budgets: tuple[float, ...]) -> tuple[float, ...]:
+    def _sizes(cls, budgets: tuple[float, ...]) -> tuple[float, ...]:  # in place of what other sections allow
         for budget in budgets:
-            if not isinstance(budget, float) or not 0 < budget <= 1:
+            if not 0 < budget <= 1:
                 raise ValueError(f"{budget}: expected a share of the visual tokens in (0, 1]")
+        if len(set(budgets)) < len(budgets):
+            raise ValueError(f"{list(budgets)}: a budget is given twice; remove one")
         return budgets
 
     @model_validator(mode="after")

@@ -17,9 +17,11 @@ from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, check
 from namm_xmodal.modalities.video.facts import VideoFacts
 from namm_xmodal.modalities.video.fit import PlainPrompts
 from namm_xmodal.modalities.video.prefix import Prefix, read_prefix
+from namm_xmodal.modalities.video.preflight import check_prompts
 from namm_xmodal.modalities.video.scoring import Answer, answer, evidence_place, judge
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.source import videos
+from namm_xmodal.video.at_hand import at_hand
 from namm_xmodal.video.clip import VideoClip
 from namm_xmodal.video.models import load_video_model
 from namm_xmodal.video.reductions import all_tokens
@@ -47,6 +49,7 @@ class VideoSession:
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
         """See `Session.run`: decoders work ahead on the videos of later pieces."""
+        self._check(work)
         first = [each.items[0].content for each in work]
         for each, clip in zip(work, videos(self.section, first), strict=True):
             if isinstance(clip, ItemError):
@@ -54,6 +57,12 @@ class VideoSession:
                     yield from (self._skipped(item, arm, clip) for arm in arms)
             else:
                 yield from self._about(clip, each)
+
+    def _check(self, work: Sequence[Work]) -> None:
+        """What `check_videos` has found before, unless the processor had to be fetched first."""
+        arms = {arm.key: arm for each in work for arms in each.arms for arm in arms}
+        questions = [item.content for each in work for item in each.items]
+        check_prompts(self.section, list(arms.values()), self.benchmark, questions, at_hand(self.loaded))
 
     def _about(self, clip: VideoClip, work: Work) -> Iterator[Outcome]:
         """All that is left on the questions about one video."""

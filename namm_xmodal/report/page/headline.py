@@ -1,10 +1,11 @@
 """The table at the top of the page: every arm, its score and what it keeps in each section, against the full cache."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from namm_xmodal.report.comparison import Comparison, against_baselines, equal_size
 from namm_xmodal.report.summary import Cell, Row, Summary
+from namm_xmodal.report.table import interval_words
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Entry:
             return "n = 1" if self.cell else ""
         return f"[{self.cell.score.low:.{self.digits}f}, {self.cell.score.high:.{self.digits}f}]"
 
+    def group(self, tag: str, value: str) -> str:
+        """Score and interval of the items with a value of a tag."""
+        found = self.row.groups.get(tag, {}).get(value)
+        return "-" if found is None else interval_words(found, self.digits)
+
     @property
     def relative(self) -> str:
         """Relative to the full cache, with interval; empty where that says nothing."""
@@ -59,6 +65,7 @@ class TaskTable:
         lower_is_better: Of that metric.
         n: Most items that an arm was scored on.
         entries: Arms, NAMMs first, then the full cache, then baselines by size.
+        groups: Tags by which scores are shown apart, and their values.
     """
 
     section: str
@@ -67,6 +74,7 @@ class TaskTable:
     lower_is_better: bool
     n: int
     entries: tuple[Entry, ...]
+    groups: Mapping[str, Sequence[str]]
 
 
 def task_tables(summary: Summary) -> list[TaskTable]:
@@ -84,7 +92,8 @@ def task_tables(summary: Summary) -> list[TaskTable]:
             ordered = sorted(rows, key=lambda row: (not row.learned, not row.full))
             entries = tuple(Entry(row, cells[row.arm], digits) for row in ordered)
             n = max((cell.score.n for cell in cells.values() if cell), default=0)
-            found.append(TaskTable(section, task, metric.name, not metric.higher_is_better, n, entries))
+            groups = {tag: [value for _, value in held] for tag, held in summary.tags(section, task).items()}
+            found.append(TaskTable(section, task, metric.name, not metric.higher_is_better, n, entries, groups))
     return found
 
 

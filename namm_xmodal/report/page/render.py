@@ -86,6 +86,7 @@ def write_page(
             figure.write(folder)
     replace_text(folder / "scores.csv", scores_csv(summary))
     replace_text(folder / "comparisons.csv", comparisons_csv(summary))
+    replace_text(folder / "groups.csv", groups_csv(summary))
     here = files("namm_xmodal.report") / "page"
     records = [record for row in summary.rows for record in row.records]
     page = environment.get_template("page.html.j2").render(
@@ -133,6 +134,20 @@ def scores_csv(summary: Summary) -> str:
     return buffer.getvalue()
 
 
+def groups_csv(summary: Summary) -> str:
+    """The first headline metric of every arm apart by tags of the items."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow("section task policy size schedule metric tag group value low high n".split())
+    for row in summary.rows:
+        metric = next((name for name, cell in row.cells.items() if cell.metric.headline), "")
+        for tag, groups in row.groups.items():
+            for value, score in groups.items():
+                arm = (row.section, row.task, row.policy, row.size, row.schedule, metric)
+                writer.writerow([*arm, tag, value, score.value, score.low, score.high, score.n])
+    return buffer.getvalue()
+
+
 def comparisons_csv(summary: Summary) -> str:
     """Every NAMM against every baseline at an equal or larger cache."""
     buffer = io.StringIO()
@@ -149,8 +164,12 @@ def comparisons_csv(summary: Summary) -> str:
 
 
 def _shown(summary: Summary, section: str, exhibits: Sequence[Exhibit]) -> Shown:
-    maps = [each for each in exhibits if isinstance(each, KeptMap)]
-    drawn = [draw_curves(summary, section), draw_maps(f"kept-{section.replace('@', '-')}", maps)]
+    maps: dict[str, list[KeptMap]] = {}
+    for each in exhibits:
+        if isinstance(each, KeptMap):
+            maps.setdefault(each.figure, []).append(each)
+    file = section.replace("@", "-")
+    drawn = [draw_curves(summary, section), *(draw_maps(f"{name}-{file}", group) for name, group in maps.items())]
     return Shown(
         section,
         tuple(each for each in drawn if each is not None),

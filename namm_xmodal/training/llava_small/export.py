@@ -153,11 +153,16 @@ def outcome_table(measured: Mapping[str, Any], what: str, kinds: Sequence[str] =
         for kind in kinds:
             right, asked = found["right_and_asked_by_kind"].get(kind, (0, 0))
             between = found["interval_95_by_kind"].get(kind)
-            cells.append(f"{right / asked:.2f} [{between[0]:.2f}, {between[1]:.2f}] (n = {asked})" if asked else "-")
-        low, high = found["interval_95"]
-        every = f"{found['overall']:.3f} [{low:.3f}, {high:.3f}] (n = {found['questions']})"
+            cells.append(f"{right / asked:.2f}{_between(between, 2)} (n = {asked})" if asked else "-")
+        every = f"{found['overall']:.3f}{_between(found['interval_95'], 3)} (n = {found['questions']})"
         lines.append(f"| {row} | {every} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _between(ends: tuple[float | None, float | None], digits: int) -> str:
+    """An interval in brackets; nothing for a single video, which has none."""
+    low, high = ends
+    return "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _interval(answers: Sequence[tuple[int, bool]]) -> tuple[float | None, float | None]:
