@@ -19,8 +19,8 @@ from namm_xmodal.errors import ConfigError
 class BootstrapConfig(Strict):
     """How intervals are drawn."""
 
-    resamples: int = Field(2000, ge=100, description="Bootstrap resamples of each interval. At least 100.")
-    level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals. Between 0 and 1.")
+    resamples: int = Field(2000, ge=100, description="Bootstrap resamples of each interval.")
+    level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
     seed: int = Field(0, ge=0, description="Seed of the resampling; it changes no result, only the intervals drawn.")
 
 
@@ -32,7 +32,9 @@ class RunConfig(Strict):
         1800.0, gt=0, description="Seconds without a result after which a worker is ended and its work done again."
     )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
-    output: str = Field("results/eval", min_length=1, description="Folder of the results.")
+    output: str = Field(
+        "results/eval", min_length=1, description="Folder of the results. A file x.yaml that gives none writes to results/x."
+    )
 
 
 @dataclass(frozen=True)
