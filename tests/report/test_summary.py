@@ -89,7 +89,7 @@ def test_the_official_scores_of_benchmarks():
 
 
 def test_episodes_have_an_interquartile_mean_and_one_for_each_model():
-    models = {"model": "tmaze", "episodes": 4, "score": "return", "budgets": [0.5], "update_every": 16}
+    models = {"model": "tmaze", "episodes": 4, "score": "return", "update_every": 16}
     config, plan, section = only("rl", rl={**models, "model_seeds": [0, 1]})
     full, keydiff = section.arms
     records = [record(section, item, full, float(place)) for place, item in enumerate(section.items)]
