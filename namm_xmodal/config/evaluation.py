@@ -33,9 +33,7 @@ class RunConfig(Strict):
     )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field(
-        "results/eval",
-        min_length=1,
-        description="Folder of the results. A file x.yaml that gives none writes to results/x.",
+        "results/eval", min_length=1, description="Folder of the results. Without one, x.yaml writes to results/x."
     )
 
 
