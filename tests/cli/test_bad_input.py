@@ -24,7 +24,6 @@ EVAL = ("eval", "language/smoke")
         ("language.update_every=100", "policies.namm: update_every=100: expected a multiple"),
         ("language.update_evry=64", "language: update_evry: unknown key; did you mean update_every?"),
         ("language.model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
-        ("language.model=no/such-model", "model 'no/such-model' cannot be loaded"),
         ("language.device=gpu", "device: 'gpu': expected a torch device"),
         ("language.dtype=int8", "dtype: 'int8': expected one of auto"),
         ("seed", "expected path=value"),
@@ -36,6 +35,14 @@ def test_bad_values(refused, tmp_path, change, expected):
     out = tmp_path / "out"
     assert expected in refused(*EVAL, "--set", change, "--output", out)
     assert not (out / "summary.json").exists()
+
+
+def test_a_model_that_cannot_be_fetched(run, tmp_path):
+    line = (*EVAL, "--set", "language.model=no/such-model", "--output", tmp_path / "out")
+    note, error = run(*line, code=2).stderr.strip().splitlines()
+    assert "no/such-model is not on this machine yet" in note
+    assert "namm-xmodal: model 'no/such-model' cannot be loaded" in error
+    assert not (tmp_path / "out" / "summary.json").exists()
 
 
 def test_missing_file(refused):
