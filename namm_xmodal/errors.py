@@ -74,7 +74,7 @@ class EmptyVideoError(VideoError):
 
 
 class NotAVideoError(VideoError):
-    """Raised when a file is no media container that can be read: random bytes, a web page, an index never written."""
+    """Raised when a file is not a media container that can be read: random bytes, a web page, an index never written."""
 
 
 class NoVideoStreamError(VideoError):

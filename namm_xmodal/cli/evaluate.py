@@ -20,7 +20,7 @@ def evaluate_command(
 ) -> None:
     """Evaluate memory policies on tasks; print a table with intervals, write JSONL, PNG and SVG.
 
-    Results are kept sample by sample: after Ctrl-C or a crash the same command goes on where it stopped.
+    Results are saved sample by sample: after Ctrl-C or a crash run the same command again to resume.
 
     Example: `namm-xmodal eval language/demo --set budgets=[0.5,0.25] --output results/demo`
     """

@@ -36,7 +36,7 @@ def prepare_video(
 
     `llava-small` learns from generated videos in about 24 minutes of one core. `llava-smollm2` joins an
     EfficientNet-Lite0 and SmolLM2-135M; its projector and low-rank additions learn from clips composed of captioned
-    pictures in about 20. After Ctrl-C or a crash the same command goes on where it stopped.
+    pictures in about 20. After Ctrl-C or a crash run the same command again to resume.
 
     The folder `model` inside is what `namm-xmodal video-qa video/offline --set model=FOLDER` loads.
 
@@ -156,7 +156,7 @@ def prepare_rl(
     """Make behaviour policies, Minari datasets in three tiers, and Decision Transformers trained on them.
 
     The shipped models were made by this command; rolling out needs none of it. Datasets go where MINARI_DATASETS_PATH says,
-    else below the output folder. After Ctrl-C the same command goes on where it stopped.
+    else below the output folder. After Ctrl-C run the same command again to resume.
 
     Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
     model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`

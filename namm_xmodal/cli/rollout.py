@@ -33,7 +33,7 @@ def rollout_command(
 ) -> None:
     """Roll out agents under memory policies; print returns and scores with intervals, write JSONL, PNG and SVG.
 
-    Results are kept episode by episode: after Ctrl-C or a crash the same command goes on where it stopped.
+    Results are saved episode by episode: after Ctrl-C or a crash run the same command again to resume.
 
     Example: `namm-xmodal rollout rl/tmaze --set episodes=8`
     """

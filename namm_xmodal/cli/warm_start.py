@@ -34,7 +34,7 @@ def warm_start_command(
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
     Evictions are decided hard and differentiated soft. The base model is differentiated, not changed, and the policy that
-    comes out reads attention only, as any NAMM. Killed at any moment, the same command goes on where it stopped.
+    comes out reads attention only, as any NAMM. Killed at any moment, the same command resumes.
 
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
@@ -62,7 +62,7 @@ def warm_start_command(
     with owned.claimed():
         steps = _descend(setup, folder)
     console.print(
-        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "
+        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; continue with: "
         f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
         soft_wrap=True,
     )

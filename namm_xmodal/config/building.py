@@ -71,7 +71,7 @@ def at(path: str, error: NammError) -> NammError:
 
 
 def _typed(hint: Any, value: Any, path: str) -> Any:
-    """Checks a value against a field's type as JSON would be: lists fill tuples, `"4"` is no number, `true` is no 1."""
+    """Checks a value against a field's type as JSON would be: lists fill tuples, `"4"` and `true` are not numbers."""
     if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or isinstance(value, hint)):
         if not isinstance(value, hint):
             raise ConfigError(f"{path}: {value!r}: expected {hint.__name__}")

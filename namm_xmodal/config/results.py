@@ -48,7 +48,7 @@ def without_adapter(content: Any, only: str) -> Any:
 
 
 def check_budgets(budgets: tuple[int | float, ...]) -> tuple[int | float, ...]:
-    """Refuses budgets that are no sizes, and sizes given twice; for pydantic, hence ValueError.
+    """Refuses budgets that are not sizes, and sizes given twice; for pydantic, hence ValueError.
 
     Raises:
         ValueError: With the budget and what is expected.
