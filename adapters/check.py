@@ -123,7 +123,7 @@ def _check_kinds(name: str, kinds: list[list[str]], cache: PrunedCache) -> None:
     _hold(name, "token kinds", lengths == [seen] * batch, f"{lengths} kinds for {batch} rows of {seen} tokens")
     real = [sum(kind != "padding" for kind in row) for row in kinds]
     seen_by = list(cache.layers[0].tokens_seen)
-    _hold(name, "token kinds", real == seen_by, f"{real} tokens are no padding, but the cache counted {seen_by}")
+    _hold(name, "token kinds", real == seen_by, f"{real} tokens are not padding, but the cache counted {seen_by}")
 
 
 def _check_rotary(

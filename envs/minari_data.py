@@ -181,7 +181,7 @@ def _check(name: str, *, data: bool = False) -> None:
     with refusing(folder, error=DataError, expected=expected):
         # Without spaces Minari makes the environment of `env_spec`, whose entry point may be any function of any module.
         if not all(isinstance(metadata[f"{kind}_space"], str) for kind in ("observation", "action")):
-            raise ValueError("its spaces are no text")
+            raise ValueError("its spaces are not text")
         if metadata["data_format"] != "hdf5":
             raise ValueError(f"its format is {metadata['data_format']!r}, hdf5 can be read")
         if not 0 < metadata["total_episodes"] <= 10_000_000:

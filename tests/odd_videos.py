@@ -1,4 +1,4 @@
-"""Videos as strangers make them, by PyAV alone, every frame with its number in it; and what a full decode sees."""
+"""Unusual videos, by PyAV alone, every frame with its number in it; and what a full decode sees."""
 
 import struct
 from pathlib import Path

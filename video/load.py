@@ -42,7 +42,7 @@ def load_frames_at(path: str | Path, seconds: Sequence[float], backend: str = "p
 
     Raises:
         VideoError: One of its kinds.
-        ConfigError: If there are no times, or one is no finite number.
+        ConfigError: If there are no times, or one is not a finite number.
     """
     if not seconds or not all(math.isfinite(each) for each in seconds):
         raise ConfigError(f"seconds={list(seconds)}: expected at least one time, and finite ones")

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from namm_xmodal.errors import ConfigError, DataError, NammError, UnknownNameError, UnsupportedModelError
+from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, UnsupportedModelError
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
-from namm_xmodal.trust.files import reason_of
-from namm_xmodal.trust.model_folder import ModelFolder, open_model_folder
+from namm_xmodal.trust.model_folder import ModelFolder, loading, open_model_folder
 
 SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
 """Short names and their folders in `video/shipped/llava-small`."""
@@ -23,6 +22,10 @@ _DESCRIPTIONS = {
     "llava-smollm2": "EfficientNet-Lite0, a trained projector and SmolLM2-135M with low-rank additions; 140 million "
     "parameters, of which 2 million are shipped and the others fetched once; Apache-2.0",
 }
+_EXPECTED = (
+    f"one of {', '.join(_DESCRIPTIONS)}, a folder with config, weights and processor, or a hub id of a LLaVA-NeXT-Video "
+    "checkpoint"
+)
 
 
 @dataclass(frozen=True)
@@ -131,15 +134,10 @@ def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any
 
     folder, processor = open_with_processor(place, name)
     timm = folder.config.vision_config.model_type == "timm_wrapper"
-    try:
-        with quiet_transformers():
-            if timm:
-                from namm_xmodal.video.timm_tower import adapt_timm_tower
-            model, _ = folder.model(LlavaNextVideoForConditionalGeneration, precision)
-    except NammError:
-        raise
-    except Exception as error:  # damaged models raise whatever they like
-        raise _cannot_be_loaded(name, error) from error
+    with quiet_transformers(), loading(name, _EXPECTED):
+        if timm:
+            from namm_xmodal.video.timm_tower import adapt_timm_tower
+        model, _ = folder.model(LlavaNextVideoForConditionalGeneration, precision)
     if timm:
         adapt_timm_tower(model, name)
     return model, processor, folder.revision
@@ -159,23 +157,11 @@ def open_with_processor(place: str, name: str, *, local: bool = False) -> tuple[
     """
     from transformers import AutoProcessor
 
-    try:
-        with quiet_transformers():
-            folder = open_model_folder(place, error=DataError, local=local)
-            if folder.config.model_type != "llava_next_video":
-                raise UnsupportedModelError(
-                    f"model {name!r} is of type {folder.config.model_type}, expected llava_next_video; use one of its "
-                    "checkpoints"
-                )
-            return folder, folder.part(AutoProcessor)
-    except NammError:
-        raise
-    except Exception as error:  # absent, gated, foreign and damaged models raise whatever they like
-        raise _cannot_be_loaded(name, error) from error
-
-
-def _cannot_be_loaded(name: str, error: Exception) -> DataError:
-    return DataError(
-        f"model {name!r} cannot be loaded ({reason_of(error)}); expected one of {', '.join(_DESCRIPTIONS)}, a folder with "
-        "config, weights and processor, or a hub id of a LLaVA-NeXT-Video checkpoint"
-    )
+    with quiet_transformers(), loading(name, _EXPECTED):
+        folder = open_model_folder(place, error=DataError, local=local)
+        if folder.config.model_type != "llava_next_video":
+            raise UnsupportedModelError(
+                f"model {name!r} is of type {folder.config.model_type}, expected llava_next_video; use one of its "
+                "checkpoints"
+            )
+        return folder, folder.part(AutoProcessor)

@@ -1,6 +1,6 @@
 """Opens a media file, or says in one sentence why it is none.
 
-Files come from strangers. Only the file itself is read: FFmpeg may use no protocol but `file`, and no format that names
+Files are untrusted. Only the file itself is read: FFmpeg may use no protocol but `file`, and no format that names
 other files or addresses (playlists, concatenations, device and network descriptions).
 """
 
@@ -36,7 +36,7 @@ def open_container(path: Path) -> Iterator[Any]:
     Raises:
         MissingVideoError: If there is no such file, or it is a folder, pipe or device.
         EmptyVideoError: If it has no bytes.
-        NotAVideoError: If it is no media file.
+        NotAVideoError: If it is not a media file.
     """
     check_file(path, error=MissingVideoError, expected="a video file")
     if path.stat().st_size == 0:

@@ -63,7 +63,7 @@ def read_archive(path: Path) -> BehaviourPolicy:
         data = parse_json(read_member(archive, "data", 32 * MIB))
         weights_file = read_member(archive, "policy.pth", 64 * MIB)
     if not isinstance(data, dict):
-        raise DataError(f"{path}: its data are no JSON object; expected an archive of stable-baselines3")
+        raise DataError(f"{path}: its data are not a JSON object; expected an archive of stable-baselines3")
     tensors = read_tensors(
         weights_file, error=DataError, expected="tensors and nothing more", name=f"{path}: policy.pth", most=64 * MIB
     )

@@ -24,7 +24,7 @@ def record_episode(
         max_steps: Steps after which it is stopped.
 
     Raises:
-        ConfigError: If the policy's sizes are not the environment's, or its states or actions are no vectors.
+        ConfigError: If the policy's sizes are not the environment's, or its states or actions are not vectors.
         DataError: If the environment gives no numbers.
     """
     state_dim, act_dim = size_of(environment.observation_space, "states"), size_of(environment.action_space, "actions")

@@ -90,7 +90,7 @@ def load_checkpoint(
         statistics: Of its states; instead of those that the checkpoint brings.
 
     Raises:
-        CheckpointError: If it cannot be loaded or is no Decision Transformer.
+        CheckpointError: If it cannot be loaded or is not a Decision Transformer.
         ConfigError: If the statistics do not fit the model.
     """
     from transformers import DecisionTransformerModel
@@ -120,7 +120,7 @@ def read_configuration(place: str, *, local: bool = False) -> tuple[Any, Facts |
         local: Give None for a model that would have to be fetched, instead of fetching it.
 
     Raises:
-        CheckpointError: If it cannot be read or is no Decision Transformer.
+        CheckpointError: If it cannot be read or is not a Decision Transformer.
     """
     try:
         folder = _open(place, local=local)

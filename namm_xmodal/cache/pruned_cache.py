@@ -10,7 +10,7 @@ class PrunedCache(Cache):  # type: ignore[misc]
     """A transformers cache whose layers evict by a policy; pass it as `past_key_values`.
 
     Attributes:
-        once: Made for a call with `use_cache=False`, which does not go on with it.
+        once: Made for a call with `use_cache=False`, which does not continue with it.
     """
 
     layers: list[PrunedLayer]

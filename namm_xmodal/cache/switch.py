@@ -52,7 +52,7 @@ class Switch:
         if not self.blocks:
             raise UnsupportedOperationError(
                 "a pruned cache outside its block: the model attends as usual here and would see the newest tokens only; "
-                "go on inside `with pruned(...)`"
+                "continue inside `with pruned(...)`"
             )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Switch":

@@ -23,7 +23,7 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
     """
     positions = _positions(layer, mask, stop)
     reachable = mask.reachable(layer.index, block.stop)
-    if reachable is not None:  # tokens that left a sliding window are no candidates: nobody will see them again
+    if reachable is not None:  # tokens that left a sliding window are not candidates: nobody will see them again
         positions = positions.masked_fill(~reachable, -1)
     keep = layer.live.clone()
     for group in block.due:

@@ -75,7 +75,7 @@ def evolve_command(
     done = len(sitting.result.generations)
     if sitting.result.interrupted:
         console.print(
-            f"interrupted after {done} of {setup.config.generations} generations; go on with: "
+            f"interrupted after {done} of {setup.config.generations} generations; continue with: "
             f"namm-xmodal evolve --resume {folder}",
             soft_wrap=True,
         )

@@ -57,7 +57,7 @@ def _session(setup: Setup, folder: Path, resume: bool) -> Sitting:
     begun = has_begun(folder)
     if begun and not resume:
         raise EvolutionError(
-            f"{folder / JOURNAL}: a run is here already; go on with `namm-xmodal evolve --resume {folder}`, or choose "
+            f"{folder / JOURNAL}: a run is here already; continue with `namm-xmodal evolve --resume {folder}`, or choose "
             "another --run"
         )
     if not begun and setup.config.after:

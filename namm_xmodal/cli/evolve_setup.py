@@ -13,8 +13,7 @@ from namm_xmodal.errors import BudgetError, ConfigError, MissingDependencyError,
 from namm_xmodal.evolution.arrays import Array, digest
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.evaluators.in_process import InProcess
-from namm_xmodal.evolution.evaluators.processes import processes
-from namm_xmodal.evolution.evaluators.ray_cluster import ray_cluster
+from namm_xmodal.evolution.evaluators.pools import processes, ray_cluster
 from namm_xmodal.evolution.run import RunSettings
 from namm_xmodal.evolution.size_pressure import SizePressure
 from namm_xmodal.evolution.strategy import Strategy

@@ -217,7 +217,7 @@ def read_text(name: str) -> str:
     """The text of a file or of standard input.
 
     Raises:
-        DataError: If there is no such file, or it is no text.
+        DataError: If there is no such file, or it is not text.
     """
     from namm_xmodal.errors import DataError
     from namm_xmodal.trust.files import MIB

@@ -202,7 +202,7 @@ def first_line(cls: Any) -> str:
 
 
 def first_comment(text: str) -> str:
-    """The comment at the top of a YAML file, up to the first line that is no comment."""
+    """The comment at the top of a YAML file, up to the first line that is not a comment."""
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -229,5 +229,5 @@ def _show(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     for row in rows:
         fields = [value if len(names) == 1 else f"{name}: {value}" for name, value in row["fields"].items()]
         cells = [row["name"], row["about"], *(["\n".join(fields)] if names else [])]
-        table.add_row(*map(Text, cells))  # as text: brackets in it are no markup
+        table.add_row(*map(Text, cells))  # as text: brackets in it are not markup
     console.print(table)

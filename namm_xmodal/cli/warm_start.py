@@ -62,7 +62,7 @@ def warm_start_command(
     with owned.claimed():
         steps = _descend(setup, folder)
     console.print(
-        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; go on with: "
+        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; continue with: "
         f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
         soft_wrap=True,
     )

@@ -34,7 +34,7 @@ def _nest(keys: list[str], value: Any) -> Mapping:
 
 
 def _check(content: Mapping, keys: list[str], value: Any, assignment: str) -> None:
-    """Refuses a path through something that is no mapping, and the removal of what is not there."""
+    """Refuses a path through something that is not a mapping, and the removal of what is not there."""
     here: Any = content
     for depth, key in enumerate(keys):
         if not isinstance(here, dict):

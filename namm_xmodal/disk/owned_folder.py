@@ -43,7 +43,7 @@ class OwnedFolder:
         """Refuses a folder in which the command would harm what it did not make; writes nothing.
 
         Raises:
-            FolderError: If it is no folder, another command's, an input, or holds files that would be overwritten.
+            FolderError: If it is not a folder, another command's, an input, or holds files that would be overwritten.
         """
         try:
             self._check(f"choose another {self.option}")

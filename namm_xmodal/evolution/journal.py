@@ -38,7 +38,7 @@ class Journal:
             folder: The run's folder; made if absent.
             header: `config` (digest), `strategy` (spec), `seed`, `start` (digest of the first mean), `history`
                 (tells of the stages before) and whatever else is worth knowing.
-            resume: Whether to go on with what is there.
+            resume: Whether to continue what is there.
             notice: Told when a torn last line is dropped.
 
         Raises:

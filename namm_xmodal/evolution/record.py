@@ -111,7 +111,7 @@ def parse(content: bytes, path: Path) -> RunRecord:
         except NammError as error:
             raise EvolutionError(f"{path}: line {number}: {error}; mend the file or start a new run") from None
         except (ValueError, KeyError, TypeError):
-            raise EvolutionError(f"{path}: line {number} is no line of a journal; mend or start a new run") from None
+            raise EvolutionError(f"{path}: line {number} is not a line of a journal; mend or start a new run") from None
     return record
 
 

@@ -83,7 +83,7 @@ def evolve(
         evaluator: Where the objective runs; closed at the end.
         settings: What the run is.
         folder: Gets `journal.jsonl` and `mean.npy`.
-        resume: Whether to go on with the run in `folder`.
+        resume: Whether to continue the run in `folder`.
         listeners: Called with each event, in order. What they raise stops the run; the journal is intact.
         trackers: Mirrors of the log, which cannot stop the run.
 

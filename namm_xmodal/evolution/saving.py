@@ -28,7 +28,7 @@ def load_vector(path: Path) -> Array:
     """Reads a vector written by `save_vector`.
 
     Raises:
-        CheckpointError: If there is none, or it is no finite vector.
+        CheckpointError: If there is none, or it is not a finite vector.
     """
     vector = read_npy(path, error=CheckpointError, expected="the mean.npy of a run")
     if vector.ndim != 1 or vector.dtype != np.float64 or not np.isfinite(vector).all():

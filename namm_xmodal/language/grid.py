@@ -52,7 +52,7 @@ def check_lengths(lengths: Sequence[int], least: int) -> None:
 
 
 def check_depths(depths: Sequence[float]) -> None:
-    """Refuses depths that are no fractions.
+    """Refuses depths that are not fractions.
 
     Raises:
         ConfigError: If there is none, or one is outside [0, 1].

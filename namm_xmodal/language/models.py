@@ -6,15 +6,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.errors import ConfigError, DataError, NammError, UnknownNameError
+from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
 from namm_xmodal.language import tiny_random
 from namm_xmodal.language.converted_weights import converted_folder
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.language.registry_models import REGISTRY_MODELS
 from namm_xmodal.language.vocabulary import check_vocabulary
-from namm_xmodal.trust.files import reason_of
-from namm_xmodal.trust.model_folder import ModelFolder, open_model_folder
+from namm_xmodal.trust.model_folder import ModelFolder, loading, open_model_folder
 
 log = logging.getLogger(__name__)
 
@@ -102,13 +101,8 @@ def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any, s
     from transformers import AutoModelForCausalLM
 
     folder, tokenizer = open_with_tokenizer(place, name)
-    try:
-        with quiet_transformers():
-            model, _ = folder.model(AutoModelForCausalLM, precision)
-    except NammError:
-        raise
-    except Exception as error:  # damaged models raise whatever they like
-        raise _cannot_be_loaded(name, error) from error
+    with quiet_transformers(), loading(name, _expected()):
+        model, _ = folder.model(AutoModelForCausalLM, precision)
     return model, tokenizer, folder.revision
 
 
@@ -125,14 +119,9 @@ def open_with_tokenizer(place: str, name: str, *, local: bool = False) -> tuple[
     """
     from transformers import AutoTokenizer
 
-    try:
-        with quiet_transformers():
-            folder = open_model_folder(place, error=DataError, local=local)
-            tokenizer = folder.part(AutoTokenizer)
-    except NammError:
-        raise
-    except Exception as error:  # absent, gated, foreign and damaged models raise whatever they like
-        raise _cannot_be_loaded(name, error) from error
+    with quiet_transformers(), loading(name, _expected()):
+        folder = open_model_folder(place, error=DataError, local=local)
+        tokenizer = folder.part(AutoTokenizer)
     check_vocabulary(tokenizer, folder.config, name)
     return folder, tokenizer
 
@@ -143,10 +132,10 @@ def context_of(config: Any) -> int | None:
     return context
 
 
-def _cannot_be_loaded(name: str, error: Exception) -> DataError:
-    return DataError(
-        f"model {name!r} cannot be loaded ({reason_of(error)}); expected one of {', '.join(list_models())}, "
-        "a folder with config.json, weights and tokenizer, or a hub id of a causal language model"
+def _expected() -> str:
+    return (
+        f"one of {', '.join(list_models())}, a folder with config.json, weights and tokenizer, or a hub id of a causal "
+        "language model"
     )
 
 

@@ -62,7 +62,7 @@ def _new_cache(switch: Switch, once: bool) -> PrunedCache:
 
     Args:
         switch: Of the model.
-        once: The call says `use_cache=False` and will not go on with it.
+        once: The call says `use_cache=False` and will not continue with it.
 
     Raises:
         UnsupportedOperationError: If it cannot be known which block is meant, or nothing would ever be pruned.

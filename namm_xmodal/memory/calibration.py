@@ -159,7 +159,7 @@ def calibrate(
 
 
 def check_share(budget: float) -> None:
-    """Refuses a budget that is no share.
+    """Refuses a budget that is not a share.
 
     Raises:
         ConfigError: With the value given.

@@ -68,7 +68,7 @@ class CacheSupply:
         layers = pruned_layers(given)
         if layers is None:
             _refuse_filled(given)
-            layers = given.layers = self._new_cache(False).layers  # the caller goes on with the object that he holds
+            layers = given.layers = self._new_cache(False).layers  # the caller continues with the object it holds
         self._check(layers, args, kwargs)
         layers[0].midway = True
         return args, kwargs

@@ -1,1 +1,1 @@
-"""Files of strangers: regular files of bounded size, for readers that run nothing. The rules are in docs/security.md."""
+"""Untrusted files: regular files of bounded size, for readers that run nothing. The rules are in docs/security.md."""

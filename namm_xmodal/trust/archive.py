@@ -1,4 +1,4 @@
-"""Zip archives of strangers, and numpy's files: members are measured before they are unpacked."""
+"""Untrusted zip archives, and numpy's files: members are measured before they are unpacked."""
 
 import io
 import math

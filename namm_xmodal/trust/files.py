@@ -19,7 +19,7 @@ _KINDS = (
 
 
 def check_file(path: Path, *, error: type[NammError], expected: str, most: int | None = None) -> Path:
-    """Refuses what is no regular file: opening a named pipe waits for ever, reading a device never ends.
+    """Refuses what is not a regular file: opening a named pipe waits forever, reading a device never ends.
 
     Args:
         path: The file; links are followed.

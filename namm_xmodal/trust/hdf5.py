@@ -1,4 +1,4 @@
-"""HDF5 of strangers: only what lies in the file itself, and only plain numbers of a size that the file can account for."""
+"""Untrusted HDF5: only what lies in the file itself, and only plain numbers of a size that the file can account for."""
 
 import math
 from collections.abc import Iterator
@@ -66,12 +66,12 @@ class Hdf5File:
 
         Raises:
             KeyError: If there is none.
-            ValueError: If it lies in another file, is no array of numbers, or is larger than the file accounts for.
+            ValueError: If it lies in another file, is not an array of numbers, or is larger than the file accounts for.
         """
         place = self.file
         for part in name.split("/"):
             if not hasattr(place, "keys"):
-                raise ValueError(f"{name} is no group")
+                raise ValueError(f"{name} is not a group")
             _check_link(place, part)
             place = place[part]
         self.check(place, name)
@@ -87,7 +87,7 @@ class Hdf5File:
         import h5py
 
         if not isinstance(dataset, h5py.Dataset):
-            raise ValueError(f"{name} is no array")
+            raise ValueError(f"{name} is not an array")
         if dataset.is_virtual or dataset.external:
             raise ValueError(f"{name} lies in another file")
         if dataset.dtype.kind not in kinds or dataset.shape is None:

@@ -1,4 +1,4 @@
-"""JSON of strangers: bounded in size and depth. Python's parser runs nothing, but deep values break what walks them."""
+"""Untrusted JSON: bounded in size and depth. Python's parser runs nothing, but deep values break what walks them."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def read_json(path: Path, *, error: type[NammError], expected: str, most: int = 
         most: Most bytes it may have; in memory a value takes up to 25 times as much.
 
     Raises:
-        NammError: Of the type `error`, if it cannot be read or is no JSON.
+        NammError: Of the type `error`, if it cannot be read or is not JSON.
     """
     text = read_text(path, error=error, expected=expected, most=most)
     try:

@@ -1,4 +1,4 @@
-"""Models of strangers, for transformers: folders whose files are bounded, loaded without running anything in them.
+"""Untrusted models, for transformers: folders whose files are bounded, loaded without running anything in them.
 
 Every model, tokenizer and processor that is not built here comes through `open_model_folder`.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from namm_xmodal.errors import NammError
-from namm_xmodal.trust.files import MIB, check_file
+from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.trust.files import MIB, check_file, reason_of
 from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.trust.safetensors_file import count_numbers, safetensors_shapes
 
@@ -134,6 +134,25 @@ class ModelFolder:
                 "configuration that the weights were saved with"
             )
         return type(bare)
+
+
+@contextmanager
+def loading(name: str, expected: str) -> Iterator[None]:
+    """Absent, gated, foreign and damaged models raise whatever they like: inside, that becomes one line.
+
+    Args:
+        name: Of the model, as the user gave it.
+        expected: What could stand in its place.
+
+    Raises:
+        DataError: Caused by what was raised; errors of this package pass.
+    """
+    try:
+        yield
+    except NammError:
+        raise
+    except Exception as error:
+        raise DataError(f"model {name!r} cannot be loaded ({reason_of(error)}); expected {expected}") from error
 
 
 def open_model_folder(place: str, *, error: type[NammError], local: bool = False) -> ModelFolder:

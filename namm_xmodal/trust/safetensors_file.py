@@ -1,4 +1,4 @@
-"""Safetensors of strangers: the header is measured before the library reads it, and every file before it is loaded."""
+"""Untrusted safetensors: the header is measured before the library reads it, and every file before it is loaded."""
 
 import math
 import struct

@@ -1,4 +1,4 @@
-"""Text of strangers on the terminal: shown, never obeyed."""
+"""Untrusted text on the terminal: shown, never obeyed."""
 
 import re
 from collections.abc import Iterable

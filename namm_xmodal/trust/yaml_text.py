@@ -1,4 +1,4 @@
-"""YAML of strangers: plain values only, bounded in size, depth and what its aliases unfold to."""
+"""Untrusted YAML: plain values only, bounded in size, depth and what its aliases unfold to."""
 
 import re
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from namm_xmodal.workers.messages import Answer, Failure, Lost, Message, Task
 SILENCE = 1800.0
 """Seconds after which a worker that has said nothing is given up, unless the caller knows better."""
 START = 120.0
-"""Seconds that the start of a worker may take at least: imports and models are no part of a task."""
+"""Seconds that the start of a worker may take at least: imports and models are not part of a task."""
 
 
 class Crew(Protocol):

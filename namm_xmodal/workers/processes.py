@@ -61,7 +61,7 @@ class ProcessCrew:
         self._threads = threads
         self._context = multiprocessing.get_context("spawn")  # fork would copy threads and locks in any state
         self._workers: dict[str, _Worker] = {}
-        # At exit too, and before multiprocessing, which would wait for ever for a worker that is stopped.
+        # At exit too, and before multiprocessing, which would wait forever for a worker that is stopped.
         weakref.finalize(self, _kill, self._workers)
         self._answers: queue.SimpleQueue[tuple[str, bytes | None]] = queue.SimpleQueue()
         self._started = 0

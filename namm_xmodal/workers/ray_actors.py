@@ -48,7 +48,7 @@ def ray_pool(
 
 
 class RayCrew:
-    """Ray actors. Deaths are mended by the pool and not by Ray, which would also repeat what has been lost twice."""
+    """Ray actors. Lost actors are replaced by the pool and not by Ray, which would also repeat what has been lost twice."""
 
     def __init__(self, make: Callable[[], Any], address: str | None, options: dict[str, Any]) -> None:
         import ray
@@ -119,7 +119,7 @@ class RayCrew:
         return message
 
     def _check_node(self) -> None:
-        """Ray waits for ever for actors once its process on this machine (the raylet) is dead."""
+        """Ray waits forever for actors once its process on this machine (the raylet) is dead."""
         nodes: list[Any] = []
         answered = _answered(lambda: nodes.extend(self._ray.nodes()))
         if not answered or any(node["NodeID"] == self._node and not node["Alive"] for node in nodes):

@@ -91,7 +91,7 @@ POLICIES = [
 @pytest.mark.parametrize("every", [16, 48])
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: type(p).__name__)
 def test_stepping_with_eviction_equals_the_oracle_of_the_decision_transformer(policy, every):
-    """Updates fall inside steps (16 is no multiple of 3), and heads keep different numbers of tokens."""
+    """Updates fall inside steps (16 is not a multiple of 3), and heads keep different numbers of tokens."""
     net, data = model(), trajectories()
     with torch.no_grad():
         with pruned(net, policy, update_every=every, protect_recent=6, attention="sdpa") as memory:

@@ -68,7 +68,7 @@ REFUSED = {
     "no numbers at all": ({"observations": np.zeros((STEPS, 0))}, r"observations are arrays of shape \(12, 0\)"),
     "one number": ({"actions": 0.5}, r"actions are arrays of shape \(\)"),
     "one reward": ({"rewards": 0.5}, r"rewards are of shape \(\); expected one number per step"),
-    "groups": ({"observations": {"pixels": np.zeros(3)}}, "observations is (a group|no array)"),
+    "groups": ({"observations": {"pixels": np.zeros(3)}}, "observations is (a group|not an array)"),
     "text": ({"rewards": np.array([b"much"] * STEPS)}, r"rewards (are|is) of \|S4[;,] expected numbers"),
     "complex": ({"observations": np.zeros((STEPS, 2), complex)}, "observations (are|is) of complex128"),
     "records": ({"actions": np.zeros(STEPS, [("x", float)])}, "expected numbers"),

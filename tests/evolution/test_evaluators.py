@@ -10,8 +10,7 @@ from evolution_toys import N, ToyFactory
 from namm_xmodal.errors import ConfigError, DataError, WorkerError
 from namm_xmodal.evolution.arrays import digest
 from namm_xmodal.evolution.evaluators.in_process import InProcess
-from namm_xmodal.evolution.evaluators.processes import processes
-from namm_xmodal.evolution.evaluators.ray_cluster import ray_cluster
+from namm_xmodal.evolution.evaluators.pools import processes, ray_cluster
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.evolution.run import RunSettings, evolve
 from namm_xmodal.evolution.table import build_strategy

@@ -105,7 +105,7 @@ def test_constrained_rises_while_the_score_holds_and_falls_faster():
         seen.append(weight)
     assert seen[:4] == pytest.approx([0.15, 0.2, 0.25, 0.1])
     assert seen[-1] == 0.5
-    assert pressure.after(0, 0.2, float("nan")) == 0.1  # a score that is no number does not hold
+    assert pressure.after(0, 0.2, float("nan")) == 0.1  # a score that is not a number does not hold
 
 
 @pytest.mark.parametrize(

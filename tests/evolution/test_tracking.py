@@ -119,7 +119,7 @@ def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, module, tracker):
 
 
 def test_a_missing_ray_is_one_line(monkeypatch):
-    from namm_xmodal.evolution.evaluators.ray_cluster import ray_cluster
+    from namm_xmodal.evolution.evaluators.pools import ray_cluster
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'namm-xmodal\[ray\]'"):

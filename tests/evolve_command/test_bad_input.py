@@ -71,7 +71,7 @@ def test_a_run_that_is_finished_foreign_or_already_there(run, refused, small, tm
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = run("evolve", "--resume", folder).stdout
     assert f"finished, 1 of 1 generations; for more: namm-xmodal evolve --resume {folder} --set generations=2" in again
-    assert "a run is here already; go on with" in refused(*SMOKE, "--run", folder)
+    assert "a run is here already; continue with" in refused(*SMOKE, "--run", folder)
     more = ("evolve", "--resume", folder, "--set", "generations=2", "--set")
     for change, what in {
         "pool=3": "another configuration",

@@ -108,7 +108,7 @@ def test_imports_follow_the_table(path):
 def test_the_four_links_resolve():
     for name in ("adapters", "envs", "video", "configs"):
         link = PACKAGE / name
-        assert link.is_symlink(), f"{link} is no link: clone with core.symlinks=true"
+        assert link.is_symlink(), f"{link} is not a link: clone with core.symlinks=true"
         assert link.resolve() == ROOT / name
 
 

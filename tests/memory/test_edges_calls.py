@@ -118,7 +118,7 @@ def test_a_pipeline_is_pruned(batch_size):
 
 
 def test_an_own_dynamic_cache_becomes_a_pruned_one(model, ids):
-    """The idiom of kvpress: the caller makes a cache, passes it, and goes on with it."""
+    """The idiom of kvpress: the caller makes a cache, passes it, and continues with it."""
     with inside(model) as memory:
         whole = model(ids, past_key_values=memory.cache()).logits
         kept = memory.report().live

@@ -106,7 +106,7 @@ def test_a_journal_forgets_a_torn_stage_only(tmp_path):
     again.add("c", {})
     assert StageJournal(journal.path).result("c") == {}
     journal.path.write_text("[]\n")
-    with pytest.raises(ResultsError, match="line 1 is no finished stage"):
+    with pytest.raises(ResultsError, match="line 1 is not a finished stage"):
         StageJournal(journal.path)
 
 

@@ -11,12 +11,12 @@ from namm_xmodal.envs.minari_data import write_minari
 from namm_xmodal.envs.trajectories import Trajectories, Trajectory
 
 
-def write(path, steps=60, size=11, seed=0, timeouts=True):
+def write(path, steps=60, size=11, seed=0, timeouts=True, reward=100.0):
     rng = np.random.default_rng(seed)
     with h5py.File(path, "w") as file:
         file["observations"] = rng.normal(size=(steps, size))
         file["actions"] = rng.uniform(-1, 1, (steps, 3))
-        file["rewards"] = np.full(steps, 100.0)
+        file["rewards"] = np.full(steps, reward)
         file["terminals"] = np.isin(np.arange(steps), [19])
         if timeouts:
             file["timeouts"] = np.isin(np.arange(steps), [39])
@@ -66,6 +66,12 @@ def test_a_d4rl_file_becomes_models_once(prepare, tmp_path):
     write(file, seed=1)
     line = prepare("--env", "hopper", "--dataset", file, code=2).stderr.strip()
     assert "holds models of other data named hopper_medium-v2; choose another --output" in line and "\n" not in line
+
+
+@pytest.mark.parametrize(("reward", "target"), [(0.43, 8.6), (-2.2, -44.0), (21.0, 420.0), (161.2, 3200.0), (0.0, 0.0)])
+def test_the_target_of_weak_data_is_not_rounded_to_nothing(prepare, tmp_path, reward, target):
+    prepare("--env", "hopper", "--dataset", write(tmp_path / "weak.hdf5", reward=reward))  # episodes of 20 steps
+    assert load_checkpoint("x", str(tmp_path / "out/hopper-short-weak/seed-0")).facts.target == pytest.approx(target)
 
 
 @pytest.mark.filterwarnings("ignore")

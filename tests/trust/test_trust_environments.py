@@ -139,7 +139,7 @@ def test_metadata_that_would_call_a_function_are_refused(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"observation_space": 3}, "its spaces are no text"),
+        ({"observation_space": 3}, "its spaces are not text"),
         ({"data_format": "pickle"}, "its format is 'pickle', hdf5 can be read"),
         ({"total_episodes": 10**12}, "it has 1,000,000,000,000 episodes"),
         ({"total_episodes": "two"}, "cannot be read"),

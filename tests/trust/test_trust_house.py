@@ -1,4 +1,4 @@
-"""Files of strangers are opened in `namm_xmodal/trust` only; what else parses is listed here, with the reason."""
+"""Untrusted files are opened in `namm_xmodal/trust` only; what else parses is listed here, with the reason."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What strangers wrote is shown on the terminal, not obeyed."""
+"""Untrusted text is shown on the terminal, not obeyed."""
 
 import io
 
@@ -19,7 +19,7 @@ def test_characters_that_steer_are_written_out():
 
 
 @pytest.mark.parametrize("colours", [False, True])
-def test_a_console_prints_text_of_strangers_as_it_stands(colours):
+def test_a_console_prints_untrusted_text_as_it_stands(colours):
     file = io.StringIO()
     console = PlainConsole(file=file, width=200)
     console._force_terminal = colours

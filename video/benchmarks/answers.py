@@ -54,7 +54,7 @@ def read_options(given: Any) -> tuple[str, ...]:
     """The options' own texts, without letters in front where all of them carry theirs.
 
     Raises:
-        ItemError: If they are no list of 2 to 26 texts, or their letters are in another order than they.
+        ItemError: If they are not a list of 2 to 26 texts, or their letters are in another order than they.
     """
     if not isinstance(given, list | tuple):
         raise ItemError(f"options are {shortened(given)}: expected a list of texts")

@@ -95,10 +95,10 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is no JSON.
+        ValueError: If it is not JSON.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     if path.stat().st_size > MOST:
         raise ValueError(f"it has more than {MOST:,} bytes")
     return parse_json(path.read_text(encoding="utf-8-sig"))

@@ -74,7 +74,7 @@ def texts_of(row: Row, names: Iterable[str]) -> list[str]:
     """Values of fields, as text without spaces around it.
 
     Raises:
-        ItemError: If one is no text.
+        ItemError: If one is not text.
     """
     return [as_text(row[name], name).strip() for name in names]
 
@@ -83,7 +83,7 @@ def label_of(row: Row, name: str) -> str:
     """An optional label, as text; empty if it is absent.
 
     Raises:
-        ItemError: If it is no text.
+        ItemError: If it is not text.
     """
     return "" if absent(row.get(name)) else as_text(row[name], name).strip()
 

@@ -33,11 +33,11 @@ def seconds_of(stamp: Any) -> float:
     """`HH:MM:SS.mmm`, also with a comma or without hours, in seconds.
 
     Raises:
-        ItemError: If it is no time.
+        ItemError: If it is not a time.
     """
     found = _STAMP.fullmatch(stamp.strip()) if isinstance(stamp, str) else None
     if found is None:
-        raise ItemError(f"{shortened(stamp)} is no time of a subtitle: expected HH:MM:SS.mmm")
+        raise ItemError(f"{shortened(stamp)} is not a subtitle time: expected HH:MM:SS.mmm")
     hours, minutes, seconds = found.groups()
     return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))
 
@@ -51,7 +51,7 @@ def from_longvideobench(entries: Any, offset: float, duration: float) -> tuple[S
         duration: Where a line without an end ends. Deviates: the official loader then subtracts the offset from it too.
 
     Raises:
-        ItemError: If it is no list of subtitles, or a time is none.
+        ItemError: If it is not a list of subtitles, or a time is none.
     """
     found = []
     for entry in entries if isinstance(entries, list) else [entries]:
@@ -70,7 +70,7 @@ def from_longvideobench(entries: Any, offset: float, duration: float) -> tuple[S
 
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        raise ItemError(f"{shortened(value)} is no time of a subtitle: expected seconds of at least 0")
+        raise ItemError(f"{shortened(value)} is not a subtitle time: expected seconds of at least 0")
     return float(value)
 
 

@@ -19,7 +19,7 @@ MOST_WORDS = 3
 
 
 def short_name(caption: str) -> str | None:
-    """The name in a caption such as `A great blue heron.`; None where the caption is no plain name.
+    """The name in a caption such as `A great blue heron.`; None where the caption is not a plain name.
 
     Args:
         caption: First line of a description.

@@ -40,7 +40,7 @@ class Prefix:
         )
 
     def copy(self, memory: Memory) -> PrunedCache:
-        """A cache to go on with, which `memory` reports on from now on."""
+        """A cache to continue with, which `memory` reports on from now on."""
         memory.last_cache = fork(self.cache) if self.shared else self.cache
         return memory.last_cache
 

@@ -40,7 +40,9 @@ class StageJournal:
                 entry = parse_json(line)
                 self._done[entry["stage"]] = entry["result"]
             except (ValueError, KeyError, TypeError):
-                raise ResultsError(f"{path}: line {number} is no finished stage; remove it to run it again") from None
+                raise ResultsError(
+                    f"{path}: line {number} is not a finished stage; remove it to run it again"
+                ) from None
 
     def result(self, stage: str) -> dict[str, Any] | None:
         """What came out of a stage, None if it is not finished."""

@@ -1,6 +1,7 @@
 """Policies, tiers and Decision Transformers of one MuJoCo environment, stage by stage."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from namm_xmodal.envs.minari_data import has_minari, read_minari, write_minari
 from namm_xmodal.envs.normalise import d4rl
 from namm_xmodal.envs.trajectories import Trajectories, joined
 from namm_xmodal.errors import DataError
+from namm_xmodal.training.decision_transformer.families import train_family
 from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION, Recipe
 from namm_xmodal.training.decision_transformer.windows import Windows
@@ -118,41 +120,64 @@ def _rated(environment: str, behaviour: Behaviour, folder: Path, make: Callable[
     return rated
 
 
-def facts_of(recipe: Recipe, tiers: dict[Tier, Trajectories]) -> tuple[Facts, Trajectories]:
-    """What a rollout must know, and all tiers together.
+def train_on(
+    recipe: Recipe,
+    tiers: dict[Tier, Trajectories],
+    seeds: Sequence[int],
+    folder: Path,
+    journal: StageJournal,
+    told: Told,
+) -> Facts:
+    """Trains a family on windows of all tiers; returns what a rollout must know of it.
 
-    The target is the 90th percentile of the returns of the recipe's tier, rounded to hundreds.
+    Args:
+        recipe: What to train.
+        tiers: The data. The target is the 90th percentile of the returns of the recipe's tier.
+        seeds: See `train_family`.
+        folder: See `train_family`.
+        journal: See `train_family`.
+        told: See `train_family`.
     """
     data = joined(list(tiers.values()), "all tiers")
     mean, std = data.state_statistics()
     returns = data.returns()
-    return (
-        Facts(
-            environment=recipe.environment,
-            target=float(np.round(np.quantile(tiers[recipe.target_tier].returns(), 0.9), -2)),
-            scale=recipe.scale,
-            window=recipe.steps,
-            memory=recipe.memory,  # type: ignore[arg-type]
-            state_mean=tuple(mean.tolist()),
-            state_std=tuple(std.tolist()),
-            returns=(float(returns.min()), float(returns.max())),
-        ),
-        data,
+    facts = Facts(
+        environment=recipe.environment,
+        target=_rounded(float(np.quantile(tiers[recipe.target_tier].returns(), 0.9))),
+        scale=recipe.scale,
+        window=recipe.steps,
+        memory=recipe.memory,  # type: ignore[arg-type]
+        state_mean=tuple(mean.tolist()),
+        state_std=tuple(std.tolist()),
+        returns=(float(returns.min()), float(returns.max())),
     )
-
-
-def windows_of(recipe: Recipe, facts: Facts, data: Trajectories) -> Windows:
-    """What `learn` draws from."""
-    statistics = np.array(facts.state_mean), np.array(facts.state_std)
-    return Windows(
+    windows = Windows(
         data.episodes,
-        statistics,
+        (np.array(facts.state_mean), np.array(facts.state_std)),
         steps=recipe.steps,
         scale=recipe.scale,
         max_ep_len=recipe.max_ep_len,
         first_weight=recipe.first_weight,
         from_start=recipe.from_start,
     )
+    sizes = data.state_dim, data.act_dim
+    train_family(
+        recipe,
+        facts,
+        sizes,
+        lambda seed: lambda rng, count, update: windows.draw(rng, count),
+        seeds,
+        folder,
+        journal,
+        told,
+    )
+    return facts
+
+
+def _rounded(target: float) -> float:
+    """To hundreds; below a thousand to two digits, since the returns of a weak policy would become 0."""
+    digits = math.floor(math.log10(abs(target))) - 1 if target else 0
+    return round(target, -min(2, digits))
 
 
 def describe_tiers(tiers: dict[Tier, Trajectories], environment: str) -> dict[str, Any]:

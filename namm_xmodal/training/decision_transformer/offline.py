@@ -14,9 +14,9 @@ from namm_xmodal.envs.normalise import of_dataset
 from namm_xmodal.envs.spaces import size_of
 from namm_xmodal.envs.trajectories import Trajectories
 from namm_xmodal.errors import ConfigError, DataError
-from namm_xmodal.training.decision_transformer.families import train_family, write_card
+from namm_xmodal.training.decision_transformer.families import write_card
 from namm_xmodal.training.decision_transformer.journal import StageJournal
-from namm_xmodal.training.decision_transformer.locomotion import describe_tiers, facts_of, windows_of
+from namm_xmodal.training.decision_transformer.locomotion import describe_tiers, train_on
 from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION
 
 Told = Callable[[int, int, str], None]
@@ -89,20 +89,8 @@ def prepare_dataset(
         journal.add(f"data/{label}", {"digest": digest, "source": data.source})
     made = []
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
-        schedule = recipe.schedule if updates is None else replace(recipe.schedule, updates=updates)
-        recipe = replace(recipe, name=f"{recipe.name}-{label}", environment=data.environment, schedule=schedule)
-        facts, _ = facts_of(recipe, {recipe.target_tier: data})
-        drawn = windows_of(recipe, facts, data)
-        train_family(
-            recipe,
-            facts,
-            (data.state_dim, data.act_dim),
-            lambda seed, drawn=drawn: lambda rng, count, update: drawn.draw(rng, count),  # type: ignore[misc]
-            seeds,
-            folder,
-            journal,
-            told,
-        )
+        recipe = replace(recipe.shortened(updates), name=f"{recipe.name}-{label}", environment=data.environment)
+        facts = train_on(recipe, {recipe.target_tier: data}, seeds, folder, journal, told)
         described = describe_tiers({recipe.target_tier: data}, data.environment)[recipe.target_tier]
         if data.reference is not None:
             described["dataset_mean"] = round(float(of_dataset(data)(data.returns()).mean()), 1)

@@ -1,7 +1,6 @@
 """Everything that the offline default needs, from nothing: policies, datasets, Decision Transformers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,9 @@ from namm_xmodal.agents.facts import Facts
 from namm_xmodal.envs.tmaze import TMAZE
 from namm_xmodal.training.decision_transformer.families import train_family, write_card
 from namm_xmodal.training.decision_transformer.journal import StageJournal
-from namm_xmodal.training.decision_transformer.locomotion import (
-    Behaviour,
-    describe_tiers,
-    facts_of,
-    make_tiers,
-    windows_of,
-)
+from namm_xmodal.training.decision_transformer.locomotion import Behaviour, describe_tiers, make_tiers, train_on
 from namm_xmodal.training.decision_transformer.mazes import DEMONSTRATIONS, STAGES, TMAZE_RECIPE, maze_windows
-from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION, Recipe
+from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION
 
 Told = Callable[[int, int, str], None]
 ENVIRONMENTS = (*LOCOMOTION, "tmaze")
@@ -57,19 +50,9 @@ def prepare_locomotion(
         each.update(journal.result(f"{source}/{tier}/{behaviour.label}") or {})
     made = []
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
-        recipe = _shortened(recipe, updates)
-        tiers = {tier: data.seen(recipe.seen) for tier, data in whole.items()}
-        facts, data = facts_of(recipe, tiers)
-        drawn = windows_of(recipe, facts, data)
-        train_family(
-            recipe,
-            facts,
-            (data.state_dim, data.act_dim),
-            lambda seed, drawn=drawn: lambda rng, count, update: drawn.draw(rng, count),  # type: ignore[misc]
-            seeds,
-            folder,
-            journal,
-            told,
+        recipe = recipe.shortened(updates)
+        facts = train_on(
+            recipe, {tier: data.seen(recipe.seen) for tier, data in whole.items()}, seeds, folder, journal, told
         )
         write_card(recipe, facts, described, folder, journal, behaviour.origin)
         made.append(folder / recipe.name)
@@ -79,7 +62,7 @@ def prepare_locomotion(
 def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int | None = None) -> list[Path]:
     """Demonstrations and models of the T-maze; returns the family's folder."""
     journal = StageJournal(folder / "journal.jsonl")
-    recipe = _shortened(TMAZE_RECIPE, updates)
+    recipe = TMAZE_RECIPE.shortened(updates)
     facts = Facts(
         environment=TMAZE,
         options={name: int(value) for name, value in recipe.options},
@@ -102,7 +85,3 @@ def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int |
     }
     write_card(recipe, facts, data, folder, journal)
     return [folder / recipe.name]
-
-
-def _shortened(recipe: Recipe, updates: int | None) -> Recipe:
-    return recipe if updates is None else replace(recipe, schedule=replace(recipe.schedule, updates=updates))

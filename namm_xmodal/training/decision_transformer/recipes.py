@@ -48,6 +48,10 @@ class Recipe:
     first_weight: float = 1.0
     target_tier: Tier = "expert"
 
+    def shortened(self, updates: int | None) -> "Recipe":
+        """The same with another number of updates, if one is given."""
+        return self if updates is None else replace(self, schedule=replace(self.schedule, updates=updates))
+
 
 def _locomotion(
     environment: str,

