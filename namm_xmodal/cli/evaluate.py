@@ -120,14 +120,15 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     from namm_xmodal.modalities.table import MODALITIES
 
     plan = make_plan(settings, MODALITIES)
-    for section in plan:
-        say(section, settings)
     folder = eval_folder(settings)
     if dry_run:
         folder.check()
-        for section in plan:
+    for section in plan:
+        say(section, settings)
+        if dry_run:
             section.check(notice)
             say_arms(section)
+    if dry_run:
         return
 
     from namm_xmodal.evaluation.runner import evaluate

@@ -69,7 +69,7 @@ class Files:
             self._save(event.mean, event.record)
 
     def settle(self, result: RunResult) -> None:
-        """Brings the policy up to the last generation, whatever Ctrl-C cut off; else the next sitting does."""
+        """Brings the policy up to the last generation, whatever Ctrl-C cut off; else the next session does."""
         if result.generations and digest(result.mean) == result.generations[-1].mean:
             self._save(result.mean, result.generations[-1])
 

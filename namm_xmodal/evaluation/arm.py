@@ -128,7 +128,9 @@ def policy_arms(
     arms = []
     for budget in _budgets(section, name, values, spec, path, sized_later):
         sized = {"policy": name, **{k: v for k, v in values.items() if k not in ("budget", "statistics")}}
-        if budget is not None and not sized_later:
+        if budget is not None and not (
+            sized_later and name == "namm"
+        ):  # a NAMM's room is in tokens, known item by item
             sized = with_budget(sized, budget, path)
         policy = build_policy(sized, path, calibrates=True)
         for schedule in schedules:
