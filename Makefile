@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One thread per process: two one-thread workers beat one two-thread worker on small machines, and results do not depend
-# on the number of cores.
+# One thread per process: two single-threaded workers beat one with two threads on small machines, and results do not
+# depend on the number of cores.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install demo test lint types unit bench clean
 
 help:
-	@echo "make demo   memory policies on SmolLM2-135M, an agent and a video model: tables and plots below results/"
+	@echo "make demo   one policy in a language model, a video model and agents: a page of tables and plots, minutes"
 	@echo "make test   lint, types and the whole test suite"
 	@echo "make bench  time and memory of every policy against the bare model (benchmarks/results)"
 	@echo "make clean  remove the environment and caches"
@@ -25,9 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/namm-xmodal eval configs/language/demo.yaml --output results/demo
-	$(BIN)/namm-xmodal rollout configs/rl/demo.yaml --output results/demo-rl
-	$(BIN)/namm-xmodal video-qa configs/video/smoke.yaml --set options.n=24 --output results/demo-video
+	$(BIN)/namm-xmodal eval configs/transfer/demo.yaml
 
 test: lint types unit
 

@@ -181,7 +181,7 @@ def _check_oracle(
     kinds: list[list[str]],
     seen: int,
 ) -> None:
-    """Forgetting equals full attention in which what was forgotten is masked."""
+    """Eviction equals full attention in which what was evicted is masked."""
     policy = AdaKV(base=RandomEviction(seed=1), budget=0.5)  # another number of tokens in every head
     before = adapter.current_implementation(model)
     with pruned(model, policy, update_every=max(1, seen // 4), adapter=adapter) as memory:
@@ -191,12 +191,12 @@ def _check_oracle(
         name,
         "oracle",
         not any(layer.untouched for layer in cache.layers),
-        "half a budget, but some layers forgot nothing",
+        "half a budget, but some layers evicted nothing",
     )
     oracle = adapter.attention_implementation(model, ORACLE_NAME)
     with masked_attention(model, visibility_of(cache), switch=oracle, restore=before):
         expected = adapter.forward(model, inputs, DynamicCache())
-    shapes = f"outputs {tuple(output.shape)} with and {tuple(expected.shape)} without forgetting"
+    shapes = f"outputs {tuple(output.shape)} with and {tuple(expected.shape)} without eviction"
     _hold(name, "oracle", output.shape == expected.shape, shapes)
     difference = (output - expected).abs()
     if output.shape[1] == seen:

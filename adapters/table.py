@@ -1,5 +1,7 @@
 """All adapters by name, and the search for one that fits a model."""
 
+from collections.abc import Mapping
+
 import torch
 
 from namm_xmodal.adapters.decision_transformer import DecisionTransformerAdapter
@@ -7,12 +9,16 @@ from namm_xmodal.adapters.language import LanguageAdapter
 from namm_xmodal.adapters.llava_next_video import LlavaNextVideoAdapter
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.errors import UnknownNameError, UnsupportedModelError
+from namm_xmodal.plugins import Registry
 
-ADAPTERS: dict[str, type[Adapter]] = {
-    "decision_transformer": DecisionTransformerAdapter,
-    "language": LanguageAdapter,
-    "llava_next_video": LlavaNextVideoAdapter,
-}
+ADAPTERS: Mapping[str, type[Adapter]] = Registry(
+    "adapters",
+    {
+        "decision_transformer": DecisionTransformerAdapter,
+        "language": LanguageAdapter,
+        "llava_next_video": LlavaNextVideoAdapter,
+    },
+)
 
 
 def adapter_by_name(name: str) -> Adapter:

@@ -60,7 +60,7 @@ VARIANTS = (
 
 
 def run(variant: Variant, runs: Path, workers: int) -> Path:
-    """Makes a variant, or goes on with it; returns the folder of its policy."""
+    """Makes a variant, or resumes it; returns the folder of its policy."""
     folder = runs / variant.name
     changes = [change.replace("{runs}", str(runs)) for change in variant.changes]
     if any(change.startswith("start=") for change in changes):
@@ -91,35 +91,32 @@ def judge(policies: dict[str, Path], output: Path, workers: int) -> dict[str, di
     sets = [
         word
         for name, folder in policies.items()
-        for word in ("--set", f"policies.{name}={{policy: namm, path: {folder}}}")
+        for word in ("--set", f"language.policies.{name}={{policy: namm, path: {folder}}}")
     ]
     command = [sys.executable, "-m", "namm_xmodal", "eval", "language/ablation", "--output", str(output)]
     subprocess.run([*command, "--workers", str(workers), *sets], check=True)
-    from namm_xmodal.evaluation.statistics import bootstrap_mean, paired_difference
+    from namm_xmodal.evaluation.estimate import estimate, paired
+    from namm_xmodal.report.read import read_results
 
     scores: dict[str, dict[str, dict[str, float]]] = {}
     kept: dict[tuple[str, str], list[float]] = {}
-    for line in (output / "results.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
-        record = json.loads(line)
-        score, sample = record["scores"]["answer_probability"], f"{record['task']}/{record['sample']:03d}"
-        for task in (record["task"], "all"):
-            scores.setdefault(record["policy"], {}).setdefault(task, {})[sample] = score
-            kept.setdefault((record["policy"], task), []).append(record["kept_fraction"])
+    for record in read_results(output).records:
+        for task in (record.task, "all"):
+            by_item = scores.setdefault(record.policy, {}).setdefault(task, {})
+            by_item[record.item] = record.scores["answer_probability"]
+            kept.setdefault((record.policy, task), []).append(record.kept.fraction)
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for name, tasks in scores.items():
-        for task, by_sample in tasks.items():
-            samples = sorted(by_sample)
-            mean = bootstrap_mean([by_sample[sample] for sample in samples])
-            row = {"n": len(samples), "mean": mean.mean, "low": mean.low, "high": mean.high}
-            row["kept"] = sum(kept[name, task]) / len(samples)
-            if name != FIRST:
-                first = scores[FIRST][task]
-                pair = paired_difference([by_sample[each] for each in samples], [first[each] for each in samples])
-                row |= {"difference": pair.mean, "difference_low": pair.low, "difference_high": pair.high}
-            if EVOLVED in scores:
-                evolved = scores[EVOLVED][task]
-                pair = paired_difference([by_sample[each] for each in samples], [evolved[each] for each in samples])
-                row |= {"minus_cma": pair.mean, "minus_cma_low": pair.low, "minus_cma_high": pair.high}
+        for task, by_item in tasks.items():
+            own = [by_item[item] for item in sorted(by_item)]
+            mean = estimate(own)
+            row = {"n": mean.n, "mean": mean.value, "low": mean.low, "high": mean.high}
+            row["kept"] = sum(kept[name, task]) / mean.n
+            for against, key in ((FIRST, "difference"), (EVOLVED, "minus_cma")):
+                if against in scores and not against == name == FIRST:
+                    other = scores[against][task]
+                    pair = paired(own, [other[item] for item in sorted(by_item)])
+                    row |= {key: pair.value, f"{key}_low": pair.low, f"{key}_high": pair.high}
             summary.setdefault(name, {})[task] = row
     return summary
 

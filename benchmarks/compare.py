@@ -4,17 +4,18 @@
     python benchmarks/compare.py results/held_out --policy namm --against 0.25
 
 For each task the mean score over the full cache's mean on the same samples; then the mean of the tasks, with every task
-counting the same, and the difference to each rival with a 95% bootstrap interval (samples resampled within tasks, pairs
+counting the same, and the difference to each baseline with a 95% bootstrap interval (samples resampled within tasks, pairs
 kept together). Reads `results.jsonl` and prints a table.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from namm_xmodal.report.read import read_results
 
 METRICS = ("accuracy", "answer_probability", "token_probability")
 RESAMPLES, SEED = 2000, 0
@@ -23,14 +24,10 @@ RESAMPLES, SEED = 2000, 0
 def read(folder: Path) -> dict[str, dict[str, dict[int, tuple[float, float]]]]:
     """Policy and size -> task -> sample -> (score, kept fraction)."""
     found: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
-    for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
-        record = json.loads(line)
-        score = next(record["scores"][name] for name in METRICS if name in record["scores"])
-        label = record["policy"] if record["budget"] is None else f"{record['policy']} {record['budget']}"
-        found.setdefault(label, {}).setdefault(record["task"], {})[record["sample"]] = (
-            score,
-            record["kept_fraction"],
-        )
+    for record in read_results(folder).records:
+        score = next(record.scores[name] for name in METRICS if name in record.scores)
+        label = record.policy if record.budget is None else f"{record.policy} {record.budget}"
+        found.setdefault(label, {}).setdefault(record.task, {})[record.number] = (score, record.kept.fraction)
     return found
 
 
@@ -49,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of a finished evaluation")
     parser.add_argument("--policy", default="namm", help="label of the policy to compare")
-    parser.add_argument("--against", default="0.25", help="size of the rivals, as in their budget")
+    parser.add_argument("--against", default="0.25", help="size of the baselines, as in their budget")
     arguments = parser.parse_args()
     results = {name: arrays(by_task) for name, by_task in read(arguments.folder).items()}
     full, own = results["full"], results[arguments.policy]
@@ -58,10 +55,10 @@ def main() -> None:
     everything = {t: np.arange(len(v)) for t, v in full.items()}
     table = Table("policy", "score over the full cache's", f"{arguments.policy} minus it", "cache kept")
     counts = {task: len(values) for task, values in full.items()}
-    rivals = [name for name in results if name.endswith(f" {arguments.against}")]
-    fewer = [name for name in rivals if {task: len(values) for task, values in results[name].items()} != counts]
-    rivals = [name for name in rivals if name not in fewer]
-    for name in (arguments.policy, *rivals):
+    baselines = [name for name in results if name.endswith(f" {arguments.against}") and name != arguments.policy]
+    fewer = [name for name in baselines if {task: len(values) for task, values in results[name].items()} != counts]
+    baselines = [name for name in baselines if name not in fewer]
+    for name in (arguments.policy, *baselines):
         scores = results[name]
         means = np.array([relative(scores, full, draw) for draw in draws])
         low, high = np.quantile(means, [0.025, 0.975])

@@ -1,6 +1,6 @@
 """Which update interval and which feature statistics carry a NAMM over to Decision Transformers, and why.
 
-    python benchmarks/transfer.py           # about five minutes on one quiet core; goes on where it stopped
+    python benchmarks/transfer.py           # about five minutes on one quiet core; resumes
 
 One policy, evolved on language, at its own threshold, in `hopper-long` and `tmaze` (three models, six episodes each), at
 several intervals and with three kinds of feature statistics. Beside the scores it measures how far the target model's
@@ -18,13 +18,16 @@ from machine import describe_machine
 from rich.console import Console
 from rich.table import Table
 
-from namm_xmodal.config import build_policy, load_rollout_config
+from namm_xmodal.config import EvaluationConfig, build_policy, load_evaluation_config
+from namm_xmodal.evaluation.plan import make_plan
+from namm_xmodal.evaluation.runner import evaluate
+from namm_xmodal.modalities.rl.fit import estimate_on
+from namm_xmodal.modalities.rl.players import load_players
+from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.setups import find_setups
+from namm_xmodal.modalities.table import MODALITIES
 from namm_xmodal.policies.namm import Namm
-from namm_xmodal.report.rollout_summary import RolloutRow, summarise_rollouts
-from namm_xmodal.rollouts.estimate import estimate_on
-from namm_xmodal.rollouts.players import load_players
-from namm_xmodal.rollouts.runner import run_rollouts
-from namm_xmodal.rollouts.setups import find_setups
+from namm_xmodal.report.summary import Row, summarise
 
 RESULTS = Path(__file__).parent / "results"
 TRACKS = {"hopper-long": "rl/hopper", "tmaze": "rl/tmaze"}
@@ -34,11 +37,16 @@ EPISODES, SEED = 6, 3000
 """Seeds of their own, which no other table uses."""
 
 
+def load(track: str, overrides: list[str]) -> EvaluationConfig:
+    """A track's configuration."""
+    return load_evaluation_config(TRACKS[track], {"rl": RlSection}, overrides)
+
+
 def settings(track: str, interval: int, policy: str, output: Path) -> list[str]:
     """Overrides of one cell's configuration."""
     keep = {name: f"{{policy: namm, path: {policy}, statistics: {name}}}" for name in STATISTICS}
-    dropped = [name for name in load_rollout_config(TRACKS[track]).policies if name != "full"]
-    return [
+    dropped = [name for name in load(track, []).sections["rl"].policies if name != "full"]
+    section = [
         f"update_every={interval}",
         f"episodes={EPISODES}",
         f"seed={SEED}",
@@ -48,19 +56,20 @@ def settings(track: str, interval: int, policy: str, output: Path) -> list[str]:
         *(f"policies.{name}=null" for name in dropped),
         *(f"policies.{name}={spec}" for name, spec in keep.items()),
         *(["policies.full=null"] if interval != INTERVALS[track][0] else []),
-        f"output={output / f'{track}-{interval}'}",
     ]
+    return [*(f"rl.{change}" for change in section), f"output={output / f'{track}-{interval}'}"]
 
 
 def distance(track: str, overrides: list[str], policy: str) -> dict[str, Any]:
     """Mean features of each model, in the language model's deviations from the language model's mean."""
-    config = load_rollout_config(TRACKS[track], overrides)
+    section = load(track, overrides).sections["rl"]
+    assert isinstance(section, RlSection)
     namm = build_policy({"policy": "namm", "path": policy}, "policy")
     assert isinstance(namm, Namm) and namm.statistics is not None
     mean, std = namm.statistics.mean, namm.statistics.std
     shifts, ratios = [], []
-    for player in load_players(config, find_setups(config), lambda text: None):
-        found = estimate_on(player, namm, config, lambda step, running: None)[0]
+    for player in load_players(section, find_setups(section), lambda text: None):
+        found = estimate_on(player, namm, section, lambda step, running: None)[0]
         shifts.append((found.mean - mean) / std)
         ratios.append(found.mean / mean)
     shift, ratio = torch.stack(shifts).mean(0), torch.stack(ratios).mean(0)
@@ -71,19 +80,21 @@ def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--policy", default="namm-smollm2")
-    parser.add_argument("--output", type=Path, default=Path("results/transfer"))
+    parser.add_argument("--output", type=Path, default=Path("results/transfer-intervals"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     console = Console()
     content: dict[str, Any] = {"machine": describe_machine(), "policy": options.policy, "episodes": EPISODES}
     content["seed"] = SEED
     for track in TRACKS:
-        rows: dict[str, dict[str, RolloutRow]] = {}
+        rows: dict[str, dict[str, Row]] = {}
         for interval in INTERVALS[track]:
             overrides = settings(track, interval, options.policy, options.output)
-            config = load_rollout_config(TRACKS[track], overrides)
+            config = load(track, overrides)
+            plan = make_plan(config, MODALITIES)
             console.print(f"{track}, update every {interval} tokens", style="dim")
-            rows[str(interval)] = {row.policy: row for row in summarise_rollouts(run_rollouts(config), config)}
+            summary = summarise(evaluate(config, plan), plan, config.run.bootstrap)
+            rows[str(interval)] = {row.policy: row for row in summary.rows}
         middle = settings(track, INTERVALS[track][1], options.policy, options.output)
         found = distance(track, middle, options.policy)
         content[track] = {
@@ -95,19 +106,18 @@ def main() -> None:
     (RESULTS / "transfer.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
-def show(console: Console, track: str, rows: dict[str, dict[str, RolloutRow]], found: dict[str, Any]) -> None:
+def show(console: Console, track: str, rows: dict[str, dict[str, Row]], found: dict[str, Any]) -> None:
     """Prints scores with intervals, and cache kept at the end."""
     table = Table("every", *next(iter(rows.values())), title=f"{track}: score [95%], share kept at the end")
     for every, each in rows.items():
         cells = []
         for name in next(iter(rows.values())):
             row = each.get(name)
-            value = None if row is None else row.scores or row.returns
-            cells.append(
-                ""
-                if row is None or value is None
-                else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}], {row.fraction:.2f}"
-            )
+            if row is None:
+                cells.append("")
+                continue
+            score = next(iter(row.cells.values())).score
+            cells.append(f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}], {row.kept.fraction:.2f}")
         table.add_row(every, *cells)
     console.print(table)
     console.print(f"features lie {found['mean_channel']:+.2f} deviations from language on average: ", end="")

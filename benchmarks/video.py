@@ -29,11 +29,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from namm_xmodal import pruned
-from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark
-from namm_xmodal.evaluation.video.plan import make_runs
-from namm_xmodal.evaluation.video.source import group_by_video, videos
-from namm_xmodal.evaluation.video.worker import VideoWorker
+from namm_xmodal.evaluation.modality import Work
+from namm_xmodal.evaluation.pruning import pruned_for
+from namm_xmodal.modalities.video.arms import with_room
+from namm_xmodal.modalities.video.modality import Video
+from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.modalities.video.session import VideoSession
+from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.decode import decode_frames
 from namm_xmodal.video.index import index_video
 from namm_xmodal.video.reductions import all_tokens
@@ -108,44 +110,39 @@ def scoring(model: str, repeats: int, questions: int) -> dict[str, Any]:
     policies: dict[str, dict[str, Any]] = {name: {"policy": name} for name in TEN if name not in ("namm", "snapkv")}
     policies["snapkv"] = {"policy": "snapkv", "window": 4, "kernel": 1}
     policies["namm"] = {"policy": "namm", "init": "random", "threshold": float("-inf"), "budget": [0.25]}
-    config = VideoQAConfig(
-        model=model, options={"n": questions, "frames": 32}, policies=policies, budgets=(0.25,), output="unused"
-    )
-    runs, benchmark = make_runs(config), build_benchmark(config)
-    worker = VideoWorker(config, benchmark)
-    (group,) = group_by_video(list(enumerate(benchmark.questions())))
-    (clip,) = videos(config, [group[0][1].video])
+    section = VideoSection(model=model, options={"n": questions, "frames": 32}, policies=policies, budgets=(0.25,))
+    items, arms = tuple(Video().items(section)), tuple(Video().arms(section))
+    work = Work(items, (arms,) * len(items))
+    session = VideoSession(section)
+    (clip,) = videos(section, [items[0].content])
     assert not isinstance(clip, Exception)
     whole, vision, prefills = [], [], []
     for turn in track(range(repeats + 1), description="scoring"):
         began = process_time()
-        records = list(worker.records(clip, [(each, list(runs)) for each in group]))
+        outcomes = list(session._about(clip, work))
         total = process_time() - began
         began = process_time()
-        video = encode_video(worker.loaded, clip.frames)
+        video = encode_video(session.loaded, clip.frames)
         tower = process_time() - began
         prompts = [
-            embed_prompt(worker.loaded, benchmark.prompt(question, clip.times), all_tokens(video))
-            for _, question in group
+            embed_prompt(session.loaded, session.benchmark.prompt(item.content, clip.times), all_tokens(video))
+            for item in items
         ]
         began = process_time()
-        for run, prompt in product(runs, prompts):
-            policy = worker._policy(run, worker._room(run, prompt))
-            with (
-                torch.no_grad(),
-                pruned(worker.loaded.model, policy, update_every=16, protect_recent=4, protect_first=1) as m,
-            ):
+        for arm, prompt in product(arms, prompts):
+            policy = with_room(session.policy(arm), session.room(arm, prompt))
+            with torch.no_grad(), pruned_for(section, session.loaded.model, policy, arm.schedule) as m:
                 inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids, "logits_to_keep": 1}
                 m.adapter.forward(m.model, inputs, m.cache())
         prefill = process_time() - began
-        assert len(records) == len(runs) * len(group) == 10 * questions
+        assert len(outcomes) == len(arms) * len(items) == 10 * questions
         if turn:  # the first turn warms up
             whole.append(total)
             vision.append(tower)
             prefills.append(prefill)
     parts = statistics.median(vision) + statistics.median(prefills)
     return {
-        "policies": [run.label for run in runs],
+        "policies": [arm.label for arm in arms],
         "frames": 32,
         "questions": questions,
         "whole": statistics.median(whole),

@@ -25,12 +25,15 @@ from rich.progress import track
 
 from namm_xmodal import pruned
 from namm_xmodal.config.policies import build_policy
-from namm_xmodal.config.video_qa import VideoQAConfig, build_benchmark
-from namm_xmodal.evaluation.video.estimated import with_estimated_statistics
-from namm_xmodal.evaluation.video.inspection import kept_cells
-from namm_xmodal.evaluation.video.plan import cache_room
-from namm_xmodal.evaluation.video.scoring import answer
-from namm_xmodal.evaluation.video.source import group_by_video, videos
+from namm_xmodal.evaluation.arm import Arm, Fit
+from namm_xmodal.evaluation.fit import fitted
+from namm_xmodal.modalities.video.arms import build_benchmark, cache_room
+from namm_xmodal.modalities.video.fit import PlainPrompts
+from namm_xmodal.modalities.video.inspection import kept_cells
+from namm_xmodal.modalities.video.modality import Video
+from namm_xmodal.modalities.video.scoring import answer
+from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.models import load_video_model
 from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.tokens import embed_prompt
@@ -49,32 +52,33 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=300, help="questions")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    config = VideoQAConfig(
+    section = VideoSection(
         model=options.model, options={"n": options.n, "frames": FRAMES}, policies={"full": {"policy": "full"}}
     )
-    loaded, benchmark = load_video_model(options.model), build_benchmark(config)
+    loaded, benchmark = load_video_model(options.model), build_benchmark(section)
     policy = build_policy({"policy": "namm", "path": options.policy, "threshold": -float("inf")}, "policy")
     arms: dict[str, tuple[int, Any]] = {}
     for every in INTERVALS:
         arms[f"{every} frozen"] = (every, policy)
-        clock = config.model_copy(update={"update_every": every})
-        arms[f"{every} estimated"] = (every, with_estimated_statistics(policy, loaded, benchmark, clock))
+        clock = section.model_copy(update={"update_every": every})
+        plain, arm = PlainPrompts(loaded, benchmark, clock), Arm("namm", policy, fit=Fit("estimated"))
+        arms[f"{every} estimated"] = (every, fitted(arm, loaded.model, plain, clock))
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    questions = list(enumerate(benchmark.questions()))
-    groups = group_by_video(questions)
-    for group, clip in track(
-        zip(groups, videos(config, [group[0][1] for group in groups]), strict=True), total=len(groups)
-    ):
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for item in Video().items(section):
+        groups[item.group].append(item.content)
+    clips = videos(section, [group[0] for group in groups.values()])
+    for group, clip in track(zip(groups.values(), clips, strict=True), total=len(groups)):
         visual = all_tokens(encode_video(loaded, clip.frames))
-        for _, question in group:
+        for question in group:
             prompt = embed_prompt(loaded, benchmark.prompt(question, clip.times), visual)
-            for label, (every, arm) in {"full": (16, None), **arms}.items():
-                found[label].append(one(loaded, prompt, question, every, arm))
+            for label, (every, used) in {"full": (16, None), **arms}.items():
+                found[label].append(one(loaded, prompt, question, every, used))
     report = {
         "machine": describe_machine(),
         "model": loaded.source,
         "policy": options.policy,
-        "questions": len(questions),
+        "questions": len(found["full"]),
         "frames": FRAMES,
         "share": SHARE,
         "drift": {

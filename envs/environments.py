@@ -4,16 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 from namm_xmodal.envs.quiet import quiet_simulator
-from namm_xmodal.errors import ConfigError, MissingDependencyError, NammError
+from namm_xmodal.errors import ConfigError, MissingDependencyError, NammError, PluginError
 from namm_xmodal.extras import need
+from namm_xmodal.plugins import Registry
 from namm_xmodal.trust.files import reason_of
+
+OWN = Registry("environments", {})
+"""Of plug-ins: gymnasium id -> class or function that makes the environment, or `module:name` of one."""
 
 
 def register_environments() -> None:
-    """Makes `namm_xmodal/TMaze-v0` and `namm_xmodal/HopperPositions-v5` known to gymnasium; once is enough.
+    """Makes `namm_xmodal/TMaze-v0`, `namm_xmodal/HopperPositions-v5` and those of plug-ins known to gymnasium.
 
     Raises:
         MissingDependencyError: If gymnasium is not installed.
+        PluginError: If a plug-in takes an id that exists.
     """
     gymnasium = need("gymnasium", "a rollout")
     from namm_xmodal.envs.positions import HOPPER_POSITIONS
@@ -25,6 +30,11 @@ def register_environments() -> None:
     ):
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point=entry, max_episode_steps=1000 if "Hopper" in name else None)
+    for name, entry in OWN.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, entry_point=entry)
+        elif gymnasium.registry[name].entry_point is not entry:
+            raise PluginError(f"plug-in of environments: gymnasium has a {name!r} already; rename it")
 
 
 _allowed: set[str] = set()

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from namm_xmodal.adapters.check import check_adapter as check_adapter
+    from namm_xmodal.language.check import check_task as check_task
     from namm_xmodal.memory import Memory as Memory
     from namm_xmodal.memory import MemoryReport as MemoryReport
     from namm_xmodal.memory import pruned as pruned
@@ -52,6 +53,7 @@ _HOMES = {
     "TOVA": "policies.tova",
     "check_adapter": "adapters.check",
     "check_policy": "policies.check",
+    "check_task": "language.check",
     "pruned": "memory",
 }
 

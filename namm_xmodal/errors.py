@@ -74,7 +74,7 @@ class EmptyVideoError(VideoError):
 
 
 class NotAVideoError(VideoError):
-    """Raised when a file is not a media container that can be read: random bytes, a web page, an index never written."""
+    """Raised when a file is not a readable media container: random bytes, a web page, an index never written."""
 
 
 class NoVideoStreamError(VideoError):
@@ -102,7 +102,7 @@ class VideoTimeoutError(VideoError):
 
 
 class ContractError(NammError):
-    """Raised by `check_policy` and `check_adapter` with the clause that does not hold."""
+    """Raised by `check_policy`, `check_adapter` and `check_task` with the clause that does not hold."""
 
 
 class MissingDependencyError(NammError):
@@ -111,6 +111,10 @@ class MissingDependencyError(NammError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an optional dependency: pip install 'namm-xmodal[{extra}]'")
         self.feature, self.extra = feature, extra
+
+
+class PluginError(NammError):
+    """Raised when a plug-in cannot be imported or takes a name that exists; names the plug-in."""
 
 
 class ResultsError(NammError):

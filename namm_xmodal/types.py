@@ -27,10 +27,10 @@ Selection = Literal["ragged", "layer_max"]
 """`ragged`: every head keeps its own number of tokens. `layer_max`: every head of a layer and row keeps as many tokens as
 the head that keeps most, its own best ones (what the published NAMM code does)."""
 
-Protocol = Literal["clock", "prompt_end"]
-"""`clock`: an update whenever a row has seen a multiple of `update_every` tokens, inside prefill and while decoding.
-`prompt_end`: one update after each forward of more than one token, so the question is read before anything is forgotten
-(the protocol of SnapKV and most published rivals)."""
+PruningSchedule = Literal["streaming", "post_prefill"]
+"""`streaming`: an update whenever a row has seen a multiple of `update_every` tokens, inside prefill and while decoding.
+`post_prefill`: one update after each forward of more than one token, so the question is read before anything is evicted
+(as SnapKV and most published baselines do)."""
 
 
 def plain(value: Any) -> Any:

@@ -21,20 +21,21 @@ LINES = {
     "--set validation=2 --set statistics.samples=1 --set tasks.next_token=null --run {}",
     "warm-start": "warm-start evolve/smoke --set gradient.steps=2 --set samples=1 --set pool=2 "
     "--set statistics.samples=1 --set tasks.next_token=null --run {}",
-    "eval": "eval language/smoke --set tasks.key_retrieval=null --set tasks.next_token.n=2 --set budgets=0.5 "
+    "eval": "eval language/smoke --set language.tasks.key_retrieval=null --set language.tasks.next_token.n=2 "
+    "--set language.budgets=0.5 "
     "--output {}",
-    "rollout": "rollout rl/tmaze --set model_seeds=0 --set environment_options.length=8 --set episodes=2 "
-    "--set max_steps=12 --set budgets=[9] --set policies.namm_budget=null --set policies.window=null "
-    "--set policies.namm_untrained=null "
+    "rollout": "rollout rl/tmaze --set rl.model_seeds=0 --set rl.environment_options.length=8 --set rl.episodes=2 "
+    "--set rl.max_steps=12 --set rl.budgets=[9] --set rl.policies.window.steps=4 --set rl.policies.namm_budget=null "
+    "--set rl.policies.namm_untrained=null "
     "--output {}",
-    "video-qa": "video-qa video/smoke --set loader.workers=0 --set options.n=3 --set bootstrap.resamples=100 "
+    "video-qa": "video-qa video/smoke --set video.loader.workers=0 --set video.options.n=3 --set bootstrap.resamples=100 "
     "--output {}",
     "calibrate": "calibrate namm-smollm2 --model tiny-random --floor 0 --length 256 --count 1 --update-every 64 "
     "--output {}",
     "prepare": "prepare video --tiny --output {}",
 }
 TIMES = {
-    "video-qa": ("table.txt",),
+    **dict.fromkeys(("eval", "rollout", "video-qa"), ("table.txt",)),
     "prepare": ("journal.jsonl", "snapshot.safetensors", "model/README.md", "model/measured.json"),
 }
 """Files that hold CPU times."""

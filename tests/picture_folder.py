@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from namm_xmodal.video.real_parts.parts import Parts
+from namm_xmodal.video.parts.parts import Parts
 
 PARTS = Parts(tower="test_efficientnet", tower_weights="", width=256, language="tiny-random", rank=2)
 """Tiny random parts."""

@@ -62,8 +62,8 @@ def video_model_at_hand(name: str) -> VideoModelAtHand | None:
 
 
 def _of_parts(folder: Path, name: str) -> VideoModelAtHand | None:
-    from namm_xmodal.video.real_parts.assemble import make_processor
-    from namm_xmodal.video.real_parts.parts import read_parts
+    from namm_xmodal.video.parts.assemble import make_processor
+    from namm_xmodal.video.parts.parts import read_parts
 
     parts = read_parts(folder)
     language = model_at_hand(parts.language)

@@ -13,9 +13,9 @@ from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.trust.model_folder import ModelFolder, loading, open_model_folder
 
 SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
-"""Short names and their folders in `video/small/shipped`."""
+"""Short names and their folders in `video/shipped/llava-small`."""
 ASSEMBLED = {"llava-smollm2": "llava-smollm2"}
-"""Short names and their folders in `video/real_parts/shipped`: what was trained; the parts come from registry packages."""
+"""Short names and their folders in `video/shipped`: what was trained; the parts come from registry packages."""
 _DESCRIPTIONS = {
     "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
     "llava-small-seed1": "the same, trained with seed 1; shipped; Apache-2.0",
@@ -107,7 +107,7 @@ def place_of(name: str) -> str:
         UnknownNameError: If the name is nearly one of the short names.
     """
     if name in SHIPPED:
-        return str(Path(__file__).parent / "small" / "shipped" / SHIPPED[name])
+        return str(Path(__file__).parent / "shipped" / "llava-small" / SHIPPED[name])
     near = "/" not in name and get_close_matches(name, list(_DESCRIPTIONS), n=1, cutoff=0.6)
     if near and not Path(name).is_dir():
         raise UnknownNameError("video model", name, list(_DESCRIPTIONS))
@@ -117,13 +117,13 @@ def place_of(name: str) -> str:
 def parts_folder(name: str) -> Path | None:
     """The folder of a model that is put together from parts; None if the name is another's."""
     if name in ASSEMBLED:
-        return Path(__file__).parent / "real_parts" / "shipped" / ASSEMBLED[name]
+        return Path(__file__).parent / "shipped" / ASSEMBLED[name]
     return Path(name) if (Path(name) / "parts.json").is_file() else None
 
 
 def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
-    from namm_xmodal.video.real_parts.assemble import assemble
-    from namm_xmodal.video.real_parts.parts import WEIGHTS, read_parts
+    from namm_xmodal.video.parts.assemble import assemble
+    from namm_xmodal.video.parts.parts import WEIGHTS, read_parts
 
     return assemble(read_parts(folder), dtype, folder / WEIGHTS)
 

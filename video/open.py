@@ -68,4 +68,4 @@ def _diagnosis(path: Path, error: Exception) -> str:
     if head[4:8] == b"ftyp":
         return "its index (moov) is missing: the recording or the download never finished; fetch it again"
     reason = getattr(error, "strerror", None) or str(error)
-    return f"is not a video that can be read ({reason.lower()}); check what the file is"
+    return f"is not a readable video ({reason.lower()}); check what the file is"

@@ -1,4 +1,4 @@
-"""Encodes the frames of a video once, for every policy and rival that is tried on it."""
+"""Encodes the frames of a video once, for every policy and baseline that is tried on it."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -40,7 +40,7 @@ class CacheAgent:
 
         Args:
             body: Model and statistics.
-            policy: What is forgotten; None keeps everything.
+            policy: What is evicted; None keeps everything.
             update_every: Tokens between two updates, three per step of the environment; a NAMM needs a multiple of 16.
             protect_first: Oldest tokens that always stay.
             protect_recent: Newest tokens that always stay; 3 are the newest action, return and state.

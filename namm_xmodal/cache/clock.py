@@ -11,7 +11,7 @@ from torch import Tensor
 
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.errors import ClockError
-from namm_xmodal.types import Protocol, plain
+from namm_xmodal.types import PruningSchedule, plain
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,23 @@ class Clock:
     """Decides when to update.
 
     Attributes:
-        every: Update when a row has seen a multiple of this many tokens (`protocol="clock"`).
-        protocol: See `namm_xmodal.types.Protocol`.
+        every: Update when a row has seen a multiple of this many tokens (`schedule="streaming"`).
+        schedule: See `namm_xmodal.types.PruningSchedule`.
     """
 
     every: int | None
-    protocol: Protocol = "clock"
+    schedule: PruningSchedule = "streaming"
 
     def __post_init__(self) -> None:
-        """Refuses an interval that is not positive, or a protocol without what it needs.
+        """Refuses an interval that is not positive, or a schedule without what it needs.
 
         Raises:
             ClockError: With the value given and what to change.
         """
         object.__setattr__(self, "every", plain(self.every))
-        if self.protocol not in ("clock", "prompt_end"):
-            raise ClockError(f"protocol={self.protocol!r}: expected 'clock' or 'prompt_end'")
-        if self.protocol == "clock" and self.every is None:
+        if self.schedule not in ("streaming", "post_prefill"):
+            raise ClockError(f"schedule={self.schedule!r}: expected 'streaming' or 'post_prefill'")
+        if self.schedule == "streaming" and self.every is None:
             raise ClockError("update_every=None: expected a positive number of tokens, for example 512")
         if self.every is not None and (isinstance(self.every, bool) or not isinstance(self.every, int)):
             raise ClockError(f"update_every={self.every!r}: expected an integer number of tokens, for example 512")
@@ -81,7 +81,7 @@ class Clock:
 
     def _ticks(self, mask: LazyMask, first: int, length: int) -> Iterator[tuple[int, tuple[RowGroup, ...]]]:
         """Ends of queries after which some rows are due."""
-        if self.protocol == "prompt_end":
+        if self.schedule == "post_prefill":
             if length > 1:
                 yield length, row_groups(mask, first + length)
             return
@@ -97,7 +97,7 @@ class Clock:
             yield query + 1, tuple(_group(due[:, query].nonzero()[:, 0], counts[:, query], due.shape[0]))
 
     def next_update(self, seen: int) -> int:
-        """The number of seen tokens at which a row that has seen `seen` tokens updates next (`clock` only)."""
+        """The number of seen tokens at which a row that has seen `seen` tokens updates next (`streaming` only)."""
         assert self.every is not None
         return seen - seen % self.every + self.every
 

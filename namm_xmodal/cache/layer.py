@@ -27,7 +27,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     Attributes:
         seen: Indices seen so far, padding included.
         tokens_seen: Real tokens that each batch row has seen.
-        untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others forget.
+        untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others evict.
         has_dead: Some slot may be dead; false spares looking for one at every step.
         midway: Of the first layer: a forward began that has not come to its end.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.

@@ -24,7 +24,7 @@ class Observer:
             mask: The forward's mask, for padding.
             first: Index of the forward's first query.
             block: The block.
-            length: Queries of the whole forward (`prompt_end` counts back from its end).
+            length: Queries of the whole forward (`post_prefill` counts back from its end).
         """
         policy = layer.settings.policy
         self.layer, self.mask, self.policy = layer, mask, policy
@@ -37,7 +37,7 @@ class Observer:
         wanted = max(self.reads.rows, self.reads.queries)
         if self.reads.rows == ALL_ROWS:
             self.begin = 0
-        elif layer.settings.clock.protocol == "prompt_end":
+        elif layer.settings.clock.schedule == "post_prefill":
             self.begin = max(0, length - wanted - block.start)
         else:  # a block ends at the next update of some row at the latest; other rows may still be far from theirs
             self.begin = min(self._wanted_from(group, wanted) for group in self.groups)

@@ -7,7 +7,7 @@ from namm_xmodal.cache.settings import Settings
 
 
 class PrunedCache(Cache):  # type: ignore[misc]
-    """A transformers cache whose layers are pruned by a policy; pass it as `past_key_values`.
+    """A transformers cache whose layers evict by a policy; pass it as `past_key_values`.
 
     Attributes:
         once: Made for a call with `use_cache=False`, which does not continue with it.

@@ -34,7 +34,7 @@ def steps_plainly(cache: PrunedCache, count: int) -> tuple[bool, bool]:
     if policy is None:
         return True, False
     reads = policy.reads
-    if reads.queries or reads.rows not in (0, ALL_ROWS) or clock.protocol != "clock" or clock.every is None:
+    if reads.queries or reads.rows not in (0, ALL_ROWS) or clock.schedule != "streaming" or clock.every is None:
         return False, False
     return layer.seen % clock.every + count < clock.every, reads.rows == ALL_ROWS
 

@@ -1,20 +1,21 @@
 """The commands, put together."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from namm_xmodal.cli.calibrate import calibrate_command
 from namm_xmodal.cli.check import check_app
-from namm_xmodal.cli.evaluate import evaluate_command
+from namm_xmodal.cli.compare import compare_command
+from namm_xmodal.cli.evaluate import evaluate_command, rollout_command, video_qa_command
 from namm_xmodal.cli.evolve import evolve_command
 from namm_xmodal.cli.group import Commands
 from namm_xmodal.cli.inspect import inspect_command
 from namm_xmodal.cli.listing import list_app
 from namm_xmodal.cli.plot import plot_command
 from namm_xmodal.cli.prepare import prepare_app
-from namm_xmodal.cli.rollout import rollout_command
-from namm_xmodal.cli.video_qa import video_qa_command
+from namm_xmodal.cli.report import report_command
 from namm_xmodal.cli.warm_start import warm_start_command
 
 app = typer.Typer(
@@ -28,6 +29,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("eval")(evaluate_command)
+app.command("report")(report_command)
+app.command("compare")(compare_command)
 app.command("evolve")(evolve_command)
 app.command("rollout")(rollout_command)
 app.command("warm-start")(warm_start_command)
@@ -53,5 +56,18 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="Policies, tasks, metrics, benchmarks, adapters, environments, modalities or strategies of your own, in "
+            "mappings such as `POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Options of the command itself."""
+    if plugins:
+        from namm_xmodal.plugins import use_files
+
+        use_files(plugins)

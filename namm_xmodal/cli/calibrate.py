@@ -46,12 +46,13 @@ def calibrate_command(
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import policy_folder
     from namm_xmodal.errors import ConfigError
-    from namm_xmodal.evaluation.estimated import SPARE, TOKENS, plain_texts, with_estimated_statistics
     from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading
-    from namm_xmodal.evaluation.preflight import not_at_hand
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.language.precision import check_precision
     from namm_xmodal.memory.calibration import calibrate, check_share, wanted_share
+    from namm_xmodal.memory.statistics import estimate_statistics
+    from namm_xmodal.modalities.language.fit import SPARE, TOKENS, PlainTexts, plain_texts
+    from namm_xmodal.modalities.language.preflight import not_at_hand
     from namm_xmodal.policies.namm import Namm
 
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
@@ -77,7 +78,16 @@ def calibrate_command(
     with progress("calibrating") as advance:
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
-            start = with_estimated_statistics(start, language, update_every)
+            plain = PlainTexts(language, update_every)
+            start = start.with_statistics(
+                estimate_statistics(
+                    language.model,
+                    plain.for_statistics(),
+                    start.features,
+                    update_every=update_every,
+                    source=f"estimated on {plain.source}",
+                )
+            )
         read = plain_texts(language, texts, length + SPARE, count, f"calibration {seed}")
 
         def told(seen: int, last: int) -> None:

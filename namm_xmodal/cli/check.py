@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 check_app = typer.Typer(
-    help="Run the contract that every policy or adapter must keep. Example: `namm-xmodal check policy h2o budget=0.25`",
+    help="Run the contract of policies, adapters or tasks. Example: `namm-xmodal check policy h2o budget=0.25`",
     no_args_is_help=True,
 )
 
@@ -30,7 +30,7 @@ def check_policy_command(
     from namm_xmodal.policies.check import check_policy
 
     check_policy(policy)
-    console.print(f"{policy}: keeps the contract of a policy")
+    console.print(f"{policy}: passes the policy contract checks")
 
 
 @check_app.command("adapter")
@@ -52,9 +52,42 @@ def check_adapter_command(
     from namm_xmodal.adapters.table import adapter_by_name
     from namm_xmodal.cli.check_examples import EXAMPLES
     from namm_xmodal.cli.console import console
+    from namm_xmodal.errors import ConfigError
 
     adapter = adapter_by_name(name)
+    if name not in EXAMPLES:
+        raise ConfigError(
+            f"check adapter {name}: a plug-in has no example; call namm_xmodal.check_adapter(adapter, model, inputs)"
+        )
     usual, example = EXAMPLES[name]
     model = model or usual
     check_adapter(adapter, *example(model))
-    console.print(f"{name} on {model}: keeps the contract of an adapter")
+    console.print(f"{name} on {model}: passes the adapter contract checks")
+
+
+@check_app.command("task")
+def check_task_command(
+    name: Annotated[str, typer.Argument(help="A name of `namm-xmodal list tasks`.", show_default=False)],
+    fields: Annotated[
+        list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Hyper-parameters, as in a configuration.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose tokenizer counts: a name of `namm-xmodal list models`.", show_default="one token per byte"
+        ),
+    ] = None,
+) -> None:
+    """Check a language task: the same samples again and whatever their number, answers among choices, true lengths.
+
+    Example: `namm-xmodal check task key_retrieval length=[512]`
+    """
+    from namm_xmodal.cli.console import console
+    from namm_xmodal.config.overrides import apply_overrides
+    from namm_xmodal.config.tasks import build_task
+    from namm_xmodal.language.check import check_task
+    from namm_xmodal.language.models import load_language_model
+
+    task, n = build_task(apply_overrides({"task": name, "n": 4}, fields or [], option=""), name)
+    check_task(task, n=n, tokenizer=load_language_model(model).tokenizer if model else None)
+    console.print(f"{task}: passes the task contract checks")

@@ -32,6 +32,7 @@ def progress(title: str) -> Iterator[Advance]:
         TextColumn("{task.fields[what]}", markup=False),
         console=errors,
         transient=True,
+        disable=not errors.is_terminal,  # or it leaves an empty line
     )
     with bar:
         task = bar.add_task(title, total=None, what="loading the model")

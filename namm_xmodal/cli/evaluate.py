@@ -1,71 +1,169 @@
-"""`namm-xmodal eval`: policies against tasks, from one file."""
+"""`namm-xmodal eval`, `rollout` and `video-qa`: policies against the items of any mix of modalities, from one file."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from namm_xmodal.cli.options import Assignments, ConfigName, DryRun, Fresh, Output
+from namm_xmodal.cli.options import Assignments, ConfigName, DryRun, Fresh, Output, Workers
+
+if TYPE_CHECKING:
+    from namm_xmodal.config import EvaluationConfig
+    from namm_xmodal.evaluation.plan import SectionPlan
 
 
 def evaluate_command(
     config: ConfigName,
     assignments: Assignments = None,
     output: Output = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Local processes, each with its own model; default: `workers` of the file.", min=1),
-    ] = None,
+    workers: Workers = None,
     fresh: Fresh = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Evaluate memory policies on tasks; print a table with intervals, write JSONL, PNG and SVG.
+    """Evaluate memory policies on language, video and agents; print tables with intervals, write JSONL and a report.
 
-    Results are saved sample by sample: after Ctrl-C or a crash run the same command again to resume.
+    A file has a section for each modality: `language`, `video`, `rl`. Partial results are saved item by item: after Ctrl-C
+    or a crash, run the command again to resume.
 
-    Example: `namm-xmodal eval language/demo --set budgets=[0.5,0.25] --output results/demo`
+    Example: `namm-xmodal eval language/demo --set language.budgets=[0.5,0.25] --output results/demo`
     """
-    from namm_xmodal.config import load_eval_config
+    run(load(config, assignments, output, workers), fresh, dry_run)
 
-    changes = list(assignments or [])
-    if workers is not None:
-        changes.append(f"workers={workers}")
-    settings = load_eval_config(config, changes, str(output) if output else None)
 
+def rollout_command(
+    config: ConfigName,
+    assignments: Assignments = None,
+    output: Output = None,
+    workers: Workers = None,
+    fresh: Fresh = False,
+    video: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="Instead of the table, film one episode of the first model under this policy of the file; `POLICY:150` "
+            "names its budget.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_module: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Import this module of yours, which registers environments; no file can ask for one.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Roll out agents with pruned memory: the section `rl` of a file alone. Or film one episode.
+
+    Example: `namm-xmodal rollout rl/tmaze --set rl.episodes=8`
+    """
+    settings = load(config, assignments, output, workers).only("rl", "rollout")
+    for name in allow_module or ():
+        from namm_xmodal.envs.environments import allow_module as allow
+
+        allow(name)
+    if video is not None and not dry_run:
+        from namm_xmodal.cli.folders import eval_folder
+        from namm_xmodal.cli.rollout_video import film
+
+        with eval_folder(settings).claimed():
+            film(settings, video)
+        return
+    run(settings, fresh, dry_run)
+
+
+def video_qa_command(
+    config: ConfigName,
+    assignments: Assignments = None,
+    output: Output = None,
+    workers: Workers = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Count items whose video cannot be used as wrong instead of leaving them out."),
+    ] = False,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Score video questions at equal numbers of kept visual tokens: the section `video` of a file alone.
+
+    Each video is decoded and encoded once for all policies.
+
+    Example: `namm-xmodal video-qa video/longvideobench --set video.data=PATH`
+    """
+    changes = [*(assignments or []), *(["video.strict=true"] if strict else [])]
+    run(load(config, changes, output, workers).only("video", "video-qa"), fresh, dry_run)
+
+
+def load(
+    config: str, assignments: list[str] | None, output: Path | None, workers: int | None = None
+) -> "EvaluationConfig":
+    """The resolved configuration.
+
+    Raises:
+        ConfigError: The mistake, on one line.
+    """
+    from namm_xmodal.config import load_evaluation_config
+    from namm_xmodal.modalities.table import MODALITIES
+
+    changes = [*(assignments or []), *([] if workers is None else [f"workers={workers}"])]
+    kinds = {name: modality.section for name, modality in MODALITIES.items()}
+    return load_evaluation_config(config, kinds, changes, str(output) if output else None)
+
+
+def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
+    """Runs what is missing and reports, or says what would run."""
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
-    from namm_xmodal.evaluation.preflight import check_evaluation
-    from namm_xmodal.evaluation.runner import evaluate
-    from namm_xmodal.report.words import counted
+    from namm_xmodal.modalities.table import MODALITIES
 
-    plan = make_plan(settings)
-    runs, policies = counted(len(plan.runs), "run"), counted(len(settings.policies), "policy", "policies")
-    samples = counted(sum(task.count for task in plan.tasks), "sample")
-    console.print(
-        f"{settings.model}: {runs} ({policies}) x {samples} of {counted(len(plan.tasks), 'task')} = "
-        f"{counted(plan.total, 'result')} in {settings.output}",
-        soft_wrap=True,
-    )
+    plan = make_plan(settings, MODALITIES)
     folder = eval_folder(settings)
     if dry_run:
         folder.check()
-        check_evaluation(settings, plan, notice)
-        for run in plan.runs:
-            size = "own size" if run.budget is None else f"budget {run.budget}"
-            console.print(
-                f"  {run.label}: {'everything' if run.full else size}, protocol {run.protocol}: {run.policy}"
-                + ("" if run.calibrated is None else f", calibrated to keep {run.calibrated:.0%}"),
-                soft_wrap=True,
-            )
+    for section in plan:
+        say(section, settings)
+        if dry_run:
+            section.check(notice)
+            say_arms(section)
+    if dry_run:
         return
-    from namm_xmodal.report import write_report
+
+    from namm_xmodal.evaluation.runner import evaluate
+    from namm_xmodal.report.write import write_report
 
     with folder.claimed():
         with progress("evaluating") as advance:
-            records = evaluate(settings, fresh=fresh, progress=advance, notice=notice)
-        for table in write_report(records, settings, console.width):
+            records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
+        for table in write_report(records, settings, plan, notice=notice):
             console.print(table)
     console.print(
-        f"results.jsonl, summary.json, table.txt, config.yaml, scores.png and scores.svg are in {settings.output}",
+        f"results.jsonl, summary.json, table.txt and config.yaml are in {settings.run.output}; the page to open is "
+        f"{settings.folder / 'report' / 'index.html'}",
         soft_wrap=True,
     )
+
+
+def say(section: "SectionPlan", settings: "EvaluationConfig") -> None:
+    """What a section consists of, on one line."""
+    from namm_xmodal.cli.console import console
+    from namm_xmodal.report.words import counted
+
+    console.print(
+        f"{section.name}, {section.section.model}: {counted(len(section.arms), 'arm')} "
+        f"({counted(len(section.section.policies), 'policy', 'policies')}) x {counted(len(section.items), 'item')} = "
+        f"{counted(section.total, 'result')} in {settings.run.output}",
+        soft_wrap=True,
+    )
+
+
+def say_arms(section: "SectionPlan") -> None:
+    """Each arm of a section on a line."""
+    from namm_xmodal.cli.console import console
+
+    for arm in section.arms:
+        fit = f", {arm.fit.words}" if arm.fit.words else ""
+        what = arm.policy or arm.baseline or "full cache"
+        console.print(f"  {arm.label}: {arm.size}, schedule {arm.schedule}{fit}: {what}", soft_wrap=True)

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.cli.evolve_verdict import Verdict
-    from namm_xmodal.evaluation.statistics import Interval
+    from namm_xmodal.evaluation.estimate import Estimate
 
 
 def evolve_command(
@@ -56,7 +56,7 @@ def evolve_command(
 
     from namm_xmodal.cli.console import console, notice
     from namm_xmodal.cli.evolve_preflight import check_run
-    from namm_xmodal.cli.evolve_session import resumed_config, run_sitting
+    from namm_xmodal.cli.evolve_session import resumed_config, run_session
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.cli.group import INTERRUPTED
@@ -71,19 +71,19 @@ def evolve_command(
     check_run(setup, notice if dry_run else lambda text: None)
     if dry_run:
         return
-    sitting = run_sitting(setup, resume=resume is not None)
-    done = len(sitting.result.generations)
-    if sitting.result.interrupted:
+    session = run_session(setup, resume=resume is not None)
+    done = len(session.result.generations)
+    if session.result.interrupted:
         console.print(
             f"interrupted after {done} of {setup.config.generations} generations; continue with: "
             f"namm-xmodal evolve --resume {folder}",
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED)
-    if sitting.verdict is not None:
-        for line in verdict_lines(sitting.verdict):
+    if session.verdict is not None:
+        for line in verdict_lines(session.verdict):
             console.print(line, soft_wrap=True)
-    elif not sitting.result.fresh:
+    elif not session.result.fresh:
         more = f"namm-xmodal evolve --resume {folder} --set generations={2 * done}"
         finished = f"finished, {done} of {setup.config.generations} generations; for more: {more}"
         console.print(finished, soft_wrap=True)
@@ -126,7 +126,7 @@ def verdict_lines(verdict: "Verdict") -> list[str]:
     return lines
 
 
-def _interval(interval: "Interval") -> str:
+def _interval(interval: "Estimate") -> str:
     if interval.low is None or interval.high is None:
-        return f"{interval.mean:+.3f} (one sample: no interval)"
-    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"
+        return f"{interval.value:+.3f} (one sample: no interval)"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] ({interval.level:.0%} bootstrap)"

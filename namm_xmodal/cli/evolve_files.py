@@ -69,7 +69,7 @@ class Files:
             self._save(event.mean, event.record)
 
     def settle(self, result: RunResult) -> None:
-        """Brings the policy up to the last generation, whatever Ctrl-C cut off; else the next sitting does."""
+        """Brings the policy up to the last generation, whatever Ctrl-C cut off; else the next session does."""
         if result.generations and digest(result.mean) == result.generations[-1].mean:
             self._save(result.mean, result.generations[-1])
 
@@ -116,7 +116,7 @@ def save_config(setup: Setup, statistics: FeatureStatistics, folder: Path) -> No
     write_whole(folder / CONFIG, to_yaml(setup.config))
     evaluation = held_out_evaluation(setup.config, str(folder / POLICY))
     if evaluation is not None:
-        content = yaml.safe_dump(to_mapping(evaluation), sort_keys=False, allow_unicode=True, width=120)
+        content = yaml.safe_dump(evaluation, sort_keys=False, allow_unicode=True, width=120)
         head = (
             f"# Judges {folder / POLICY} on tasks that it was not trained on.\n#\n#   namm-xmodal eval "
             f"{folder / HELD_OUT}\n"

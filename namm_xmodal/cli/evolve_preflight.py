@@ -7,15 +7,17 @@ from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.cli.evolve_statistics import given_statistics
 from namm_xmodal.config.building import at
+from namm_xmodal.config.evaluation import evaluation_config
 from namm_xmodal.config.evolve_tasks import held_out_evaluation
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading, check_sizes
 from namm_xmodal.evaluation.plan import make_plan
-from namm_xmodal.evaluation.preflight import check_evaluation, check_task, not_at_hand
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.fitness.pool import SamplePool
 from namm_xmodal.language.at_hand import ModelAtHand, model_at_hand
 from namm_xmodal.language.precision import check_precision
+from namm_xmodal.modalities.language.preflight import check_task, not_at_hand
+from namm_xmodal.modalities.table import MODALITIES
 from namm_xmodal.policies.selection import budget_tokens
 
 
@@ -91,9 +93,12 @@ def _check_held_out(setup: Setup) -> None:
     judged = held_out_evaluation(setup.config, "")
     if judged is None:
         return
-    others = {label: spec for label, spec in judged.policies.items() if label != "namm"}  # it does not exist yet
-    asked = judged.model_copy(update={"policies": others})
+    section = judged["language"]
+    others = {label: spec for label, spec in section["policies"].items() if label != "namm"}  # it does not exist yet
+    kinds = {name: modality.section for name, modality in MODALITIES.items()}
     try:
-        check_evaluation(asked, make_plan(asked))
+        asked = evaluation_config({**judged, "language": {**section, "policies": others}}, kinds, "held_out.yaml")
+        for each in make_plan(asked, MODALITIES):
+            each.modality.check(each.section, each.items, each.arms, lambda told: None)
     except NammError as error:
         raise at("held_out", error) from None

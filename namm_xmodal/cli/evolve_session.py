@@ -32,14 +32,14 @@ from namm_xmodal.report.evolution import BOTH, plot_evolution
 
 
 @dataclass(frozen=True)
-class Sitting:
+class Session:
     """How it ended: `verdict` is None after Ctrl-C, where no validation is wanted, and where it stood already."""
 
     result: RunResult
     verdict: Verdict | None
 
 
-def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
+def run_session(setup: Setup, *, resume: bool) -> Session:
     """Starts a run or resumes it; in the end all files of the folder are those of its journal's last generation.
 
     Args:
@@ -50,10 +50,10 @@ def run_sitting(setup: Setup, *, resume: bool) -> Sitting:
         NammError: On the user's mistakes and on trouble with the disk; the journal is intact.
     """
     with run_folder(setup.config, "evolve").claimed():
-        return _session(setup, Path(setup.config.run), resume)
+        return _resumed_or_new(setup, Path(setup.config.run), resume)
 
 
-def _session(setup: Setup, folder: Path, resume: bool) -> Sitting:
+def _resumed_or_new(setup: Setup, folder: Path, resume: bool) -> Session:
     begun = has_begun(folder)
     if begun and not resume:
         raise EvolutionError(
@@ -83,10 +83,10 @@ def _session(setup: Setup, folder: Path, resume: bool) -> Sitting:
     files.settle(result)
     draw_run(result.generations, folder)
     if result.interrupted or not setup.config.validation:
-        return Sitting(result, None)
+        return Session(result, None)
     if judged(folder) == (digest(result.mean), setup.validation().pool):
-        return Sitting(result, None)
-    return Sitting(result, _validate(setup, statistics, result, folder))
+        return Session(result, None)
+    return Session(result, _validate(setup, statistics, result, folder))
 
 
 def draw_run(generations: tuple[Generation, ...], folder: Path) -> None:

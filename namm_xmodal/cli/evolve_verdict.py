@@ -7,7 +7,7 @@ import numpy as np
 
 from namm_xmodal.cli.console import Advance
 from namm_xmodal.errors import DataError
-from namm_xmodal.evaluation.statistics import FEWEST, Interval, bootstrap_mean
+from namm_xmodal.evaluation.estimate import FEWEST, Estimate, estimate
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.objective import Shard
@@ -50,9 +50,9 @@ class Verdict:
 
     weight: float
     seed: int
-    fitness: Interval
-    score: Interval
-    kept: Interval
+    fitness: Estimate
+    score: Estimate
+    kept: Estimate
     tasks: tuple[TaskVerdict, ...]
 
     @property
@@ -62,7 +62,7 @@ class Verdict:
             return f"{self.fitness.n} samples are too few to compare the answer with its start"
         if not self.fitness.excludes_zero:
             return "no difference shown: the interval holds 0"
-        return "better than its start" if self.fitness.mean > 0 else "worse than its start"
+        return "better than its start" if self.fitness.value > 0 else "worse than its start"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -123,5 +123,5 @@ def _verdict(tables: list[tuple[str, Array, Array, Array]], weight: float, seed:
         TaskVerdict(label, float(base.mean()), *(float(x) for x in (*part.mean(0), *kept.mean(0))))
         for (label, _, kept, base), part in zip(tables, relative, strict=True)
     )
-    fitness, scores, sizes = (bootstrap_mean(values.tolist()) for values in (score - weight * size, score, size))
+    fitness, scores, sizes = (estimate(values.tolist()) for values in (score - weight * size, score, size))
     return Verdict(weight, seed, fitness, scores, sizes, tasks)

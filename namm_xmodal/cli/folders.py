@@ -4,33 +4,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.config import EvalConfig, RolloutConfig
+from namm_xmodal.config import EvaluationConfig
 from namm_xmodal.config.evolve import EvolveConfig
-from namm_xmodal.config.video_qa import VideoQAConfig
 from namm_xmodal.disk.owned_folder import OwnedFolder
 from namm_xmodal.errors import FolderError
 
-_RESULTS = ("results.jsonl", "config.yaml", "summary.json", "table.txt")
+_RESULTS = (
+    *("results.jsonl", "config.yaml", "summary.json", "table.txt"),
+    *("exhibits.json", "predictions.json", "report"),
+)
 _POLICY = ("config.json", "model.safetensors")
 
 
-def eval_folder(config: EvalConfig) -> OwnedFolder:
-    """Of `namm-xmodal eval`."""
-    inputs = saved_in(config.model, *_paths(config.policies))
-    return OwnedFolder(Path(config.output), "eval", (*_RESULTS, "scores.png", "scores.svg"), inputs)
-
-
-def rollout_folder(config: RolloutConfig) -> OwnedFolder:
-    """Of `namm-xmodal rollout`."""
-    writes = (*_RESULTS, *(f"{name}.{kind}" for name in ("scores", "survivors") for kind in ("png", "svg")))
-    return OwnedFolder(Path(config.output), "rollout", writes, saved_in(config.model, *_paths(config.policies)))
-
-
-def video_qa_folder(config: VideoQAConfig) -> OwnedFolder:
-    """Of `namm-xmodal video-qa`."""
-    inputs = [*saved_in(config.model, *_paths(config.policies)), *([Path(config.data)] if config.data else [])]
-    writes = (*_RESULTS, "predictions.json", "accuracy.png", "accuracy.svg")
-    return OwnedFolder(Path(config.output), "video-qa", writes, inputs)
+def eval_folder(config: EvaluationConfig) -> OwnedFolder:
+    """Of `namm-xmodal eval`, and of `rollout` and `video-qa`, which run one modality of a file."""
+    inputs: list[Path] = []
+    for section in config.sections.values():
+        inputs += saved_in(section.model, *_paths(section.policies))
+        if data := getattr(section, "data", ""):
+            inputs.append(Path(data))
+    return OwnedFolder(config.folder, "eval", _RESULTS, inputs)
 
 
 def run_folder(config: EvolveConfig, command: str) -> OwnedFolder:

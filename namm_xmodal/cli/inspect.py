@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from namm_xmodal.types import PruningSchedule
+
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -48,7 +50,9 @@ def inspect_command(
     update_every: Annotated[
         int | None, typer.Option(help="Tokens between two updates.", min=1, show_default="64; 16 for a video")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="clock, or prompt_end: one update after the whole text.")] = "clock",
+    schedule: Annotated[
+        str, typer.Option(help="streaming, or post_prefill: one update after the whole text.")
+    ] = "streaming",
     protect_first: Annotated[
         int | None, typer.Option(help="Oldest tokens that are never evicted.", min=0, show_default="4; 1 for a video")
     ] = None,
@@ -75,7 +79,7 @@ def inspect_command(
 ) -> None:
     """Draw what a policy keeps: of a text, tokens along x and layers and heads along y; of a video, its frames.
 
-    Forgotten patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
+    Evicted patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
 
     Example: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`, or
     `namm-xmodal inspect clip.mp4 --question "what colour comes first?" --option red --option blue`
@@ -86,8 +90,9 @@ def inspect_command(
         raise ConfigError("expected either a video (its file, or generated:0) or --text with a text file")
     if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
-    if protocol not in ("clock", "prompt_end"):
-        raise ConfigError(f"--protocol {protocol!r}: expected clock or prompt_end")
+    if schedule not in ("streaming", "post_prefill"):
+        raise ConfigError(f"--schedule {schedule!r}: expected streaming or post_prefill")
+    pruning: PruningSchedule = "streaming" if schedule == "streaming" else "post_prefill"
     if video is not None:
         from namm_xmodal.cli.inspect_video import POLICIES, inspect_video_file
 
@@ -100,7 +105,7 @@ def inspect_command(
             assignments=assignments or (),
             budget=budget,
             update_every=update_every or 16,
-            protocol=protocol,
+            schedule=pruning,
             protect_first=1 if protect_first is None else protect_first,
             protect_recent=4 if protect_recent is None else protect_recent,
             frames=frames,
@@ -118,7 +123,7 @@ def inspect_command(
         budget,
         assignments or [],
         update_every or 64,
-        protocol,
+        pruning,
         4 if protect_first is None else protect_first,
         8 if protect_recent is None else protect_recent,
         tokens,
@@ -134,7 +139,7 @@ def _inspect_text(
     budget: str | None,
     assignments: list[str],
     update_every: int,
-    protocol: str,
+    schedule: PruningSchedule,
     protect_first: int,
     protect_recent: int,
     tokens: int,
@@ -155,11 +160,11 @@ def _inspect_text(
     changes = [*assignments, *([f"budget={budget}"] if budget is not None else [])]
     chosen = None if policy == "full" else build_policy(apply_overrides({"policy": policy}, changes))
     if chosen is not None:
-        chosen.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
+        chosen.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
 
     from namm_xmodal.cli.console import console
-    from namm_xmodal.evaluation.inspection import inspect_text
     from namm_xmodal.language.models import load_language_model
+    from namm_xmodal.modalities.language.inspection import inspect_text
     from namm_xmodal.report.keep_picture import draw_inspection
 
     loaded = load_language_model(model, dtype=dtype)
@@ -169,7 +174,7 @@ def _inspect_text(
         chosen,
         content,
         update_every=update_every,
-        protocol="clock" if protocol == "clock" else "prompt_end",
+        schedule=schedule,
         protect_first=protect_first,
         protect_recent=protect_recent,
         limit=tokens,

@@ -1,10 +1,11 @@
-"""`namm-xmodal inspect VIDEO`: which patches of which frames policies forget, as a contact sheet and a film."""
+"""`namm-xmodal inspect VIDEO`: which patches of which frames policies evict, as a contact sheet and a film."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from namm_xmodal.errors import ConfigError, DataError
+from namm_xmodal.types import PruningSchedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ def inspect_video_file(
     assignments: Sequence[str],
     budget: str | None,
     update_every: int,
-    protocol: str,
+    schedule: PruningSchedule,
     protect_first: int,
     protect_recent: int,
     frames: int,
@@ -48,11 +49,11 @@ def inspect_video_file(
     movie, data = output.with_suffix(".mp4"), output.with_suffix(".json")
     check_outputs([output, movie, data], [] if video.startswith(GENERATED) else [Path(video)])
     makers = {
-        name: _maker(name, assignments, update_every, protocol, protect_first, protect_recent) for name in policies
+        name: _maker(name, assignments, update_every, schedule, protect_first, protect_recent) for name in policies
     }
     pictures, asked, choices = _read(video, question, options, frames, sampler)
 
-    from namm_xmodal.evaluation.video.inspection import inspect_video
+    from namm_xmodal.modalities.video.inspection import inspect_video
     from namm_xmodal.report.video_picture import contact_sheet, film
     from namm_xmodal.video.models import load_video_model
 
@@ -68,7 +69,7 @@ def inspect_video_file(
         makers,
         share=share,
         update_every=update_every,
-        protocol=protocol,
+        schedule=schedule,
         protect_first=protect_first,
         protect_recent=protect_recent,
     )
@@ -101,7 +102,12 @@ def _share(budget: str | None) -> float:
 
 
 def _maker(
-    name: str, assignments: Sequence[str], update_every: int, protocol: str, protect_first: int, protect_recent: int
+    name: str,
+    assignments: Sequence[str],
+    update_every: int,
+    schedule: PruningSchedule,
+    protect_first: int,
+    protect_recent: int,
 ) -> Any:
     """Tokens -> policy; None for the full cache."""
     from dataclasses import replace
@@ -116,7 +122,7 @@ def _maker(
     if name == "snapkv":
         spec |= {"window": 4, "kernel": 1}  # the question of a short prompt
     policy = build_policy(apply_overrides(spec, assignments))
-    policy.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
+    policy.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
     if isinstance(policy, Namm):
         return lambda tokens: replace(policy, max_tokens=tokens)
     return lambda tokens: replace(policy, budget=tokens)

@@ -1,9 +1,13 @@
 """`namm-xmodal list`: what there is, one line each, with defaults."""
 
 import json
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from namm_xmodal.config import FieldHelp
 
 list_app = typer.Typer(
     help="What there is: policies, tasks, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
@@ -82,7 +86,7 @@ def models(as_json: AsJson = False) -> None:
 @list_app.command()
 def benchmarks(as_json: AsJson = False) -> None:
     """Video benchmarks with their fields, as written in `options:` of a `video-qa` configuration."""
-    from namm_xmodal.config.video_qa import benchmark_options
+    from namm_xmodal.modalities.video.arms import benchmark_options
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
     _show(
@@ -141,28 +145,17 @@ def configs(
     as_json: AsJson = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every key of an `eval` file instead.")] = False,
     evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an `evolve` file.")] = False,
-    rollout: Annotated[bool, typer.Option("--rollout", help="With --keys: of a `rollout` file.")] = False,
-    video: Annotated[bool, typer.Option("--video", help="With --keys: of a `video-qa` file.")] = False,
 ) -> None:
     """Shipped configurations and the command that each is for; `--keys` explains every key that a file may hold."""
-    from namm_xmodal.config import describe, packaged_configs
-    from namm_xmodal.config.commands import COMMANDS, command_of
+    from namm_xmodal.config import packaged_configs
+    from namm_xmodal.config.commands import command_of
     from namm_xmodal.config.loader import load_mapping
     from namm_xmodal.errors import ConfigError
 
-    chosen = [name for name, wanted in {"evolve": evolve, "rollout": rollout, "video-qa": video}.items() if wanted]
-    if len(chosen) > 1 or (chosen and not keys):
-        raise ConfigError("expected --keys with at most one of --evolve, --rollout and --video; without any, of `eval`")
+    if evolve and not keys:
+        raise ConfigError("--evolve: goes with --keys; without it, the keys are those of `eval`")
     if keys:
-        kind = COMMANDS[chosen[0] if chosen else "eval"]
-        _show(
-            "key",
-            [
-                {"name": row.path, "about": row.help, "fields": {"type": row.type, "default": row.default}}
-                for row in describe(kind)
-            ],
-            as_json,
-        )
+        _show("key", _evolution_keys() if evolve else _evaluation_keys(), as_json)
         return
     _show(
         "config",
@@ -176,6 +169,31 @@ def configs(
         ],
         as_json,
     )
+
+
+def _evolution_keys() -> list[dict[str, Any]]:
+    from namm_xmodal.config import EvolveConfig, describe
+
+    return [_key(row) for row in describe(EvolveConfig)]
+
+
+def _evaluation_keys() -> list[dict[str, Any]]:
+    """Those of the whole file, those that all sections share, and what each section adds or defaults otherwise."""
+    from namm_xmodal.config import RunConfig, Section, describe
+    from namm_xmodal.modalities.table import MODALITIES
+
+    shared = describe(Section)
+    found = [_key(row, "at the top") for row in describe(RunConfig)]
+    found += [_key(row, "in a section, or at the top for all") for row in shared]
+    for name, modality in MODALITIES.items():
+        own = [row for row in describe(modality.section) if row not in shared]
+        found += [_key(replace(row, path=f"{name}.{row.path}")) for row in own]
+    return found
+
+
+def _key(row: "FieldHelp", place: str = "") -> dict[str, Any]:
+    fields = {"place": place} if place else {}
+    return {"name": row.path, "about": row.help, "fields": {**fields, "type": row.type, "default": row.default}}
 
 
 def first_line(cls: Any) -> str:

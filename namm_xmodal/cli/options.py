@@ -16,9 +16,12 @@ Output = Annotated[
 
 Fresh = Annotated[
     bool,
-    typer.Option(
-        "--fresh/--resume", help="Start anew (earlier results are set aside) instead of doing only what is missing."
-    ),
+    typer.Option("--fresh/--resume", help="Start from scratch (existing results are backed up) instead of resuming."),
+]
+
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Local processes, each with its own model; default: `workers` of the file.", min=1),
 ]
 
 DryRun = Annotated[
@@ -30,6 +33,6 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change one value, as often as needed: `--set budgets=[0.5,0.25]`. YAML values; null removes.",
+        help="Change one value, as often as needed: `--set language.budgets=[0.5,0.25]`. YAML values; null removes.",
     ),
 ]

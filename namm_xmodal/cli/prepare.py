@@ -36,9 +36,9 @@ def prepare_video(
 
     `llava-small` learns from generated videos in about 24 minutes of one core. `llava-smollm2` joins an
     EfficientNet-Lite0 and SmolLM2-135M; its projector and low-rank additions learn from clips composed of captioned
-    pictures in about 20. After Ctrl-C or a crash run the same command again to resume.
+    pictures in about 20. After Ctrl-C or a crash, run the command again to resume.
 
-    The folder `model` inside is what `namm-xmodal video-qa video/offline --set model=FOLDER` loads.
+    The folder `model` inside is what `namm-xmodal video-qa video/offline --set video.model=FOLDER` loads.
 
     Example: `namm-xmodal prepare video --seed 1`, or `namm-xmodal prepare video --model llava-smollm2 --fetch`
     """
@@ -156,19 +156,24 @@ def prepare_rl(
     """Make behaviour policies, Minari datasets in three tiers, and Decision Transformers trained on them.
 
     The shipped models were made by this command; rolling out needs none of it. Datasets go where MINARI_DATASETS_PATH says,
-    else below the output folder. After Ctrl-C run the same command again to resume.
+    else below the output folder. After Ctrl-C, run the command again to resume.
 
     Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
-    model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
+    rl.model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
     """
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.cli.folders import families_folder
     from namm_xmodal.errors import ConfigError, UnknownNameError
     from namm_xmodal.report.words import counted
-    from namm_xmodal.training.locomotion import Behaviour
-    from namm_xmodal.training.offline import prepare_dataset, read_dataset
-    from namm_xmodal.training.prepare import ENVIRONMENTS, families_of, prepare_locomotion, prepare_tmaze
-    from namm_xmodal.training.recipes import LONG, SHORT
+    from namm_xmodal.training.decision_transformer.locomotion import Behaviour
+    from namm_xmodal.training.decision_transformer.offline import prepare_dataset, read_dataset
+    from namm_xmodal.training.decision_transformer.prepare import (
+        ENVIRONMENTS,
+        families_of,
+        prepare_locomotion,
+        prepare_tmaze,
+    )
+    from namm_xmodal.training.decision_transformer.recipes import LONG, SHORT
 
     chosen = environments or ["hopper", "tmaze"]
     for name in chosen:

@@ -6,9 +6,9 @@ from pathlib import Path
 def train_small(seed: int, output: Path, *, quick: bool, tiny: bool) -> Path:
     """Trains, measures and saves `llava-small`; returns the folder of the model."""
     from namm_xmodal.cli.console import console, progress
-    from namm_xmodal.video.small.export import export
-    from namm_xmodal.video.small.recipe import QUICK, TINY, Recipe
-    from namm_xmodal.video.small.train import seconds_so_far, train
+    from namm_xmodal.training.llava_small.export import export
+    from namm_xmodal.training.llava_small.recipe import QUICK, TINY, Recipe
+    from namm_xmodal.training.llava_small.train import seconds_so_far, train
 
     recipe = TINY if tiny else QUICK if quick else Recipe()
     with progress("training") as advance:
@@ -25,11 +25,11 @@ def train_small(seed: int, output: Path, *, quick: bool, tiny: bool) -> Path:
 def train_real_parts(seed: int, output: Path, *, tiny: bool) -> Path:
     """Trains, measures and saves `llava-smollm2`; returns the folder of the model."""
     from namm_xmodal.cli.console import console, progress
-    from namm_xmodal.video.real_parts.export import export_parts
-    from namm_xmodal.video.real_parts.parts import Parts
-    from namm_xmodal.video.real_parts.recipe import TINY, PartsRecipe
-    from namm_xmodal.video.real_parts.train import train_parts
-    from namm_xmodal.video.small.train import seconds_so_far
+    from namm_xmodal.training.llava_small.train import seconds_so_far
+    from namm_xmodal.training.llava_smollm2.export import export_parts
+    from namm_xmodal.training.llava_smollm2.recipe import TINY, PartsRecipe
+    from namm_xmodal.training.llava_smollm2.train import train_parts
+    from namm_xmodal.video.parts.parts import Parts
 
     parts, recipe = Parts(), TINY if tiny else PartsRecipe()
     with progress("training") as advance:

@@ -1,41 +1,43 @@
 """`namm-xmodal rollout --video`: films one episode, with its memory beside it."""
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from namm_xmodal.config import RolloutConfig
-from namm_xmodal.rollouts.plan import Run
+if TYPE_CHECKING:
+    from namm_xmodal.config import EvaluationConfig
 
 
-def film(config: RolloutConfig, plan: list[Run], wanted: str) -> None:
+def film(settings: "EvaluationConfig", wanted: str) -> None:
     """Writes `<policy>.mp4` and `<policy>.png` into the output folder.
 
     Args:
-        config: What to play.
-        plan: Its runs.
+        settings: What to play; has the section `rl`.
         wanted: Label of a policy, with `:budget` behind it if there are several.
 
     Raises:
-        ConfigError: If no run, or more than one, is meant.
+        ConfigError: If no arm, or more than one, is meant.
     """
     from namm_xmodal.cli.console import console, notice, progress
-    from namm_xmodal.rollouts.film import film_episode, find_run
-    from namm_xmodal.rollouts.players import load_players
-    from namm_xmodal.rollouts.runner import prepared
-    from namm_xmodal.rollouts.setups import find_setups
+    from namm_xmodal.evaluation.plan import make_plan
+    from namm_xmodal.modalities.rl.film import film_episode, find_arm
+    from namm_xmodal.modalities.rl.session import RlSession
+    from namm_xmodal.modalities.table import MODALITIES
 
-    run = find_run(plan, wanted)
-    player = load_players(config, find_setups(config)[:1], notice)[0]
+    (plan,) = make_plan(settings, MODALITIES)
+    arm, section = find_arm(plan.arms, wanted), plan.section
+    plan.modality.check(section, plan.items, (arm,), notice)
+    session = RlSession(section)
+    player = next(iter(session.players.values()))
     with progress("filming") as advance:
 
         def told(step: int, running: int) -> None:
-            advance(step + 1, config.max_steps, f"{player.label} · {run.label} {run.size}")
+            advance(step + 1, section.max_steps, f"{player.label} · {arm.label} {arm.size}")
 
-        ready = prepared(run, player, config, {}, told)
+        agent = session.agent(arm, player, session.policy(arm, player, told))
         # A label may hold anything; the files stay in the folder.
-        name = re.sub(r"[^\w.-]+", "-", f"{run.label}-{run.size.replace('%', 'pc')}")
-        made, episode = film_episode(ready, player, config, Path(config.output), name, told)
+        name = re.sub(r"[^\w.-]+", "-", f"{arm.label}-{arm.size.replace('%', 'pc')}")
+        made, episode = film_episode(agent, player, section, settings.folder, name, told)
     for path in made:
-        console.print(f"{path}: one episode, seed {config.seed}, return {episode.total:.0f}", soft_wrap=True)
+        console.print(f"{path}: one episode, seed {section.seed}, return {episode.total:.0f}", soft_wrap=True)
     if episode.message:
         notice(f"the episode failed at {episode.message}")

@@ -16,9 +16,13 @@ Built = TypeVar("Built")
 
 
 def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
-    """The constructor's fields by name."""
+    """The constructor's fields by name.
+
+    Raises:
+        ConfigError: If it is no dataclass, as the class of a plug-in may be.
+    """
     if not dataclasses.is_dataclass(cls):
-        raise TypeError(f"{cls.__name__} is not a dataclass")
+        raise ConfigError(f"{cls.__name__} is no dataclass; expected one whose fields are its hyper-parameters")
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
 
 
@@ -71,7 +75,7 @@ def at(path: str, error: NammError) -> NammError:
 
 
 def _typed(hint: Any, value: Any, path: str) -> Any:
-    """Checks a value against a field's type as JSON would be: lists fill tuples, `"4"` and `true` are not numbers."""
+    """Checks a value against a field's type as JSON would be: lists fill tuples; neither `"4"` nor `true` passes for 1."""
     if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or isinstance(value, hint)):
         if not isinstance(value, hint):
             raise ConfigError(f"{path}: {value!r}: expected {hint.__name__}")

@@ -1,44 +1,33 @@
 """Which command a configuration is for."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from namm_xmodal.config.evaluation import EvalConfig
 from namm_xmodal.config.evolve import EvolveConfig
-from namm_xmodal.config.rollout import RolloutConfig
-from namm_xmodal.config.validation import Strict
-from namm_xmodal.config.video_qa import VideoQAConfig
 from namm_xmodal.errors import ConfigError
 
-COMMANDS: dict[str, type[Strict]] = {
-    "eval": EvalConfig,
-    "evolve": EvolveConfig,
-    "rollout": RolloutConfig,
-    "video-qa": VideoQAConfig,
-}
-"""Each command that reads a configuration, and the model of it."""
+Command = Literal["eval", "evolve"]
 
 
-def command_of(keys: Iterable[str]) -> str | None:
-    """The only command that knows all these keys and needs no others; None if there is none.
+def command_of(content: Mapping[str, Any]) -> Command | None:
+    """The command that reads a file: `evolve` for what has all that it needs, `eval` for what has a section; else None.
 
     Args:
-        keys: At the top of a file, after `extends`.
+        content: Of the file, after `extends`.
     """
-    given = set(keys)
-    found = [command for command, kind in COMMANDS.items() if _needed(kind) <= given <= set(kind.model_fields)]
-    return found[0] if len(found) == 1 else None
+    fields = EvolveConfig.model_fields
+    if {name for name, field in fields.items() if field.is_required()} <= content.keys():
+        return "evolve"
+    sections = [name for name, value in content.items() if isinstance(value, dict) and name not in fields]
+    return "eval" if set(sections) - {"bootstrap", "policies"} else None
 
 
-def refuse_other_command(kind: type[Strict], keys: Iterable[str], name: str) -> None:
-    """Refuses a file with keys that `kind` does not know, if it is one of another command.
+def refuse_other_command(command: Command, content: Mapping[str, Any], name: str) -> None:
+    """Refuses a file of another command than this one.
 
     Raises:
         ConfigError: With the command that reads it.
     """
-    command = None if set(keys) <= set(kind.model_fields) else command_of(keys)
-    if command is not None and COMMANDS[command] is not kind:
-        raise ConfigError(f"{name}: is a file of another command; run `namm-xmodal {command} {name}`")
-
-
-def _needed(kind: type[Strict]) -> set[str]:
-    return {name for name, field in kind.model_fields.items() if field.is_required()}
+    found = command_of(content)
+    if found is not None and found != command:
+        raise ConfigError(f"{name}: is a file of another command; run `namm-xmodal {found} {name}`")

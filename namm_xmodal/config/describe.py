@@ -49,7 +49,7 @@ def as_yaml(value: Any) -> str:
 
 
 def in_words(annotation: Any, metadata: Any = ()) -> str:
-    """A type with its limits as one would say it: `a number from 0 to 1`, `one of clock, prompt_end`.
+    """A type with its limits as one would say it: `a number from 0 to 1`, `one of streaming, post_prefill`.
 
     Args:
         annotation: Of a field.

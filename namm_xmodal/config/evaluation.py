@@ -1,120 +1,155 @@
-"""The configuration of `namm-xmodal eval` for language models."""
+"""The configuration of an evaluation: one section for each modality, and what they share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+import yaml
+from pydantic import Field
 
-from namm_xmodal.config.results import check_budgets, load_results_config, without_adapter
-from namm_xmodal.config.save import ADAPTER
-from namm_xmodal.config.validation import Strict
-
-
-def _as_list(value: Any) -> Any:
-    """Lets people write one value where a list is expected."""
-    return value if isinstance(value, list | tuple) or value is None else [value]
-
-
-BudgetValue = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
-Protocols = Annotated[tuple[Literal["clock", "prompt_end"], ...], BeforeValidator(_as_list), Field(min_length=1)]
-Scorings = Annotated[tuple[Literal["likelihood", "generate"], ...], BeforeValidator(_as_list), Field(min_length=1)]
-Budgets = Annotated[tuple[BudgetValue, ...], BeforeValidator(_as_list)]
+from namm_xmodal.config.loader import load_mapping, merge, resolve_config
+from namm_xmodal.config.names import did_you_mean
+from namm_xmodal.config.overrides import apply_overrides
+from namm_xmodal.config.section import Section
+from namm_xmodal.config.validation import Strict, validate
+from namm_xmodal.errors import ConfigError
 
 
 class BootstrapConfig(Strict):
     """How intervals are drawn."""
 
-    resamples: int = Field(2000, ge=100, description="Bootstrap resamples of each interval. At least 100.")
-    level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals. Between 0 and 1.")
+    resamples: int = Field(2000, ge=100, description="Bootstrap resamples of each interval.")
+    level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
     seed: int = Field(0, ge=0, description="Seed of the resampling; it changes no result, only the intervals drawn.")
 
 
-class EvalConfig(Strict):
-    """Policies against tasks on one language model."""
+class RunConfig(Strict):
+    """Where results go, how fast they come and how they are summarised; no result depends on it."""
 
-    model: str = Field(
-        min_length=1,
-        description="A name of `namm-xmodal list models` (tiny-random is for tests), a folder, or a hub id.",
-    )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Precision of the weights: auto, float32, bfloat16 or float16."
-    )
-    device: str = Field("cpu", description="Where the model runs: cpu, cuda, cuda:1, mps.")
-    threads: int = Field(
-        1, ge=1, description="Threads of each worker; on a CPU two workers of one thread beat the reverse."
-    )
-    workers: int = Field(1, ge=1, description="Local processes; each loads the model. Results do not depend on it.")
+    workers: int = Field(1, ge=1, description="Local processes, each with its own model. Results do not depend on it.")
     silence: float = Field(
         1800.0, gt=0, description="Seconds without a result after which a worker is ended and its work done again."
     )
-    seed: int = Field(0, ge=0, description="Seed of the samples and of everything drawn while evaluating.")
-    tasks: dict[str, dict[str, Any]] = Field(
-        min_length=1,
-        description="Label: {task: a name of `namm-xmodal list tasks`, n: samples, and the task's own fields}.",
-    )
-    policies: dict[str, dict[str, Any]] = Field(
-        min_length=1,
-        description="Label: {policy: a name of `namm-xmodal list policies`, and the policy's own fields}.",
-    )
-    budgets: Budgets = Field(
-        (0.5, 0.25),
-        description="Cache sizes for every policy with a budget that gives none of its own; a float in (0, 1] is a "
-        "fraction of the tokens seen, an int is a number of tokens.",
-    )
-    update_every: int = Field(256, ge=1, description="Tokens between two updates of the cache under protocol clock.")
-    protocols: Protocols = Field(
-        ("clock",),
-        description="clock: updates while the text is read. prompt_end: one update after prompt and question.",
-    )
-    protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
-    protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
-    selection: Literal["ragged", "layer_max"] = Field(
-        "ragged",
-        description="ragged: every head keeps its own number of tokens. layer_max: as many as the largest head.",
-    )
-    attention: Literal["auto", "sdpa", "tiled"] = Field(
-        "auto",
-        description="For policies that read every attention row. tiled: one softmax for output and policy, faster. sdpa: "
-        "bit-identical while nothing is evicted. auto: tiled in half precision, sdpa otherwise.",
-    )
-    scoring: Scorings = Field(
-        ("likelihood", "generate"),
-        description="likelihood: probability of the right answer. generate: greedy decoding, compared as text.",
-    )
-    generate_tokens: int = Field(16, ge=1, description="Most tokens to generate for an answer; a line break ends it.")
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
-    output: str = Field("results/eval", min_length=1, description="Folder of the results.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _adapter(cls, content: Any) -> Any:
-        return without_adapter(content, ADAPTER)
-
-    @field_validator("budgets")
-    @classmethod
-    def _budgets(cls, budgets: tuple[int | float, ...]) -> tuple[int | float, ...]:
-        return check_budgets(budgets)
-
-    @field_validator("protocols", "scoring")
-    @classmethod
-    def _no_repeats(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"{list(values)}: a value is given twice; remove one")
-        return values
-
-    @model_validator(mode="after")
-    def _room_for_protected(self) -> "EvalConfig":
-        protected = self.protect_first + self.protect_recent
-        for budget in self.budgets:
-            if isinstance(budget, int) and budget < protected:
-                raise ValueError(
-                    f"budgets: {budget}: below protect_first + protect_recent = {protected}; "
-                    "raise the budget or protect fewer tokens"
-                )
-        return self
+    output: str = Field(
+        "results/eval", min_length=1, description="Folder of the results. Without one, x.yaml writes to results/x."
+    )
 
 
-def load_eval_config(name: str | Path, overrides: Sequence[str] = (), output: str | None = None) -> EvalConfig:
-    """See `load_results_config`."""
-    return load_results_config(EvalConfig, name, overrides, output)
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """A resolved evaluation.
+
+    Attributes:
+        sections: By name, in the order of the file; shared keys are filled in. A name is that of a modality, with `@` and a
+            label behind it where there are several of one: `rl`, `rl@tmaze`.
+        run: Output, workers, intervals.
+    """
+
+    sections: dict[str, Section]
+    run: RunConfig
+
+    @property
+    def folder(self) -> Path:
+        """Of the results."""
+        return Path(self.run.output)
+
+    def only(self, modality: str, command: str) -> "EvaluationConfig":
+        """The same with the sections of one modality alone.
+
+        Args:
+            modality: Its name.
+            command: Which asks for it, for the message.
+
+        Raises:
+            ConfigError: If there is no such section.
+        """
+        found = {name: section for name, section in self.sections.items() if modality_of(name) == modality}
+        if not found:
+            raise ConfigError(
+                f"section {modality}: missing; `namm-xmodal {command}` runs this section alone, the file has "
+                f"{', '.join(self.sections)} (`namm-xmodal eval` runs these)"
+            )
+        return EvaluationConfig(found, self.run)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Every key with its value, defaults included, as plain JSON types; a file that gives this configuration."""
+        sections = {name: section.model_dump(mode="json") for name, section in self.sections.items()}
+        return {**sections, **self.run.model_dump(mode="json")}
+
+    def to_yaml(self) -> str:
+        """The same as text."""
+        return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def modality_of(section: str) -> str:
+    """The modality that the name of a section stands for: `rl` of `rl@tmaze`."""
+    return section.partition("@")[0]
+
+
+def load_evaluation_config(
+    name: str | Path, kinds: Mapping[str, type[Section]], overrides: Sequence[str] = (), output: str | None = None
+) -> EvaluationConfig:
+    """Reads, merges, overrides and validates.
+
+    Args:
+        name: Path or packaged name of a YAML file.
+        kinds: What each modality's section may say.
+        overrides: `a.b=c` assignments.
+        output: Folder of the results; wins over the file's `output`, which defaults to `results/<name of the file>`.
+
+    Raises:
+        ConfigError: With one line that names file, key, value and what is expected.
+    """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of the other command
+
+    path = resolve_config(name)
+    content = load_mapping(path)
+    refuse_other_command("eval", content, str(name))
+    content = apply_overrides(content, overrides)
+    content["output"] = output or content.get("output") or f"results/{path.stem}"
+    return evaluation_config(content, kinds, str(name))
+
+
+def evaluation_config(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], source: str) -> EvaluationConfig:
+    """Fills shared keys into the sections that know them, and validates.
+
+    Raises:
+        ConfigError: With one line that starts with `source`.
+    """
+    _check_keys(content, kinds, source)
+    sections = {}
+    for name, own in content.items():
+        kind = kinds.get(modality_of(name))
+        if kind is None or own is None:
+            continue
+        if not isinstance(own, dict):
+            raise ConfigError(f"{source}: {name}: {own!r}: expected the keys of a section, such as model: ...")
+        shared = {key: value for key, value in content.items() if key in kind.model_fields}
+        sections[name] = validate(kind, merge(shared, own), f"{source}: {name}")
+    if not sections:
+        raise ConfigError(f"{source}: no section; expected at least one of {', '.join(kinds)}")
+    run = validate(RunConfig, {key: content[key] for key in RunConfig.model_fields if key in content}, source)
+    return EvaluationConfig(sections, run)
+
+
+def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], source: str) -> None:
+    known = [*kinds, *RunConfig.model_fields, *Section.model_fields]
+    unknown = [key for key in content if key not in known and not (modality_of(key) in kinds and key.partition("@")[2])]
+    for key in unknown:
+        owners = [name for name, kind in kinds.items() if key in kind.model_fields]
+        if owners:
+            raise ConfigError(
+                f"{source}: {key}: stands at the top, expected it in its section: {' or '.join(owners)}.{key} "
+                "(files from before version 0.2 have no sections)"
+            )
+    if unknown:
+        raise ConfigError(f"{source}: {unknown[0]}: unknown key or section; {did_you_mean(unknown[0], known)}")
+    sections = {name: own for name, own in content.items() if modality_of(name) in kinds and isinstance(own, dict)}
+    for key in Section.model_fields.keys() & content.keys():
+        users = [name for name in sections if key in kinds[modality_of(name)].model_fields]
+        if not users:
+            raise ConfigError(f"{source}: {key}: no section uses it; expected a section such as language: ...")
+        if not isinstance(content[key], dict) and all(key in sections[name] for name in users):
+            raise ConfigError(f"{source}: {key}: no section uses it, since each gives its own; set {users[0]}.{key}")

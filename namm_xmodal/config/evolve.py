@@ -1,14 +1,11 @@
 """The configuration of `namm-xmodal evolve` for language models."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from namm_xmodal.config.evaluation import BudgetValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
     GradientConfig,
@@ -19,7 +16,8 @@ from namm_xmodal.config.evolve_sections import (
 )
 from namm_xmodal.config.loader import Mapping, load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
-from namm_xmodal.config.save import to_mapping
+from namm_xmodal.config.save import digest, to_mapping
+from namm_xmodal.config.section import BudgetValue
 from namm_xmodal.config.validation import Strict, validate
 
 
@@ -47,7 +45,9 @@ class EvolveConfig(Strict):
         "auto", description="Precision of the weights: auto, float32, bfloat16 or float16."
     )
     device: str = Field("cpu", min_length=1, description="Where the models run: cpu, cuda, cuda:1, mps.")
-    threads: int = Field(1, ge=1, description="Threads of each worker; on a CPU two workers of one thread are faster.")
+    threads: int = Field(
+        1, ge=1, description="Threads of each worker; two single-threaded workers beat one with two threads."
+    )
     rows: int = Field(32, ge=1, description="Most members in one batch; lower it when memory runs out.")
     evaluator: EvaluatorConfig = Field(default_factory=EvaluatorConfig, description="Where members are scored.")
     seed: int = Field(
@@ -61,7 +61,7 @@ class EvolveConfig(Strict):
         default_factory=dict,
         description="What is never trained on and judged afterwards: label: {task, n: samples, and the task's fields}.",
     )
-    samples: int = Field(4, ge=1, description="Samples of each task a generation, the same for all members.")
+    samples: int = Field(4, ge=1, description="Samples per task per generation, the same for all members.")
     pool: int = Field(64, ge=1, description="Training samples of each task; generations draw without replacement.")
     update_every: int = Field(128, ge=1, description="Tokens between two updates of the cache; a multiple of 16.")
     protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
@@ -138,7 +138,7 @@ def load_evolve_config(
 
     path = resolve_config(name)
     content = load_mapping(path)
-    refuse_other_command(EvolveConfig, content, str(name))
+    refuse_other_command("evolve", content, str(name))
     content = apply_overrides(content, overrides)
     content["run"] = run or content.get("run") or f"runs/{path.stem}"
     if workers is not None:
@@ -162,5 +162,4 @@ def evolve_digest(config: EvolveConfig, statistics: str) -> str:
     """
     relevant = {key: value for key, value in to_mapping(config).items() if key not in NOT_IN_DIGEST}
     relevant["statistics"] = {**relevant["statistics"], "numbers": statistics}
-    canonical = json.dumps(relevant, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return digest(relevant)

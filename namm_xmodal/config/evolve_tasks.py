@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from namm_xmodal.config.evaluation import EvalConfig
 from namm_xmodal.config.evolve import EvolveConfig
+from namm_xmodal.config.save import to_mapping
 from namm_xmodal.config.tasks import build_task
-from namm_xmodal.config.validation import validate
 from namm_xmodal.errors import ConfigError
 
-RIVALS = ("recency", "streaming_llm", "h2o", "snapkv", "tova")
+BASELINES = ("recency", "random", "streaming_llm", "keydiff", "h2o", "snapkv", "tova")
 
 
 def training_tasks(config: EvolveConfig) -> dict[str, Any]:
@@ -47,8 +46,8 @@ def held_out_tasks(config: EvolveConfig) -> dict[str, tuple[Any, int]]:
     return tasks
 
 
-def held_out_evaluation(config: EvolveConfig, policy: str) -> EvalConfig | None:
-    """The file by which `namm-xmodal eval` judges a run on its held-out tasks, with a few rivals; None without any.
+def held_out_evaluation(config: EvolveConfig, policy: str) -> dict[str, Any] | None:
+    """The file by which `namm-xmodal eval` judges a run on its held-out tasks, with a few baselines; None without any.
 
     Args:
         config: The run's configuration.
@@ -57,18 +56,17 @@ def held_out_evaluation(config: EvolveConfig, policy: str) -> EvalConfig | None:
     if not config.held_out:
         return None
     policies: dict[str, Any] = {"full": {"policy": "full"}, "namm": {"policy": "namm", "path": policy}}
-    content = {
+    section = {
         "model": config.models[0],
         "dtype": config.dtype,
         "device": config.device,
         "threads": config.threads,
         "seed": config.seed + 2,
-        "tasks": config.held_out,
-        "policies": {**policies, **{name: {"policy": name} for name in RIVALS}},
+        "tasks": to_mapping(config)["held_out"],
+        "policies": {**policies, **{name: {"policy": name} for name in BASELINES}},
         "update_every": config.update_every,
         "protect_first": config.protect_first,
         "protect_recent": config.protect_recent,
         "attention": "tiled",
-        "output": f"{config.run}/held_out",
     }
-    return validate(EvalConfig, content, "held_out.yaml")
+    return {"language": section, "output": f"{config.run}/held_out"}

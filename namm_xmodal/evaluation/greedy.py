@@ -39,7 +39,7 @@ def greedy_tokens(
 ) -> list[int]:
     """The likeliest continuation of what a cache holds, one token at a time.
 
-    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under `prompt_end` a
+    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under `post_prefill` a
     forward of several tokens would be another update.
 
     Args:

@@ -1,37 +1,34 @@
-"""An append-only results file: every line is on disk before the next sample starts, so nothing is ever lost twice."""
+"""An append-only results file: every line is on disk before the next item starts, so nothing is ever lost twice."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from namm_xmodal.config.building import at
+from namm_xmodal.config.evaluation import modality_of
 from namm_xmodal.disk.append_only import AppendOnlyFile
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.trust.json_text import parse_json
 
-FORMAT = 1
+FORMAT = 2
 
 Notice = Callable[[str], None]
 
 
 class Journal:
-    """`results.jsonl`: a header line that names the configuration, then one record per line.
+    """`results.jsonl`: a header line, a line of settings for each section, and one record per line.
 
     Attributes:
         path: The file.
+        settings: What the records of each section depend on.
         records: What it holds, in the order written.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        header: dict[str, Any],
-        notice: Notice = lambda _: None,
-        read: Callable[[dict[str, Any]], Any] = Record.from_json,
-    ) -> None:
+    def __init__(self, path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None) -> None:
         """Opens the file for appending; makes it if it does not exist.
 
         A last line that was cut off (a crash, a full disk) is dropped with a notice. Anything else that does not parse
@@ -39,23 +36,23 @@ class Journal:
 
         Args:
             path: The file.
-            header: Must hold `config`, the digest of the configuration; written into a new file.
+            facts: The dataclass of facts of each modality; records of unknown ones are left alone.
             notice: Told when a torn line is dropped.
-            read: Makes a record of a line; records have `to_json`.
 
         Raises:
-            ResultsError: If the file belongs to another configuration or format, is in use, or cannot be written.
+            ResultsError: If the file is of another format, is in use, or cannot be written.
         """
-        self.path, self._read = path, read
-        self.records: list[Any] = []
+        self.path, self._facts = path, facts
+        self.settings: dict[str, dict[str, Any]] = {}
+        self.records: list[Record] = []
         self._file = AppendOnlyFile(path, error=ResultsError, elsewhere="choose another --output")
         try:
-            self._open(header, notice)
+            self._open(notice)
         except BaseException:
             self._file.close()
             raise
 
-    def append(self, record: Any) -> None:
+    def append(self, record: Record) -> None:
         """Writes one record and waits until it is on disk.
 
         Raises:
@@ -63,6 +60,15 @@ class Journal:
         """
         self._write(record.to_json())
         self.records.append(record)
+
+    def add_section(self, name: str, digest: str, settings: dict[str, Any]) -> None:
+        """Writes what the records of a section will depend on.
+
+        Raises:
+            ResultsError: As `append`.
+        """
+        self._write(json.dumps({"settings_of": name, "digest": digest, "settings": settings}, separators=(",", ":")))
+        self.settings[name] = settings
 
     def close(self) -> None:
         """Closes the file and lets others use it."""
@@ -74,31 +80,17 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _open(self, header: dict[str, Any], notice: Notice) -> None:
+    def _open(self, notice: Notice) -> None:
         lines = self._file.read().split(b"\n")
         torn = lines.pop()
         if torn:
-            notice(f"{self.path}: dropped a last line that was cut off after {len(torn)} bytes; its sample runs again")
+            notice(f"{self.path}: dropped a last line that was cut off after {len(torn)} bytes; its item runs again")
             self._file.cut(sum(len(line) + 1 for line in lines))
         if not lines:
             created = datetime.now(UTC).isoformat(timespec="seconds")
-            self._write(json.dumps({"format": FORMAT, "created": created, **header}, separators=(",", ":")))
+            self._write(json.dumps({"format": FORMAT, "created": created}, separators=(",", ":")))
             return
-        self._check_header(_parse(lines[0], self.path, 1), header)
-        for number, line in enumerate(lines[1:], start=2):
-            self.records.append(self._read(_parse(line, self.path, number)))
-
-    def _check_header(self, found: dict[str, Any], header: dict[str, Any]) -> None:
-        if found.get("format") != FORMAT:
-            raise ResultsError(
-                f"{self.path}: results format {found.get('format')!r}, this version reads {FORMAT}; "
-                "use --fresh (the old file is kept aside) or another --output"
-            )
-        if found.get("config") != header["config"]:
-            raise ResultsError(
-                f"{self.path}: holds results of configuration {found.get('config')}, this one is {header['config']}; "
-                "use --fresh (the old file is kept aside) or another --output"
-            )
+        self.settings, self.records = _contents(lines, self.path, self._facts)
 
     def _write(self, line: str) -> None:
         try:
@@ -106,8 +98,48 @@ class Journal:
         except OSError as error:
             raise ResultsError(
                 f"{self.path}: {len(self.records)} results before this one are kept; "
-                f"{disk_trouble(error, 'run again to go on')}"
+                f"{disk_trouble(error, 'run again to resume')}"
             ) from None
+
+
+def read_journal(path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None) -> list[Record]:
+    """The records of a journal, also of one that is being written; nothing is changed.
+
+    Raises:
+        ResultsError: If it cannot be read, or is of another format.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
+    if lines.pop():
+        notice(f"{path}: left out a last line that is not complete")
+    return _contents(lines, path, facts)[1] if lines else []
+
+
+def _contents(
+    lines: list[bytes], path: Path, facts: Mapping[str, type]
+) -> tuple[dict[str, dict[str, Any]], list[Record]]:
+    found = _parse(lines[0], path, 1)
+    if found.get("format") != FORMAT:
+        raise ResultsError(
+            f"{path}: results format {found.get('format')!r}, this version reads {FORMAT}; choose another --output, or use "
+            "--fresh (existing results are backed up)"
+        )
+    settings: dict[str, dict[str, Any]] = {}
+    records = []
+    for number, line in enumerate(lines[1:], start=2):
+        values = _parse(line, path, number)
+        try:
+            if "settings_of" in values:
+                settings[str(values["settings_of"])] = values["settings"]
+            elif (kind := facts.get(modality_of(str(values["section"])))) is not None:
+                records.append(Record.from_json(values, kind))
+        except KeyError as error:
+            raise ResultsError(f"{path}: line {number}: has no {error}; mend or remove it, or use --fresh") from None
+        except ResultsError as error:
+            raise at(f"{path}: line {number}", error) from None
+    return settings, records
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:

@@ -1,135 +1,118 @@
-"""What an evaluation consists of: every policy at every size under every protocol, on every sample of every task."""
+"""What an evaluation consists of: in each section, every arm on every item."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from namm_xmodal.config import EvalConfig, build_policy, build_task
 from namm_xmodal.config.building import at
-from namm_xmodal.config.policies import calibrated_share, estimates_statistics, split_spec, takes_budget, with_budget
-from namm_xmodal.errors import ConfigError, NammError
-from namm_xmodal.evaluation.record import Key
-from namm_xmodal.policies.fingerprint import fingerprint
+from namm_xmodal.config.evaluation import EvaluationConfig, modality_of
+from namm_xmodal.config.save import digest
+from namm_xmodal.errors import NammError
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.modality import Item, Modality, Work
+from namm_xmodal.evaluation.record import Key, Record
+
+_NAMED_BY_RECORDS = frozenset({"policies", "budgets", "schedules", "fit", "threads"})
+"""Keys of every section that its digest leaves out: records name what they belong to, or results do not depend on them."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """One policy at one size under one protocol.
+class SectionPlan:
+    """All that one section asks for.
 
     Attributes:
-        label: The policy's name in the configuration.
-        policy: The policy.
-        budget: Cache size asked for, None where the policy decides.
-        protocol: `clock`, `prompt_end`, or `none` for the full cache.
-        full: Whether this is the full cache, the reference of all differences.
-        estimated: Whether a NAMM's feature statistics are to be estimated on the model that is evaluated.
-        calibrated: Share of plain text that its thresholds are to be found for on that model.
+        name: Of the section, such as `rl` or `rl@tmaze`.
+        modality: Its modality.
+        section: Its configuration.
+        items: In the order in which they are worked on.
+        arms: The full cache first.
     """
 
-    label: str
-    policy: Any
-    budget: int | float | None
-    protocol: str
-    full: bool
-    estimated: bool = False
-    calibrated: float | None = None
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of the policy: fields, weights, and where its feature statistics and thresholds come from."""
-        calibrated = "" if self.calibrated is None else f"+calibrated:{self.calibrated}"
-        return fingerprint(self.policy) + ("+estimated" if self.estimated else "") + calibrated
-
-    def key(self, task: str, sample: int) -> Key:
-        """The key of this run's record on one sample."""
-        return (task, sample, self.label, repr(self.budget), self.protocol)
-
-
-@dataclass(frozen=True)
-class TaskPlan:
-    """One task of a configuration."""
-
-    label: str
-    task: Any
-    count: int
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One sample of one task: the piece of work that a worker takes, with all runs on it that are still to do."""
-
-    task: str
-    sample: int
-    runs: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything to do.
-
-    Attributes:
-        runs: The full cache first, so that the reference exists as early as possible.
-        tasks: In the order of the configuration.
-    """
-
-    runs: tuple[Run, ...]
-    tasks: tuple[TaskPlan, ...]
+    name: str
+    modality: Modality
+    section: Any
+    items: tuple[Item, ...]
+    arms: tuple[Arm, ...]
 
     @property
     def total(self) -> int:
-        """Records of a complete evaluation."""
-        return len(self.runs) * sum(task.count for task in self.tasks)
+        """Records of a complete section."""
+        return len(self.items) * len(self.arms)
 
-    def units(self, done: frozenset[Key]) -> list[Unit]:
-        """Work that is left, task by task in turn, so that every task has some results early."""
-        units = []
-        for sample in range(max(task.count for task in self.tasks)):
-            for task in self.tasks:
-                if sample >= task.count:
-                    continue
-                left = tuple(i for i, run in enumerate(self.runs) if run.key(task.label, sample) not in done)
+    @cached_property
+    def relevant(self) -> dict[str, Any]:
+        """The part of the configuration that every record depends on."""
+        settings: dict[str, Any] = self.section.model_dump(mode="json")
+        left_out = _NAMED_BY_RECORDS | self.modality.named_by_records
+        return self.modality.settings({key: value for key, value in settings.items() if key not in left_out})
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hex digits over `relevant`; equal digests may share a results file."""
+        return digest(self.relevant)
+
+    def check(self, notice: Callable[[str], None] = lambda text: None) -> None:
+        """Refuses what the run would refuse, before a model is loaded.
+
+        Args:
+            notice: Told what cannot be known yet.
+
+        Raises:
+            NammError: The first mistake, on one line.
+        """
+        try:
+            self.modality.check(self.section, self.items, self.arms, notice)
+        except NammError as error:
+            raise at(f"section {self.name}", error) from None
+
+    def key(self, item: Item, arm: Arm) -> Key:
+        """Of the record of an arm on an item."""
+        return (self.name, item.id, arm.key)
+
+    def works(self, done: frozenset[Key]) -> list[Work]:
+        """What is left, group by group; arm by arm outside of that where arms share nothing."""
+        together = [self.arms] if self.modality.arms_together else [(arm,) for arm in self.arms]
+        works = []
+        for arms in together:
+            groups: dict[str, list[tuple[Item, tuple[Arm, ...]]]] = {}
+            for item in self.items:
+                left = tuple(arm for arm in arms if self.key(item, arm) not in done)
                 if left:
-                    units.append(Unit(task.label, sample, left))
-        return units
+                    groups.setdefault(item.group, []).append((item, left))
+            works += [Work(*zip(*group, strict=True)) for group in groups.values()]
+        return works
+
+    def in_order(self, records: Iterable[Record]) -> list[Record]:
+        """Its own records by task, arm and item, whatever order workers finished in; others are left out."""
+        tasks = {task: place for place, task in enumerate(dict.fromkeys(item.task for item in self.items))}
+        arms = {arm.key: place for place, arm in enumerate(self.arms)}
+        items = {item.id: place for place, item in enumerate(self.items)}
+        own = [r for r in records if r.section == self.name and r.arm in arms and r.item in items]
+        return sorted(own, key=lambda record: (tasks[record.task], arms[record.arm], items[record.item]))
 
 
-def make_plan(config: EvalConfig) -> Plan:
-    """Builds all policies and tasks, so that every mistake shows before a model is loaded.
+def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> tuple[SectionPlan, ...]:
+    """Builds all arms and items, so that every mistake shows before a model is loaded.
+
+    Args:
+        config: The evaluation.
+        modalities: By the name of their section.
 
     Raises:
         NammError: The mistake, on one line.
     """
-    tasks = tuple(TaskPlan(label, *build_task(spec, f"tasks.{label}")) for label, spec in config.tasks.items())
-    runs = [run for label, spec in config.policies.items() for run in _runs(config, label, spec)]
-    runs.sort(key=lambda run: not run.full)  # stable: the rest stays in the order of the file
-    return Plan(tuple(runs), tasks)
+    plans: list[SectionPlan] = []
+    for name, section in config.sections.items():
+        modality = modalities[modality_of(name)]
+        try:
+            items, arms = tuple(modality.items(section)), tuple(modality.arms(section))
+        except NammError as error:
+            raise at(f"section {name}", error) from None
+        plans.append(SectionPlan(name, modality, section, items, arms))
+    return tuple(plans)
 
 
-def _runs(config: EvalConfig, label: str, spec: dict[str, Any]) -> list[Run]:
-    path = f"policies.{label}"
-    name, values = split_spec(spec, path)
-    if name == "full":
-        return [Run(label, build_policy(spec, path), None, "none", True)]
-    own = values.get("budget")
-    if isinstance(own, list):
-        budgets: list[int | float | None] = own
-        if not own:
-            raise ConfigError(f"{path}.budget: []: expected at least one cache size")
-    elif takes_budget(spec, path):
-        budgets = list(config.budgets)
-        if not budgets:
-            raise ConfigError(f"budgets: []: expected at least one cache size, since {path} gives none of its own")
-    else:
-        budgets = [own]
-    runs = []
-    for budget in budgets:
-        policy = build_policy(spec if budget is None else with_budget(spec, budget, path), path, calibrates=True)
-        for protocol in config.protocols:
-            clock = config.update_every if protocol == "clock" else None
-            try:
-                policy.check_clock(clock, config.protect_first, config.protect_recent)
-            except NammError as error:
-                raise at(path, error) from None
-            asked = estimates_statistics(spec, path), calibrated_share(spec, path)
-            runs.append(Run(label, policy, budget, protocol, False, *asked))
-    return runs
+def total(plan: Sequence[SectionPlan]) -> int:
+    """Records of a complete evaluation."""
+    return sum(each.total for each in plan)

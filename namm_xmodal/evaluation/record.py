@@ -1,95 +1,150 @@
-"""The result of one sample under one policy: what a line of results.jsonl holds."""
+"""The result of one item under one arm, with all that is needed to know what it is: a line of results.jsonl."""
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.arm import ArmKey
+from namm_xmodal.evaluation.modality import Kept, Outcome, Status
+
+Key = tuple[str, str, ArmKey]
+"""Section, item, arm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One sample, one model, one policy.
+    """One item, one model, one arm.
 
     Attributes:
-        task: Label of the task in the configuration.
-        sample: Index of the sample; the same index is the same sample for every policy.
-        policy: Label of the policy in the configuration.
-        budget: Cache size asked for: a fraction (float), tokens (int), or None where the policy decides for itself.
-        protocol: `clock`, `prompt_end`, or `none` for the full cache, which never updates.
-        scores: Metric name to value; higher is better except where `lower_is_better` of
-            evaluation/metrics.py says otherwise.
-        kept_fraction: Kept tokens over seen ones when the answer is produced, averaged over layers and heads.
-        live_bytes: Bytes of keys and values of live tokens at that moment.
-        allocated_bytes: Bytes that the cache really takes then, dead slots and policy state included.
-        full_bytes: Bytes a full cache would take then.
-        prompt_tokens: Length of the prompt.
-        fingerprint: Of the policy: fields and weights.
-        statistics: Of a NAMM: where its feature statistics come from. Empty for others.
-        tags: Where the sample lies on the task's grid (length, depth, ...).
+        section: Name of the section.
+        task: What the item is averaged with.
+        item: Id of the item; the same id is the same item for every arm.
+        number: Of the item within its task.
+        group: Items of one group are not independent where the metric says so.
+        stratum: What the item was chosen from, such as a type of question or a trained model.
+        tags: What scores are also shown by.
+        policy: Label of the arm in the configuration.
+        budget: Size asked for: a fraction (float), tokens (int), or None where the policy decides for itself.
+        schedule: See `namm_xmodal.evaluation.arm.Schedule`.
+        size: The size in words.
+        scores: Metric name to value.
+        kept: What the cache held.
+        seconds: CPU seconds by part.
+        status: `scored`, `skipped` or `failed`.
+        message: Why there is no score, else empty.
+        facts: What else the modality reports.
+        fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
         text: What was generated, empty without generation.
-        cpu_seconds: CPU time of this record alone.
+        fingerprint: Of the arm: fields, weights, fit.
+        model: Name, source and precision of the model; where text was generated, also `end_of_text`, the ids that end it.
+        seed: Of the section.
+        digest: Of the section.
+        versions: Of the software.
         started: UTC time, ISO 8601.
-        seed: Seed of the samples.
-        config: Digest of the configuration.
-        model: Name, source (package and hash, hub revision or folder) and dtype of the model; where text was generated,
-            also `end_of_text`, the ids that end it, from its tokenizer and its `generation_config`.
-        versions: Versions of torch, transformers and this package.
     """
 
+    section: str
     task: str
-    sample: int
+    item: str
+    number: int
+    group: str
+    stratum: str
+    tags: dict[str, Any]
     policy: str
     budget: int | float | None
-    protocol: str
+    schedule: str
+    size: str
     scores: dict[str, float]
-    kept_fraction: float
-    live_bytes: int
-    allocated_bytes: int
-    full_bytes: int
-    prompt_tokens: int
+    kept: Kept
+    seconds: dict[str, float]
+    status: Status
+    message: str
+    facts: Any
+    fit: str
+    text: str
     fingerprint: str
-    statistics: str = ""
-    tags: dict[str, Any] = field(default_factory=dict)
-    text: str = ""
-    cpu_seconds: float
-    started: str
-    seed: int
-    config: str
     model: dict[str, Any]
+    seed: int
+    digest: str
     versions: dict[str, str]
+    started: str
+
+    @classmethod
+    def of(cls, section: str, outcome: Outcome, *, seed: int, digest: str, versions: Mapping[str, str]) -> "Record":
+        """An outcome, and where it comes from.
+
+        Raises:
+            ResultsError: If a score is not finite.
+        """
+        item, arm = outcome.item, outcome.arm
+        for name, value in outcome.scores.items():
+            if not math.isfinite(value):
+                raise ResultsError(
+                    f"{section}: {item.id}, policy {arm.label}: {name} is {value}, expected a finite score; check the "
+                    "model's weights and dtype"
+                )
+        return cls(
+            section=section,
+            task=item.task,
+            item=item.id,
+            number=item.number,
+            group=item.group,
+            stratum=item.stratum,
+            tags=dict(item.tags),
+            policy=arm.label,
+            budget=arm.budget,
+            schedule=arm.schedule,
+            size=arm.size,
+            scores=dict(outcome.scores),
+            kept=outcome.kept,
+            seconds={name: round(seconds, 4) for name, seconds in outcome.seconds.items()},
+            status=outcome.status,
+            message=outcome.message,
+            facts=outcome.facts,
+            fit=outcome.fit,
+            text=outcome.text,
+            fingerprint=arm.fingerprint,
+            model=dict(outcome.model),
+            seed=seed,
+            digest=digest,
+            versions=dict(versions),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
 
     @property
-    def key(self) -> "Key":
+    def arm(self) -> ArmKey:
+        """Which arm made it."""
+        return (self.policy, repr(self.budget), self.schedule)
+
+    @property
+    def key(self) -> Key:
         """What tells this record from all others of a run."""
-        return (self.task, self.sample, self.policy, repr(self.budget), self.protocol)
+        return (self.section, self.item, self.arm)
 
     def to_json(self) -> str:
         """One JSON line, without the line break."""
-        for name, value in self.scores.items():
-            if not math.isfinite(value):
-                raise ResultsError(
-                    f"{self.task}, sample {self.sample}, policy {self.policy}: {name} is {value}, expected a finite "
-                    "score; check the model's weights and dtype"
-                )
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Record":
+    def from_json(cls, values: Mapping[str, Any], facts: type) -> "Record":
         """Reads what `to_json` wrote.
+
+        Args:
+            values: Of the line.
+            facts: The modality's dataclass of facts, whose sequences are tuples.
 
         Raises:
             ResultsError: If a field is missing or unknown.
         """
-        names = {each.name for each in fields(cls)}
-        if set(values) != names:
-            odd = sorted(set(values) ^ names)
-            raise ResultsError(
-                f"result line with other fields than this version writes ({', '.join(odd)}); use --fresh"
-            )
-        return cls(**values)
-
-
-Key = tuple[str, int, str, str, str]
-"""Task, sample, policy, budget as text, protocol."""
+        found = dict(values)
+        for kind, content in ((cls, found), (Kept, found.get("kept")), (facts, found.get("facts"))):
+            names = {each.name for each in fields(kind)}
+            odd = sorted(set(content or {}) ^ names)
+            if odd or not isinstance(content, dict):
+                raise ResultsError(f"other fields than this version writes ({', '.join(odd)}); use --fresh")
+        known = {name: tuple(each) if isinstance(each, list) else each for name, each in found["facts"].items()}
+        return cls(**{**found, "kept": Kept(**found["kept"]), "facts": facts(**known)})

@@ -1,94 +1,163 @@
 """Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-from namm_xmodal.config import EvalConfig, evaluation_digest
-from namm_xmodal.evaluation.plan import Plan, Unit, make_plan
-from namm_xmodal.evaluation.preflight import check_evaluation
+from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
+from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.journal import Notice, read_journal
+from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
+from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.results_folder import Progress, notice_earlier, open_results
+from namm_xmodal.evaluation.results_folder import JOURNAL, Progress, open_results
+from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.processes import process_pool
 
-if TYPE_CHECKING:
-    from namm_xmodal.evaluation.worker import LanguageWorker
-
 
 def evaluate(
-    config: EvalConfig,
+    config: EvaluationConfig,
+    plan: Sequence[SectionPlan],
     *,
     fresh: bool = False,
     progress: Progress = lambda done, total, what: None,
-    notice: Callable[[str], None] = lambda text: None,
+    notice: Notice = lambda text: None,
 ) -> list[Record]:
-    """Evaluates every policy on every sample and returns all records, earlier ones of the same folder included.
+    """Runs every arm on every item and returns all records, earlier ones of the same folder included.
 
     Args:
         config: What to evaluate and where results go.
-        fresh: Set earlier results aside instead of going on from them.
+        plan: What it consists of, of `make_plan`.
+        fresh: Back earlier results up and start from scratch instead of resuming.
         progress: Called after every record as `progress(done, total, what)`.
-        notice: Told what is worth knowing, such as a torn line that was dropped.
+        notice: Told what is worth knowing, such as a video that was skipped.
 
     Raises:
         NammError: On the user's mistakes, before a model is loaded wherever possible.
     """
-    plan = make_plan(config)
-    fingerprints = {run.key("", 0)[2:]: run.fingerprint for run in plan.runs}
-    with open_results(
-        config, evaluation_digest(config), fingerprints, lambda record: record.key[2:], fresh=fresh, notice=notice
-    ) as journal:
+    _check(config, plan, fresh, notice)
+    with open_results(config, plan, fresh=fresh, notice=notice) as journal:
         done = frozenset(record.key for record in journal.records)
-        units = plan.units(done)
-        finished = plan.total - sum(len(unit.runs) for unit in units)
-        notice_earlier(notice, finished, plan.total, "results", config.output)
-        if units:
-            check_evaluation(config, plan)
-        progress(finished, plan.total, "")
-        for record in _results(config, plan, units):
-            journal.append(record)
-            finished += 1
-            progress(finished, plan.total, f"{record.task} · {record.policy}")
-        return in_order(journal.records, plan)
+        works = {section.name: section.works(done) for section in plan}
+        everything = total(plan)
+        finished = everything - sum(len(arms) for each in works.values() for work in each for arms in work.arms)
+        if finished == everything:
+            notice(
+                f"finished earlier: all {everything} results are in {config.run.output}; --fresh starts from scratch, and "
+                "backs them up"
+            )
+        elif finished:
+            notice(f"resuming after {finished} of {everything} results in {config.run.output}")
+        progress(finished, everything, "")
+        known = _Known(journal.records)
+        for section in plan:
+
+            def told(what: str, finished: int = finished) -> None:
+                progress(finished, everything, what)
+
+            for record in _records(section, works[section.name], config.run, told):
+                known.check(record, str(journal.path))
+                journal.append(record)
+                finished += 1
+                progress(finished, everything, f"{record.section}: {record.task} · {record.policy}")
+                if record.message and known.news(record):
+                    notice(f"{record.section} {record.item}: {record.status}: {record.message}")
+        return [record for section in plan for record in section.in_order(journal.records)]
 
 
-def in_order(records: list[Record], plan: Plan) -> list[Record]:
-    """The plan's records by task, run and sample, whatever order workers finished in."""
-    tasks = {task.label: i for i, task in enumerate(plan.tasks)}
-    runs = {run.key("", 0)[2:]: i for i, run in enumerate(plan.runs)}
-    wanted = {task.label: task.count for task in plan.tasks}  # an earlier run may have had more samples, or policies
-    records = [r for r in records if r.key[2:] in runs and r.sample < wanted[r.task]]
-    return sorted(records, key=lambda record: (tasks[record.task], runs[record.key[2:]], record.sample))
+def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, notice: Notice) -> None:
+    """Refuses what cannot run before anything is written; a section that is finished needs nothing any more."""
+    path = config.folder / JOURNAL
+    facts = {section.modality.name: section.modality.facts for section in plan}
+    earlier = [] if fresh or not path.exists() else read_journal(path, facts)
+    done = frozenset(record.key for record in earlier)
+    for section in plan:
+        if section.works(done):
+            section.check(notice)
 
 
-def _results(config: EvalConfig, plan: Plan, units: list[Unit]) -> Iterator[Record]:
-    from namm_xmodal.evaluation.worker import LanguageWorker
+@dataclass(frozen=True)
+class SectionWorker:
+    """What a process needs to work on a section."""
 
-    if not units:
+    name: str
+    modality: Modality
+    section: Any
+    digest: str
+
+    def open(self) -> "OpenSection":
+        """Loads the model."""
+        return OpenSection(self, self.modality.open(self.section))
+
+
+@dataclass(frozen=True)
+class OpenSection:
+    """A section whose model is loaded."""
+
+    worker: SectionWorker
+    session: Session
+
+    def records(self, works: Sequence[Work], told: Told = lambda what: None) -> Iterator[Record]:
+        """Outcomes, and where they come from."""
+        worker = self.worker
+        versions = {**software_versions(), **worker.modality.versions()}
+        for outcome in self.session.run(works, told):
+            yield Record.of(worker.name, outcome, seed=worker.section.seed, digest=worker.digest, versions=versions)
+
+
+def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -> Iterator[Record]:
+    if not works:
         return
-    if config.workers > 1 and len(units) > 1:
-        each = [replace(unit, runs=(run,)) for unit in units for run in unit.runs]
-        with closing(process_pool(partial(LanguageWorker, config), config.workers, silence=config.silence)) as pool:
-            for done in pool.run([Task(_what(plan, unit), partial(_run, unit)) for unit in each]):
+    worker = SectionWorker(plan.name, plan.modality, plan.section, plan.digest)
+    if run.workers > 1 and len(works) > 1:
+        with closing(process_pool(worker.open, run.workers, silence=run.silence)) as pool:
+            for done in pool.run([Task(_what(plan, work), partial(_run, work)) for work in works]):
                 yield from done.content
         return
     import torch
 
     threads = torch.get_num_threads()
-    worker = LanguageWorker(config, plan)
     try:
-        for unit in units:
-            yield from worker.run(unit)
+        yield from worker.open().records(works, told)
     finally:
         torch.set_num_threads(threads)
 
 
-def _run(unit: Unit, worker: "LanguageWorker") -> list[Record]:
-    return list(worker.run(unit))
+def _run(work: Work, session: "OpenSection") -> list[Record]:
+    return list(session.records([work]))
 
 
-def _what(plan: Plan, unit: Unit) -> str:
-    return f"tasks.{unit.task}: sample {unit.sample} under {', '.join(plan.runs[index].label for index in unit.runs)}"
+def _what(plan: SectionPlan, work: Work) -> str:
+    items = work.items[0].id if len(work.items) == 1 else f"{work.items[0].id} and {len(work.items) - 1} more"
+    return f"section {plan.name}: {items}"
+
+
+class _Known:
+    """What earlier records say of their models; results of other weights must not be mixed with them."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._models = {(record.section, record.model["name"]): record.model for record in records}
+        self._messages: set[str] = set()
+
+    def check(self, record: Record, where: str) -> None:
+        """Refuses a record of another model of the same name.
+
+        Raises:
+            ResultsError: With both.
+        """
+        before = self._models.setdefault((record.section, record.model["name"]), record.model)
+        if before != record.model:
+            raise ResultsError(
+                f"{where}: holds results of another model named {record.model['name']!r} ({before['source']}, "
+                f"{before['dtype']}; now {record.model['source']}, {record.model['dtype']}); choose another --output, or "
+                "use --fresh (existing results are backed up)"
+            )
+
+    def news(self, record: Record) -> bool:
+        """Whether nobody was told yet: a broken video is one notice, however many questions and arms it has."""
+        new = record.message not in self._messages
+        self._messages.add(record.message)
+        return new

@@ -4,9 +4,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of what can change a result; `unknown` for a package that runs from a bare checkout."""
+    """Versions of what can change any result."""
+    return installed("namm-xmodal", "torch", "transformers", "numpy")
+
+
+def installed(*names: str) -> dict[str, str]:
+    """Versions by name of distribution; `unknown` for a package that runs from a bare checkout."""
     found = {}
-    for name in ("namm-xmodal", "torch", "transformers", "numpy"):
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -10,7 +10,7 @@ from namm_xmodal.evolution.generation import Generation
 
 @dataclass(frozen=True)
 class Started:
-    """The run is ready. `past` holds the generations that an earlier sitting finished."""
+    """The run is ready. `past` holds the generations that an earlier session finished."""
 
     folder: Path
     generations: int

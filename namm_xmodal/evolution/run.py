@@ -53,7 +53,7 @@ class RunResult:
     Attributes:
         mean: The answer, shape (N,); also in `mean.npy` of the folder.
         generations: All finished generations of the run.
-        fresh: How many of them were finished in this sitting.
+        fresh: How many of them were finished in this session.
         interrupted: Whether Ctrl-C ended it.
     """
 
@@ -112,12 +112,12 @@ def evolve(
         identity = hashlib.sha256(f"{header['created']}{header['config']}{header['start']}".encode()).hexdigest()[:12]
         everyone.append(Mirrors(trackers, identity, header, notice))
         try:
-            return _sitting(strategy, evaluator, settings, folder, journal, emit)
+            return _generations(strategy, evaluator, settings, folder, journal, emit)
         finally:
             evaluator.close()
 
 
-def _sitting(
+def _generations(
     strategy: Strategy,
     evaluator: Evaluator,
     settings: RunSettings,

@@ -1,5 +1,6 @@
 """All strategies and presets by name, as configurations and the command line know them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from namm_xmodal.errors import ConfigError, UnknownNameError
@@ -10,14 +11,18 @@ from namm_xmodal.evolution.optimal_weights import OptimalWeights
 from namm_xmodal.evolution.random_search import RandomSearch
 from namm_xmodal.evolution.snes import SeparableNes
 from namm_xmodal.evolution.strategy import Strategy
+from namm_xmodal.plugins import Registry
 
-STRATEGIES: dict[str, type] = {
-    "cma": CmaStrategy,
-    "snes": SeparableNes,
-    "openai_es": OpenAiEs,
-    "optimal_weights": OptimalWeights,
-    "random_search": RandomSearch,
-}
+STRATEGIES: Mapping[str, type] = Registry(
+    "strategies",
+    {
+        "cma": CmaStrategy,
+        "snes": SeparableNes,
+        "openai_es": OpenAiEs,
+        "optimal_weights": OptimalWeights,
+        "random_search": RandomSearch,
+    },
+)
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     # The NAMM paper's settings: full covariance, truncated weights, CSA.

@@ -2,12 +2,13 @@
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from namm_xmodal.language.answer_text import normalised_answer
+from namm_xmodal.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Metric:
         high: Greatest possible value; infinite if there is none.
         higher_is_better: Direction.
         description: One line for lists.
+        of_text: For metrics of generated text: from the prediction and the right answers to the number.
+        headline: Whether tables show it for every task, not only where the task says so.
     """
 
     name: str
@@ -27,23 +30,8 @@ class Metric:
     high: float
     higher_is_better: bool
     description: str
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("answer_probability", 0, 1, True, "probability of the answer, a token (geometric mean)"),
-        Metric("exact_match", 0, 1, True, "1 if the first line generated is the answer, or one of several"),
-        Metric("edit_similarity", 0, 1, True, "1 - edit distance / longer length, first line generated against answer"),
-        Metric("accuracy", 0, 1, True, "1 if the right choice has the greatest mean log-likelihood a token"),
-        Metric("accuracy_sum", 0, 1, True, "1 if the right choice has the greatest total log-likelihood"),
-        Metric(
-            "token_probability", 0, 1, True, "exp(-negative_log_likelihood): probability of a token (geometric mean)"
-        ),
-        Metric("negative_log_likelihood", 0, math.inf, False, "mean loss in nats a token"),
-    )
-}
-"""Every metric by name. All but `negative_log_likelihood` are better when higher."""
+    of_text: Callable[[str, Sequence[str]], float] | None = None
+    headline: bool = False
 
 
 def answer_probability(log_probabilities: Sequence[float]) -> float:
@@ -177,3 +165,28 @@ def by_position(values: Sequence[float], edges: Sequence[int], *, first: int = 0
         if inside:
             means[f"{start}-{end}"] = math.fsum(inside) / len(inside)
     return means
+
+
+METRICS: Mapping[str, Metric] = Registry(
+    "metrics",
+    {
+        metric.name: metric
+        for metric in (
+            Metric("answer_probability", 0, 1, True, "probability per token of the answer (geometric mean)"),
+            Metric("exact_match", 0, 1, True, "1 if the first line generated is the answer", exact_match),
+            Metric(
+                "edit_similarity",
+                0,
+                1,
+                True,
+                "1 - edit distance / longer length, first line generated against answer",
+                edit_similarity,
+            ),
+            Metric("accuracy", 0, 1, True, "1 if the right choice has the greatest mean log-likelihood per token"),
+            Metric("accuracy_sum", 0, 1, True, "1 if the right choice has the greatest total log-likelihood"),
+            Metric("token_probability", 0, 1, True, "exp(-negative_log_likelihood): probability per token"),
+            Metric("negative_log_likelihood", 0, math.inf, False, "mean loss in nats per token"),
+        )
+    },
+)
+"""Every metric by name. Of the package's own, all but `negative_log_likelihood` are better when higher."""

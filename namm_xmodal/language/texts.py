@@ -6,6 +6,7 @@ from namm_xmodal.errors import ConfigError, UnknownNameError
 from namm_xmodal.language.debian_texts import DEBIAN_SOURCES, debian_texts
 from namm_xmodal.language.document import Document
 from namm_xmodal.language.folders import cache_folder
+from namm_xmodal.language.own_texts import find_place, is_path, own_texts
 from namm_xmodal.language.python_texts import python_source, python_topics
 
 _ALWAYS_THERE = {
@@ -25,7 +26,11 @@ def check_texts(name: str) -> None:
 
     Raises:
         ConfigError: With the nearest names.
+        DataError: If it is a path to nothing.
     """
+    if is_path(name):
+        find_place(name)
+        return
     try:
         _check_name(name)
     except UnknownNameError as error:
@@ -36,12 +41,14 @@ def find_texts(name: str) -> list[Document]:
     """All documents of a source, in a fixed order; the same list for the same version of the source.
 
     Args:
-        name: One of `list_texts()`.
+        name: One of `list_texts()`, or the path of a `.txt` or `.jsonl` file or of a folder of them.
 
     Raises:
         UnknownNameError: If there is no such source.
         DataError: If it is not on this machine; says what to install.
     """
+    if is_path(name):
+        return own_texts(name)
     _check_name(name)
     return list(_read(name, str(cache_folder())))
 

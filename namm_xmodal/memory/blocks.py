@@ -74,9 +74,9 @@ def _new_cache(switch: Switch, once: bool) -> PrunedCache:
             "past_key_values=memory.cache() of the one that is meant"
         )
     memory: Memory = here[-1] if here else switch.blocks[0]
-    if once and memory.settings.clock.protocol == "prompt_end":
+    if once and memory.settings.clock.schedule == "post_prefill":
         raise UnsupportedOperationError(
-            "use_cache=False with protocol='prompt_end': what is pruned at the end of a forward would never be read again; "
+            "use_cache=False with schedule='post_prefill': what is pruned after a forward would never be read again; "
             "set use_cache=True in the call (or in the model's generation_config and config)"
         )
     cache = memory.cache()

@@ -1,7 +1,7 @@
 """Finds the thresholds at which a NAMM keeps a given share of plain text: no labels, no reward, only sizes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,7 +89,7 @@ class ScoreRecorder:
 
 def calibrate(
     model: torch.nn.Module,
-    texts: Sequence[Tensor],
+    inputs: Sequence[Mapping[str, Tensor]],
     policy: Namm,
     *,
     budget: float,
@@ -100,7 +100,7 @@ def calibrate(
     adapter: Adapter | str | None = None,
     told: Callable[[int, int], None] = lambda seen, last: None,
 ) -> Calibration:
-    """Reads all texts side by side, update by update; every stretch between two updates is read twice.
+    """Reads all inputs side by side, update by update; every stretch between two updates is read twice.
 
     First with copies of the caches and a threshold that keeps everything, to see the scores; then, with the threshold that
     leaves the wanted share of all texts, layers and heads together, for good. So each threshold is found on what the ones
@@ -109,7 +109,8 @@ def calibrate(
 
     Args:
         model: The model, in evaluation mode.
-        texts: (1, T) int64 token ids each, without padding; the schedule reaches as far as the longest.
+        inputs: What the adapter's `forward` takes, such as `{"input_ids": (1, T)}`, without padding; the schedule reaches
+            as far as the longest.
         policy: The policy; its own schedule and threshold play no part.
         budget: Wanted share of the tokens seen that is kept after an update, in (0, 1).
         floor: Tokens that are kept at least.
@@ -124,12 +125,12 @@ def calibrate(
 
     Raises:
         ConfigError: If the budget is not between 0 and 1.
-        DataError: If no text reaches an update.
+        DataError: If no input reaches an update.
     """
     check_share(budget)
-    last = max((text.shape[1] for text in texts), default=0) // update_every * update_every
+    last = max((_length(each) for each in inputs), default=0) // update_every * update_every
     if last == 0:
-        raise DataError(f"no text reaches an update: expected at least update_every={update_every} tokens")
+        raise DataError(f"no input reaches an update: expected at least update_every={update_every} tokens")
     recorder = ScoreRecorder(policy)
     thresholds: dict[int, float] = {}
     kept: dict[int, float] = {}
@@ -144,14 +145,14 @@ def calibrate(
             adapter=adapter,
         ) as memory,
     ):
-        caches = [memory.cache() for _ in texts]
+        caches = [memory.cache() for _ in inputs]
         for seen in range(update_every, last + 1, update_every):
-            reached = [i for i, text in enumerate(texts) if text.shape[1] >= seen]
+            reached = [i for i, each in enumerate(inputs) if _length(each) >= seen]
             recorder.policy = replace(policy, threshold=-math.inf, schedule=ThresholdSchedule())
-            size = _read(memory, recorder, texts, [fork(caches[i]) for i in reached], reached, seen)
+            size = _read(memory, recorder, inputs, [fork(caches[i]) for i in reached], reached, seen)
             thresholds[seen] = _threshold(size, wanted_share(budget, floor, seen))
             recorder.policy = replace(policy, threshold=thresholds[seen], schedule=ThresholdSchedule())
-            size = _read(memory, recorder, texts, [caches[i] for i in reached], reached, seen)
+            size = _read(memory, recorder, inputs, [caches[i] for i in reached], reached, seen)
             kept[seen] = size.kept / size.full
             told(seen, last)
     return Calibration(ThresholdSchedule.of(thresholds), kept)
@@ -173,15 +174,25 @@ def wanted_share(budget: float, floor: int, seen: int) -> float:
 
 
 def _read(
-    memory: Memory, recorder: ScoreRecorder, texts: Sequence[Tensor], caches: list[Any], which: list[int], seen: int
+    memory: Memory,
+    recorder: ScoreRecorder,
+    inputs: Sequence[Mapping[str, Tensor]],
+    caches: list[Any],
+    which: list[int],
+    seen: int,
 ) -> _Size:
-    """One stretch of some texts, up to the update after `seen` tokens."""
+    """One stretch of some inputs, up to the update after `seen` tokens."""
     every = memory.settings.clock.every
     assert every is not None
     recorder.size = _Size()
     for i, cache in zip(which, caches, strict=True):
-        memory.adapter.forward(memory.model, {"input_ids": texts[i][:, seen - every : seen]}, cache)
+        stretch = {name: each[:, seen - every : seen] for name, each in inputs[i].items()}
+        memory.adapter.forward(memory.model, stretch, cache)
     return recorder.size
+
+
+def _length(inputs: Mapping[str, Tensor]) -> int:
+    return next(iter(inputs.values())).shape[1]
 
 
 def _threshold(size: _Size, wanted: float) -> float:

@@ -1,4 +1,4 @@
-"""`pruned`: a model that forgets, for the length of a `with` block."""
+"""`pruned`: a model with a pruned cache, for the length of a `with` block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from namm_xmodal.errors import ConfigError, UnsupportedModelError
 from namm_xmodal.memory.blocks import block, switch_of
 from namm_xmodal.memory.memory import Memory
 from namm_xmodal.policies.protocol import Policy
-from namm_xmodal.types import Protocol, Selection, plain
+from namm_xmodal.types import PruningSchedule, Selection, plain
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def pruned(
     policy: Policy | None,
     *,
     update_every: int | None = 512,
-    protocol: Protocol = "clock",
+    schedule: PruningSchedule = "streaming",
     protect_first: int = 0,
     protect_recent: int = 1,
     selection: Selection = "ragged",
@@ -44,7 +44,7 @@ def pruned(
         policy: Decides what is kept; None keeps everything.
         update_every: Tokens between updates, counted per batch row from its first real token. A NAMM needs a multiple of
             its hop (16).
-        protocol: `clock`, or `prompt_end` for one update after each forward of several tokens.
+        schedule: `streaming`, or `post_prefill` for one update after each forward of several tokens.
         protect_first: Tokens at the start that always stay. Counts towards a budget.
         protect_recent: Newest tokens that always stay. Counts towards a budget; 1, as published for NAMM.
         selection: `ragged`, or `layer_max` as in the published NAMM code.
@@ -66,7 +66,7 @@ def pruned(
         >>> with pruned(model, StreamingLLM(budget=256), update_every=128) as memory:  # doctest: +SKIP
         ...     memory.generate(**inputs, max_new_tokens=32)
     """
-    settings = _settings(policy, update_every, protocol, protect_first, protect_recent, selection, attention, tile)
+    settings = _settings(policy, update_every, schedule, protect_first, protect_recent, selection, attention, tile)
     found = adapter_by_name(adapter) if isinstance(adapter, str) else adapter or find_adapter(model)
     missing = found.missing(model)
     if missing is not None:
@@ -80,7 +80,7 @@ def pruned(
 def _settings(
     policy: Policy | None,
     update_every: int | None,
-    protocol: Protocol,
+    schedule: PruningSchedule,
     protect_first: int,
     protect_recent: int,
     selection: Selection,
@@ -100,7 +100,7 @@ def _settings(
             raise ConfigError(f"{name}={given!r}: expected one of {', '.join(choices)}")
     if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
         raise ConfigError(f"tile={tile!r}: expected a positive number of queries")
-    clock = Clock(update_every, protocol)
+    clock = Clock(update_every, schedule)
     if policy is not None:
-        policy.check_clock(update_every if protocol == "clock" else None, protect_first, protect_recent)
+        policy.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
     return Settings(policy, clock, protect_first, protect_recent, selection, attention, tile)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.adapters.table import adapter_by_name, find_adapter
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
@@ -90,3 +91,28 @@ def estimate_statistics(
         for batch in batches:
             memory.adapter.forward(model, batch, memory.cache())
     return recorder.estimators[0].result(source)
+
+
+def estimate_by_layer(
+    model: torch.nn.Module,
+    batches: Iterable[Mapping[str, Any]],
+    features: Features,
+    *,
+    update_every: int,
+    source: str,
+    adapter: Adapter | str | None = None,
+) -> list[FeatureStatistics]:
+    """As `estimate_statistics`, one set for each layer.
+
+    Raises:
+        CheckpointError: If no batch reaches an update.
+    """
+    found = find_adapter(model) if adapter is None else adapter
+    by_name = adapter_by_name(found) if isinstance(found, str) else found
+    recorder = FeatureRecorder(
+        features, [StatisticsEstimator(features.channels) for _ in range(by_name.num_layers(model))]
+    )
+    with torch.no_grad(), pruned(model, recorder, update_every=update_every, adapter=by_name) as memory:
+        for batch in batches:
+            memory.adapter.forward(model, batch, memory.cache())
+    return [each.result(f"{source}, layer {number}") for number, each in enumerate(recorder.estimators)]

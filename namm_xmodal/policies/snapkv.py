@@ -21,7 +21,7 @@ class SnapKV(Budgeted):
     score(s) = average of p[q, s'] over the queries q of the window and `kernel` tokens s' around s; infinity inside the
     window.
 
-    Deviates: the paper prunes once, at the end of the prompt (`protocol="prompt_end"`); with a clock the window slides,
+    Deviates: the paper prunes once, at the end of the prompt (`schedule="post_prefill"`); with a clock the window slides,
     and tokens are neighbours if they are so in the cache, whatever was evicted between them. The query heads that share
     a kv head are averaged, where the published code repeats keys for each of them.
 

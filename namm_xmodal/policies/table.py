@@ -1,5 +1,8 @@
 """All policies by name, as configurations and the command line know them."""
 
+from collections.abc import Mapping
+
+from namm_xmodal.plugins import Registry
 from namm_xmodal.policies.adakv import AdaKV
 from namm_xmodal.policies.expected_attention import ExpectedAttention
 from namm_xmodal.policies.full import FullCache
@@ -14,19 +17,22 @@ from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.streaming_llm import StreamingLLM
 from namm_xmodal.policies.tova import TOVA
 
-POLICIES: dict[str, type] = {
-    "full": FullCache,
-    "recency": Recency,
-    "streaming_llm": StreamingLLM,
-    "random": RandomEviction,
-    "l2_norm": L2Norm,
-    "keydiff": KeyDiff,
-    "h2o": H2O,
-    "h2o_normalised": H2ONormalised,
-    "tova": TOVA,
-    "snapkv": SnapKV,
-    "expected_attention": ExpectedAttention,
-    "adakv": AdaKV,
-    "pyramidkv": PyramidKV,
-    "namm": Namm,
-}
+POLICIES: Mapping[str, type] = Registry(
+    "policies",
+    {
+        "full": FullCache,
+        "recency": Recency,
+        "streaming_llm": StreamingLLM,
+        "random": RandomEviction,
+        "l2_norm": L2Norm,
+        "keydiff": KeyDiff,
+        "h2o": H2O,
+        "h2o_normalised": H2ONormalised,
+        "tova": TOVA,
+        "snapkv": SnapKV,
+        "expected_attention": ExpectedAttention,
+        "adakv": AdaKV,
+        "pyramidkv": PyramidKV,
+        "namm": Namm,
+    },
+)

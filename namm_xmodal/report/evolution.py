@@ -11,7 +11,7 @@ import numpy as np
 from namm_xmodal.evolution.generation import Generation, Spread
 from namm_xmodal.report.evolution_table import short_labels
 from namm_xmodal.report.picture import save_picture
-from namm_xmodal.report.plot import COLOURS
+from namm_xmodal.report.styles import COLOURS
 
 BOTH = (".png", ".svg")
 QUIET = 0.2  # agreement below which selection is mostly luck

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.evaluation.inspection import KEPT, Inspection
+from namm_xmodal.modalities.language.inspection import KEPT, Inspection
 from namm_xmodal.report.picture import save_picture
 
 LABELLED_TOKENS = 100

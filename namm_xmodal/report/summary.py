@@ -1,173 +1,277 @@
-"""Scores by task, metric, policy, size and protocol, with n, interval and paired difference to the full cache."""
+"""Records summed up: a row for every arm on every task, with n, intervals and differences to the full cache."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from namm_xmodal.config import BootstrapConfig
-from namm_xmodal.evaluation.metrics import headline, lower_is_better
+from namm_xmodal.config.evaluation import BootstrapConfig
+from namm_xmodal.evaluation.arm import ArmKey
+from namm_xmodal.evaluation.estimate import Estimate, estimate, paired, ratio
+from namm_xmodal.evaluation.modality import Kept, Metric
+from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.statistics import Interval, bootstrap_mean, paired_difference
 
-FULL = "none"
-"""Protocol of the full cache, which never updates."""
+MOST_GROUPS = 12
+"""A tag of more values would make more columns than anybody reads."""
 
-Row = tuple[str, str, str]
-"""Policy label, budget as text, protocol."""
+Groups = Mapping[str, Mapping[str, Estimate]]
+"""Tag -> value -> score."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One policy at one size under one protocol, on one task by one metric.
+    """One metric of one arm on one task.
 
     Attributes:
-        task: Label of the task.
-        metric: Name of the metric.
-        policy: Label of the policy.
-        budget: Cache size asked for, None where the policy decides or keeps everything.
-        protocol: `clock`, `prompt_end`, or `none` for the full cache.
-        score: Mean over samples with its interval.
-        difference: Score minus the full cache's on the same samples; None without a full cache, and for itself.
-        kept: Mean kept fraction when the answer is produced.
-        live_bytes: Mean bytes of live tokens then.
-        allocated_bytes: Mean bytes really allocated then.
-        cpu_seconds: Mean CPU time of a sample.
-        headline: Whether the table shows this metric.
+        metric: How it is read.
+        score: Over the items that have it, with interval.
+        difference: To the full cache on the same items; None without one, and for itself.
+        relative: Divided by the full cache's on the same items; None where that says nothing.
     """
 
-    task: str
-    metric: str
-    policy: str
-    budget: int | float | None
-    protocol: str
-    score: Interval
-    difference: Interval | None
-    kept: float
-    live_bytes: float
-    allocated_bytes: float
-    cpu_seconds: float
-    headline: bool
-
-    @property
-    def row(self) -> Row:
-        """What is compared with other rows of a table."""
-        return (self.policy, repr(self.budget), self.protocol)
-
-    @property
-    def column(self) -> tuple[str, str]:
-        """Task and metric."""
-        return (self.task, self.metric)
-
-    @property
-    def size(self) -> str:
-        """The cache size asked for, in words."""
-        if self.protocol == FULL:
-            return "all"
-        if self.budget is None:
-            return "own"
-        return f"{self.budget:.0%}" if isinstance(self.budget, float) else f"{self.budget} tokens"
+    metric: Metric
+    score: Estimate
+    difference: Estimate | None
+    relative: Estimate | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
-            "task": self.task,
-            "metric": self.metric,
-            "lower_is_better": lower_is_better(self.metric),
-            "headline": self.headline,
-            "policy": self.policy,
-            "budget": self.budget,
-            "protocol": self.protocol,
+            "metric": self.metric.name,
+            "higher_is_better": self.metric.higher_is_better,
+            "headline": self.metric.headline,
             "score": self.score.to_json(),
             "difference_to_full": self.difference.to_json() if self.difference else None,
-            "kept_fraction": self.kept,
-            "live_bytes": self.live_bytes,
-            "allocated_bytes": self.allocated_bytes,
-            "cpu_seconds": self.cpu_seconds,
+            "relative_to_full": self.relative.to_json() if self.relative else None,
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm on one task.
+
+    Attributes:
+        section: Name of the modality.
+        task: Name of the task.
+        policy: Label of the arm.
+        budget: Size asked for, None where the policy decides or nothing is evicted.
+        schedule: When it evicts.
+        size: The size in words.
+        fit: Of a NAMM: where its feature statistics and thresholds come from.
+        cells: By metric; unless it is partial no metric that some scored item lacks, so that no mean is over a subset that
+            one cannot see.
+        groups: The first headline metric apart by tags of the items, such as length, kind of question or model.
+        learned: Whether it is a NAMM, which the others are compared with.
+        scores: By item and metric.
+        records: Everything that it is made of.
+    """
+
+    section: str
+    task: str
+    policy: str
+    budget: int | float | None
+    schedule: str
+    size: str
+    fit: str
+    cells: Mapping[str, Cell]
+    groups: Groups
+    learned: bool
+    scores: Mapping[str, Mapping[str, float]]
+    records: tuple[Record, ...]
+
+    @property
+    def arm(self) -> ArmKey:
+        """Which arm."""
+        return (self.policy, repr(self.budget), self.schedule)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is the full cache."""
+        return self.size == "full"
+
+    @property
+    def scored(self) -> tuple[Record, ...]:
+        """The records that were run; of those that failed the ones that came far enough for a score."""
+        return tuple(r for r in self.records if r.status == "scored" or (r.status == "failed" and r.scores))
+
+    def count(self, status: str) -> int:
+        """Records of a status."""
+        return sum(record.status == status for record in self.records)
+
+    @property
+    def kept(self) -> Kept:
+        """What the cache held, averaged over items."""
+        found = [record.kept for record in self.scored] or [Kept()]
+        means = {each.name: float(np.mean([getattr(kept, each.name) for kept in found])) for each in fields(Kept)}
+        return Kept(
+            means["fraction"],
+            means["tokens"],
+            round(means["live_bytes"]),
+            round(means["allocated_bytes"]),
+            round(means["full_bytes"]),
+        )
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """CPU seconds by part, averaged over items."""
+        parts = dict.fromkeys(part for record in self.scored for part in record.seconds)
+        return {part: float(np.mean([record.seconds.get(part, 0.0) for record in self.scored])) for part in parts}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        kept = self.kept
+        return {
+            "section": self.section,
+            "task": self.task,
+            "policy": self.policy,
+            "budget": self.budget,
+            "schedule": self.schedule,
+            "size": self.size,
+            "fit": self.fit,
+            "n": self.count("scored"),
+            "skipped": self.count("skipped"),
+            "failed": self.count("failed"),
+            "kept": {each.name: getattr(kept, each.name) for each in fields(Kept)},
+            "cpu_seconds": self.seconds,
+            "cells": [cell.to_json() for cell in self.cells.values()],
+            "groups": {
+                tag: {value: score.to_json() for value, score in groups.items()} for tag, groups in self.groups.items()
+            },
         }
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All cells, in the order of the configuration."""
+    """All rows, in the order of the plan.
 
-    cells: tuple[Cell, ...]
-
-    def shown(self) -> list[Cell]:
-        """The cells that table and plot show."""
-        return [cell for cell in self.cells if cell.headline]
-
-    def columns(self) -> list[tuple[str, str]]:
-        """Tasks and metrics of the table."""
-        return list(dict.fromkeys(cell.column for cell in self.shown()))
-
-    def rows(self) -> list[Row]:
-        """Policies, sizes and protocols of the table."""
-        return list(dict.fromkeys(cell.row for cell in self.shown()))
-
-
-def summarise(records: Iterable[Record], tasks: Mapping[str, Any], bootstrap: BootstrapConfig | None = None) -> Summary:
-    """Aggregates records; their order decides the order of rows and columns.
-
-    Args:
-        records: Records of one configuration.
-        tasks: The task behind each label.
+    Attributes:
+        rows: By section, task and arm.
         bootstrap: How intervals are drawn.
     """
-    drawn = bootstrap or BootstrapConfig()
-    options = {"resamples": drawn.resamples, "level": drawn.level, "seed": drawn.seed}
-    groups: dict[tuple[str, Row], dict[int, Record]] = defaultdict(dict)
-    for record in records:
-        groups[record.task, (record.policy, repr(record.budget), record.protocol)][record.sample] = record
-    reference = {
-        task: group for (task, row), group in reversed(groups.items()) if row[2] == FULL
-    }  # the first full cache of a task wins
-    shown = {label: headline(tasks[label], _metrics(group.values())) for (label, _), group in groups.items()}
-    cells = [
-        _cell(group, metric, reference.get(task), metric in shown[task], options)
-        for (task, _), group in groups.items()
-        for metric in _metrics(group.values())
-    ]
-    return Summary(tuple(cells))
+
+    rows: tuple[Row, ...]
+    bootstrap: BootstrapConfig
+
+    def sections(self) -> list[str]:
+        """Names of the sections."""
+        return list(dict.fromkeys(row.section for row in self.rows))
+
+    def tasks(self, section: str) -> list[str]:
+        """Tasks of a section."""
+        return list(dict.fromkeys(row.task for row in self.of(section)))
+
+    def of(self, section: str, task: str | None = None) -> list[Row]:
+        """Rows of a section, or of one task of it."""
+        return [row for row in self.rows if row.section == section and task in (None, row.task)]
+
+    def tags(self, section: str, task: str | None = None) -> dict[str, list[tuple[str, str]]]:
+        """By what scores are shown apart: tag to tasks and the values that it has there."""
+        found: dict[str, dict[tuple[str, str], None]] = {}
+        for row in self.of(section, task):
+            for tag, groups in row.groups.items():
+                found.setdefault(tag, {}).update(dict.fromkeys((row.task, value) for value in groups))
+        return {tag: list(values) for tag, values in found.items()}
+
+    def headline(self, section: str, task: str) -> list[Metric]:
+        """The metrics that tables and plots show of a task."""
+        found = {cell.metric.name: cell.metric for row in self.of(section, task) for cell in row.cells.values()}
+        return [metric for metric in found.values() if metric.headline]
 
 
-def _metrics(group: Iterable[Record]) -> list[str]:
-    """Metrics that every sample has, so that no mean is over a subset that one cannot see."""
-    names = [record.scores for record in group]
-    return [name for name in names[0] if all(name in scores for scores in names)]
+def summarise(records: Iterable[Record], plan: Sequence[SectionPlan], bootstrap: BootstrapConfig) -> Summary:
+    """Sums records up.
+
+    Args:
+        records: Of the plan; others are left out.
+        plan: Decides the order, and how scores are read.
+        bootstrap: How intervals are drawn.
+    """
+    found = list(records)
+    rows = []
+    for section in plan:
+        groups: dict[tuple[str, ArmKey], list[Record]] = {}
+        for record in section.in_order(found):
+            groups.setdefault((record.task, record.arm), []).append(record)
+        reference = {task: group for (task, _), group in reversed(groups.items()) if group[0].size == "full"}
+        for (task, _), group in groups.items():
+            rows.append(_row(section, group, reference.get(task), bootstrap))
+    return Summary(tuple(rows), bootstrap)
 
 
-def _cell(
-    group: dict[int, Record], metric: str, full: dict[int, Record] | None, shown: bool, options: dict[str, Any]
-) -> Cell:
-    first = next(iter(group.values()))
-    difference = None
-    if full is not None and first.protocol != FULL:
-        common = sorted(sample for sample in group.keys() & full.keys() if metric in full[sample].scores)
-        if common:
-            difference = paired_difference(_scores(group, common, metric), _scores(full, common, metric), **options)
-    samples = sorted(group)
-    return Cell(
+def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfig) -> dict[str, Any]:
+    """How a metric of some records is estimated."""
+    return {
+        "estimator": metric.estimator,
+        "clusters": [record.group for record in records] if metric.clustered else None,
+        "strata": [record.stratum for record in records] if metric.stratified else None,
+        "resamples": bootstrap.resamples,
+        "level": bootstrap.level,
+        "seed": bootstrap.seed,
+    }
+
+
+def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, bootstrap: BootstrapConfig) -> Row:
+    first = group[0]
+    scores, against = _scores(section, group), _scores(section, full or ())
+    names = list(dict.fromkeys(name for each in scores.values() for name in each))
+    cells = {}
+    for metric in section.modality.metrics(section.section, first.task, names):
+        name = metric.name
+        own = [record for record in group if name in scores.get(record.item, {})]
+        if len(own) < len(scores) and not metric.partial:
+            continue
+        score = estimate([scores[record.item][name] for record in own], **options(own, metric, bootstrap))
+        common = [record for record in own if name in against.get(record.item, {})]
+        difference = relative = None
+        if common and first.size != "full":
+            pair = [scores[r.item][name] for r in common], [against[r.item][name] for r in common]
+            how = options(common, metric, bootstrap)
+            difference = paired(*pair, **how)
+            relative = ratio(*pair, **how) if metric.higher_is_better else None
+        cells[name] = Cell(metric, score, difference, relative)
+    return Row(
+        section=first.section,
         task=first.task,
-        metric=metric,
         policy=first.policy,
         budget=first.budget,
-        protocol=first.protocol,
-        score=bootstrap_mean(_scores(group, samples, metric), **options),
-        difference=difference,
-        kept=_mean(record.kept_fraction for record in group.values()),
-        live_bytes=_mean(record.live_bytes for record in group.values()),
-        allocated_bytes=_mean(record.allocated_bytes for record in group.values()),
-        cpu_seconds=_mean(record.cpu_seconds for record in group.values()),
-        headline=shown,
+        schedule=first.schedule,
+        size=first.size,
+        fit=first.fit,
+        cells=cells,
+        groups=_groups(section, group, scores, cells, bootstrap),
+        learned=next(arm.learned for arm in section.arms if arm.key == first.arm),
+        scores=scores,
+        records=tuple(group),
     )
 
 
-def _scores(group: dict[int, Record], samples: Sequence[int], metric: str) -> list[float]:
-    return [group[sample].scores[metric] for sample in samples]
+def _groups(
+    section: SectionPlan,
+    records: Sequence[Record],
+    scores: Mapping[str, Mapping[str, float]],
+    cells: Mapping[str, Cell],
+    bootstrap: BootstrapConfig,
+) -> Groups:
+    """Scores by every tag that has several values, but fewer than there are items."""
+    metric = next((cell.metric for cell in cells.values() if cell.metric.headline), None)
+    own = [record for record in records if metric is not None and metric.name in scores.get(record.item, {})]
+    found: dict[str, dict[str, Estimate]] = {}
+    for tag in dict.fromkeys(tag for record in own for tag in record.tags if tag not in section.modality.not_compared):
+        apart: dict[Any, list[Record]] = {}
+        for record in own:
+            if record.tags.get(tag, "") != "":
+                apart.setdefault(record.tags[tag], []).append(record)
+        if metric is None or not 1 < len(apart) <= MOST_GROUPS or len(apart) == len(own):
+            continue
+        for value in sorted(apart, key=lambda value: (isinstance(value, str), value)):
+            values = [scores[record.item][metric.name] for record in apart[value]]
+            found.setdefault(tag, {})[str(value)] = estimate(values, **options(apart[value], metric, bootstrap))
+    return found
 
 
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+def _scores(section: SectionPlan, records: Iterable[Record]) -> dict[str, Mapping[str, float]]:
+    """By item and metric, as tables show them."""
+    read = section.modality.scores
+    return {record.item: read(section.section, record.facts, record.scores) for record in records if record.scores}

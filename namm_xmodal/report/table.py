@@ -1,15 +1,16 @@
-"""The terminal's table: policies down, tasks across, as many tasks side by side as the terminal is wide."""
+"""The terminal's tables: policies down, tasks across, as many side by side as the terminal is wide."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from textwrap import wrap
 
 from rich.table import Table
 from rich.text import Text
 
-from namm_xmodal.evaluation.metrics import lower_is_better
-from namm_xmodal.evaluation.statistics import FEWEST, Interval
+from namm_xmodal.evaluation.arm import ArmKey
+from namm_xmodal.evaluation.estimate import FEWEST, Estimate
+from namm_xmodal.evaluation.modality import Metric
 from namm_xmodal.report.fitted import add_labels, fitted
-from namm_xmodal.report.summary import FULL, Cell, Row, Summary
+from namm_xmodal.report.summary import Cell, Row, Summary
 
 HEAD_WIDTH = 30
 """Longer names of tasks and metrics are folded: `+0.000 [-0.000, +0.000]* 100%` below them has as much."""
@@ -17,85 +18,168 @@ HEAD_WIDTH = 30
 SMALL = 0.2
 """Scores below this get three digits after the point instead of two, or their differences would all read 0.00."""
 
+Column = tuple[str, Metric]
+"""Task and metric."""
+
 
 def score_tables(summary: Summary, width: int = 120) -> list[Table]:
-    """Tables of at most `width` characters; each cell holds score, interval, difference, kept share.
+    """Tables of at most `width` characters: scores of each section, then what they cost, then scores by groups of items.
 
     Args:
         summary: What to show.
         width: Width of the terminal.
     """
-    tables = fitted(lambda columns: _table(summary, columns), summary.columns(), width)
+    tables: list[Table] = []
+    for section in summary.sections():
+        rows = summary.of(section)
+        columns = [(task, each) for task in summary.tasks(section) for each in summary.headline(section, task)]
+        first = len(tables)
+        tables += fitted(lambda chosen, rows=rows: _scores(rows, chosen), columns, width)  # type: ignore[misc]
+        costs = _costs(rows)
+        tables += fitted(lambda chosen, rows=rows: _plain(rows, chosen), costs, width)  # type: ignore[misc]
+        tables[first].title = section
+        for tag, values in summary.tags(section).items():
+            last = len(tables)
+            tables += fitted(lambda chosen, rows=rows, tag=tag: _groups(rows, tag, chosen), values, width)  # type: ignore[misc]
+            tables[last].title = f"{section}: by {tag}"
     if tables:
-        level = summary.cells[0].score.level
+        level = f"{summary.bootstrap.level:.0%}"
         tables[-1].caption = (
-            f"score [{level:.0%} interval]; below: paired difference to the full cache [{level:.0%}], cache kept when "
-            f"answering. * the interval of the difference excludes 0, n >= {FEWEST}"
+            f"score [{level} interval]; below: paired difference to the full cache [{level}], cache kept when answering. * "
+            f"the interval of the difference excludes 0, n >= {FEWEST}. IQM: mean of the middle half."
         )
     return tables
 
 
-def _digits(summary: Summary) -> dict[tuple[str, str], int]:
-    """Digits after the point for each column."""
-    largest: dict[tuple[str, str], float] = {}
-    for cell in summary.shown():
-        largest[cell.column] = max(abs(cell.score.mean), largest.get(cell.column, 0.0))
-    return {column: 3 if 0 < value < SMALL else 2 for column, value in largest.items()}
-
-
-def _table(summary: Summary, columns: Sequence[tuple[str, str]]) -> Table:
-    cells = {(cell.row, cell.column): cell for cell in summary.shown()}
-    digits = _digits(summary)
-    several_protocols = len({cell.protocol for cell in cells.values()} - {FULL}) > 1
-    table = Table(caption_justify="left")
-    add_labels(table, "cache")
+def _scores(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+    table = _empty()
+    digits = [_digits(rows, task, metric.name) for task, metric in columns]
     for task, metric in columns:
-        counts = sorted({cell.score.n for (_, column), cell in cells.items() if column == (task, metric)})
-        head = [task, metric, *(["(lower is better)"] if lower_is_better(metric) else [])]
-        head.append(f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}")
+        held = [row.cells[metric.name].score.n for row in rows if row.task == task and metric.name in row.cells]
+        n = " to ".join(map(str, dict.fromkeys((min(held), max(held)))))
+        head = [task, metric.name, *([] if metric.higher_is_better else ["(lower is better)"])]
+        head.append(f"{ {'mean': '', 'macro': 'macro mean, ', 'iqm': 'IQM, '}[metric.estimator] }n = {n}".strip())
         table.add_column("\n".join(part for line in head for part in wrap(line, HEAD_WIDTH)), no_wrap=True)
-    size_before: str | None = None
-    for row in _by_size(summary, cells):
-        present = [cells[row, column] for column in columns if (row, column) in cells]
-        if not present:
-            continue
-        size = _size(present[0], several_protocols)
-        if size_before is not None and size != size_before:
-            table.add_section()
-        size_before = size
-        table.add_row(present[0].policy, size, *(_draw(cells.get((row, column)), digits[column]) for column in columns))
+    found = {(row.arm, row.task): row for row in rows}
+
+    def cells(arm: ArmKey) -> list[Text]:
+        of_arm = [found.get((arm, task)) for task, _ in columns]
+        metrics = [metric.name for _, metric in columns]
+        return [_draw(row, name, places) for row, name, places in zip(of_arm, metrics, digits, strict=True)]
+
+    return _filled(table, rows, cells)
+
+
+Cost = tuple[str, Callable[[Sequence[Row]], str]]
+"""Heading, and the cell of an arm's rows."""
+
+
+def _costs(rows: Sequence[Row]) -> list[Cost]:
+    """Tokens, bytes and CPU time, averaged over tasks; items without a score."""
+
+    def mean(read: Callable[[Row], float], form: str) -> Callable[[Sequence[Row]], str]:
+        return lambda own: format(sum(read(row) for row in own) / len(own), form)
+
+    found: list[Cost] = [("tokens\nkept", mean(lambda row: row.kept.tokens, ".0f"))]
+    if any(row.kept.full_bytes for row in rows):
+        found.append(("KiB\nlive", mean(lambda row: row.kept.live_bytes / 1024, ".0f")))
+        found.append(("KiB\nallocated", mean(lambda row: row.kept.allocated_bytes / 1024, ".0f")))
+        found.append(("KiB\nfull", mean(lambda row: row.kept.full_bytes / 1024, ".0f")))
+    found.append(("CPU s\nper item", mean(lambda row: sum(row.seconds.values()), ".3f")))
+    for status in ("skipped", "failed"):
+        if any(row.count(status) for row in rows):
+            found.append((status, lambda own, status=status: str(sum(row.count(status) for row in own))))  # type: ignore[misc]
+    return found
+
+
+def _groups(rows: Sequence[Row], tag: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """The first headline metric of items with a value of a tag; intervals are in the report."""
+    table = _empty()
+    found = {(row.arm, row.task): row for row in rows}
+    metrics = {
+        row.task: next(name for name, cell in row.cells.items() if cell.metric.headline) for row in rows if row.groups
+    }
+    for task, value in columns:
+        held = max(row.groups[tag][value].n for row in rows if row.task == task and value in row.groups.get(tag, {}))
+        head = [*(wrap(task, HEAD_WIDTH) if len({row.task for row in rows}) > 1 else ()), metrics[task]]
+        table.add_column("\n".join([*head, *wrap(value, HEAD_WIDTH), f"n = {held}"]), justify="right", no_wrap=True)
+
+    def cells(arm: ArmKey) -> list[Text]:
+        texts = []
+        for task, value in columns:
+            row = found.get((arm, task))
+            score = None if row is None else row.groups.get(tag, {}).get(value)
+            digits = _digits(rows, task, metrics[task])
+            texts.append(Text("-", style="dim") if score is None else Text(f"{score.value:.{digits}f}"))
+        return texts
+
+    return _filled(table, rows, cells)
+
+
+def _plain(rows: Sequence[Row], columns: Sequence[Cost]) -> Table:
+    table = _empty()
+    for head, _ in columns:
+        table.add_column(head, justify="right", no_wrap=True)
+    by_arm: dict[ArmKey, list[Row]] = {}
+    for row in rows:
+        by_arm.setdefault(row.arm, []).append(row)
+    return _filled(table, rows, lambda arm: [Text(cell(by_arm[arm])) for _, cell in columns])
+
+
+def _empty() -> Table:
+    table = Table(title_justify="left", caption_justify="left")
+    add_labels(table, "cache")
     return table
 
 
-def _by_size(summary: Summary, cells: dict[tuple[Row, tuple[str, str]], Cell]) -> list[Row]:
-    """Rows grouped by size and protocol, groups and members in the order of the configuration."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in summary.rows():
-        groups.setdefault(row[1:], []).append(row)
-    return [row for group in groups.values() for row in group]
+def _filled(table: Table, rows: Sequence[Row], cells: Callable[[ArmKey], list[Text]]) -> Table:
+    """One line for each arm, those of one size together, with a line between sizes."""
+    sizes: dict[str, dict[ArmKey, Row]] = {}
+    for row in rows:
+        sizes.setdefault(row.size, {})[row.arm] = row
+    several = len({row.schedule for row in rows} - {"none", "before"}) > 1
+    for size, arms in sizes.items():
+        for arm, row in arms.items():
+            name = (
+                f"{row.policy} · {row.schedule}" if several and row.schedule not in ("none", "before") else row.policy
+            )
+            table.add_row(Text(name), Text(size), *cells(arm), style="bold" if row.full else "")
+        table.add_section()
+    return table
 
 
-def _size(cell: Cell, several_protocols: bool) -> str:
-    return f"{cell.size}\n{cell.protocol}" if several_protocols and cell.protocol != FULL else cell.size
+def _digits(rows: Sequence[Row], task: str, metric: str) -> int:
+    held = [abs(row.cells[metric].score.value) for row in rows if row.task == task and metric in row.cells]
+    largest = max(held, default=0.0)
+    return 1 if largest >= 5 else 3 if 0 < largest < SMALL else 2
 
 
-def _draw(cell: Cell | None, digits: int) -> Text:
-    if cell is None:
+def _draw(row: Row | None, metric: str, digits: int) -> Text:
+    cell: Cell | None = None if row is None else row.cells.get(metric)
+    if row is None or cell is None:
         return Text("-", style="dim")
-    text = Text(f"{_interval(cell.score, digits)}\n", style="bold" if cell.protocol == FULL else "")
+    text = Text(f"{interval_words(cell.score, digits)}\n")
     if cell.difference is not None:
-        better = (cell.difference.mean < 0) == lower_is_better(cell.metric)
+        better = (cell.difference.value > 0) == cell.metric.higher_is_better
         sure = cell.difference.marked
         style = "dim" if not sure else "green" if better else "red"
-        text.append(f"{_interval(cell.difference, digits, sign=True)}{'*' if sure else ''} ", style=style)
-    text.append(f"{cell.kept:.0%}", style="cyan")
+        text.append(f"{interval_words(cell.difference, digits, sign=True)}{'*' if sure else ''} ", style=style)
+    text.append(f"{row.kept.fraction:.0%}", style="cyan")
     return text
 
 
-def _interval(interval: Interval, digits: int, sign: bool = False) -> str:
+def interval_words(found: Estimate, digits: int, sign: bool = False) -> str:
+    """`0.71 [0.60, 0.80]`.
+
+    Args:
+        found: The estimate.
+        digits: After the point.
+        sign: Whether to write a plus.
+    """
+
     def number(value: float) -> str:
         return f"{value:{'+' if sign else ''}.{digits}f}"
 
-    if interval.low is None or interval.high is None:
-        return f"{number(interval.mean)} [n = 1]"
-    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+    if found.low is None or found.high is None:
+        return f"{number(found.value)} [n = 1]"
+    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"

@@ -1,4 +1,4 @@
-"""Frames with forgotten patches dimmed: a contact sheet of all policies, and a film of them side by side."""
+"""Frames with evicted patches dimmed: a contact sheet of all policies, and a film of them side by side."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,30 +10,13 @@ from numpy.typing import NDArray
 
 from namm_xmodal.disk.own_files import software
 from namm_xmodal.disk.whole_file import replacing
-from namm_xmodal.evaluation.video.inspection import VideoInspection
 from namm_xmodal.extras import need
+from namm_xmodal.modalities.video.dimming import dim
+from namm_xmodal.modalities.video.inspection import VideoInspection
 from namm_xmodal.report.picture import save_picture
 
-DIMMED = 0.18
-"""Brightness of a patch that no head holds any more."""
 _CAPTION = 44
 """Height of the line of text over each picture of the film, in pixels."""
-
-
-def dim(frame: NDArray[np.uint8], kept: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A frame whose cells are as bright as the share of heads that hold them; the rest is dark grey.
-
-    Args:
-        frame: (height, width, 3).
-        kept: (g, g) in [0, 1].
-    """
-    height, width = frame.shape[:2]
-    rows = np.minimum(np.arange(height) * len(kept) // height, len(kept) - 1)
-    columns = np.minimum(np.arange(width) * len(kept) // width, len(kept) - 1)
-    share = kept[rows][:, columns][..., None]  # (height, width, 1)
-    grey = frame.mean(-1, keepdims=True) * DIMMED + 12
-    mixed: NDArray[np.uint8] = (frame * share + grey * (1 - share)).round().clip(0, 255).astype(np.uint8)
-    return mixed
 
 
 def contact_sheet(

@@ -8,7 +8,7 @@ import numpy as np
 
 from namm_xmodal.gradient.run import StepRecord
 from namm_xmodal.report.picture import save_picture
-from namm_xmodal.report.plot import COLOURS
+from namm_xmodal.report.styles import COLOURS
 
 WINDOW = 9  # steps of a running mean; single samples scatter
 

@@ -1,33 +1,49 @@
-"""Writes everything an evaluation shows into its folder."""
+"""Writes everything an evaluation shows into its folder: summary, tables, figures, the page."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from namm_xmodal.config import EvalConfig, build_task, evaluation_digest
+from namm_xmodal.config.evaluation import EvaluationConfig
 from namm_xmodal.disk.trouble import disk_trouble
-from namm_xmodal.disk.whole_file import replace_text, replacing
-from namm_xmodal.errors import ResultsError
+from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.errors import NammError, ResultsError
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.exhibit import Exhibit, from_json, to_json
+from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.versions import software_versions
-from namm_xmodal.report.picture import fingerprints
-from namm_xmodal.report.plot import plot_scores
+from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
+from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.trust.terminal import PlainConsole
 
-SUMMARY_FORMAT = 1
+SUMMARY_FORMAT = 2
+EXHIBITS = "exhibits.json"
+MOST_ARMS = 3
+"""Arms that are shown token by token and frame by frame."""
 
 
-def write_report(records: list[Record], config: EvalConfig, width: int | None = None) -> list[Table]:
-    """Writes `summary.json`, `table.txt`, `scores.png` and `scores.svg` beside the results.
+def write_report(
+    records: Sequence[Record],
+    config: EvaluationConfig,
+    plan: Sequence[SectionPlan],
+    *,
+    width: int | None = None,
+    notice: Callable[[str], None] = lambda text: None,
+) -> list[Table]:
+    """Writes `summary.json`, `table.txt` and `report/` beside the results; also what each modality writes of its own.
 
     Args:
         records: All records of the evaluation.
-        config: Its configuration; `config.output` is the folder.
+        config: Its configuration.
+        plan: Its sections.
         width: Width of the returned tables; the terminal's if absent.
+        notice: Told what could not be shown.
 
     Returns:
         The tables for the terminal.
@@ -35,37 +51,94 @@ def write_report(records: list[Record], config: EvalConfig, width: int | None = 
     Raises:
         ResultsError: If there are no records, or the folder cannot be written.
     """
+    folder = config.folder
     if not records:
-        raise ResultsError(
-            f"{config.output}: no results yet; expected at least one finished sample, run the evaluation"
-        )
-    folder = Path(config.output)
-    tasks = {label: build_task(spec, f"tasks.{label}")[0] for label, spec in config.tasks.items()}
-    summary = summarise(records, tasks, config.bootstrap)
-    tables = score_tables(summary, width or Console().width)
+        raise ResultsError(f"{folder}: no results yet; expected at least one finished item, run the evaluation")
+    summary = summarise(records, plan, config.run.bootstrap)
+    exhibits = _exhibits(folder, plan, notice)
+    by_section = {section.name: [each for each in records if each.section == section.name] for section in plan}
+    for section in plan:
+        more = section.modality.exhibits_of_records(section.section, by_section[section.name])
+        exhibits.setdefault(section.name, []).extend(more)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_text(folder / "summary.json", summary_json(summary, config))
-        with replacing(folder / "table.txt") as fresh, fresh.open("w", encoding="utf-8") as file:
-            console = PlainConsole(file=file, width=200)
-            for table in score_tables(summary, 200):
-                console.print(table)
-        title = f"{config.model}, update every {config.update_every} tokens"
-        plot_scores(summary, folder / "scores", title, fingerprints(records))
+        replace_text(folder / "summary.json", summary_json(summary, records, plan))
+        replace_text(folder / "table.txt", _as_text(score_tables(summary, 200)))
+        for section in plan:
+            for name, text in section.modality.files(section.section, by_section[section.name]).items():
+                replace_text(folder / name, text)
+        write_page(folder / "report", summary, exhibits, config.to_mapping(), folder.name)
     except OSError as error:
         raise ResultsError(
             f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
         ) from None
-    return tables
+    return score_tables(summary, width or Console().width)
 
 
-def summary_json(summary: Summary, config: EvalConfig) -> str:
-    """The summary as JSON text."""
+def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[SectionPlan]) -> str:
+    """The summary as JSON text, and why items were skipped or failed."""
+    messages: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.message:
+            messages.setdefault(record.section, {})[record.item] = record.message
     content = {
         "format": SUMMARY_FORMAT,
-        "model": config.model,
-        "config": evaluation_digest(config),
+        "digests": {section.name: section.digest for section in plan},
         "versions": software_versions(),
-        "cells": [cell.to_json() for cell in summary.cells],
+        "messages": messages,
+        "rows": [row.to_json() for row in summary.rows],
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def shown_arms(section: SectionPlan) -> list[Arm]:
+    """NAMMs first, then KeyDiff, then the other baselines, each at its smallest size; a few."""
+
+    def rank(arm: Arm) -> tuple[bool, bool, float]:
+        size = 0.0 if arm.budget is None else float(arm.budget)
+        return (not arm.learned, type(arm.policy).__name__ != "KeyDiff", size)
+
+    by_label: dict[str, Arm] = {}
+    for arm in sorted((arm for arm in section.arms if arm.policy is not None), key=rank):
+        by_label.setdefault(arm.label, arm)
+    return list(by_label.values())[:MOST_ARMS]
+
+
+def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str], None]) -> dict[str, list[Exhibit]]:
+    """Made once and kept: they need the models. Those of arms that have changed are made anew."""
+    path = folder / EXHIBITS
+    try:
+        known = read_json(path, error=ResultsError, expected="exhibits") if path.exists() else {}
+    except ResultsError:
+        known = {}
+    found, fresh = {}, {}
+    for section in plan:
+        arms = shown_arms(section)
+        wanted = [section.digest, *(f"{arm.key} {arm.fingerprint}" for arm in arms)]
+        before = known.get(section.name) if isinstance(known, dict) else None
+        if isinstance(before, dict) and before.get("of") == wanted:
+            found[section.name] = from_json(before.get("exhibits"), str(path))
+            fresh[section.name] = before
+            continue
+        try:
+            found[section.name] = list(section.modality.exhibits(section.section, arms))
+        except NammError as error:
+            notice(f"{section.name}: what was kept cannot be shown: {error}")
+            continue
+        fresh[section.name] = {"of": wanted, "exhibits": to_json(found[section.name])}
+    try:
+        replace_text(path, json.dumps(fresh, separators=(",", ":")))
+    except OSError as error:
+        raise ResultsError(
+            f"{path}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+        ) from None
+    return found
+
+
+def _as_text(tables: Sequence[Table]) -> str:
+    from io import StringIO
+
+    buffer = StringIO()
+    console = PlainConsole(file=buffer, width=200)
+    for table in tables:
+        console.print(table)
+    return buffer.getvalue()

@@ -1,1 +1,1 @@
-"""Trains Decision Transformers on trajectories, with transformers' own class: what `namm-xmodal prepare rl` does."""
+"""How the models that ship with the package were trained: `namm-xmodal prepare rl` and `prepare video`."""

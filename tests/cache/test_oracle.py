@@ -56,9 +56,9 @@ def test_oracle_settings(family, settings):
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_oracle_prompt_end(family):
+def test_oracle_post_prefill(family):
     model, batch = tiny(family, torch.float64), padded_batch()
-    difference, cache = against_oracle(model, batch, POLICIES["noise"], 50, protocol="prompt_end")
+    difference, cache = against_oracle(model, batch, POLICIES["noise"], 50, schedule="post_prefill")
     assert difference < 1e-12
     assert cache.layers[0].slots < 100
 

@@ -1,6 +1,7 @@
 """A mistake gives one line with value, expectation and remedy, exit code 2, and leaves results as they were."""
 
 import pytest
+from killing import contents
 
 EVAL = ("eval", "language/smoke")
 
@@ -8,22 +9,26 @@ EVAL = ("eval", "language/smoke")
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("policies.h2o.policy=h2oo", "unknown policy 'h2oo': did you mean h2o"),
-        ("policies.h2o.budget=0", "policies.h2o: budget=0: expected at least 1 token"),
-        ("policies.h2o.budget=3", "policies.h2o: budget=3: below protect_first + protect_recent"),
-        ("policies.h2o.recent=3", "policies.h2o.recent: unknown key of policy h2o; did you mean recent_fraction?"),
-        ("budgets=[0]", "budgets: 0: expected at least 1 token"),
-        ("tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
-        ("tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),
-        ("tasks.key_retrieval.length=[12]", "tasks.key_retrieval: length: 12: expected at least"),
-        ("update_every=1024", "tasks.key_retrieval: sample 0 has 384 tokens, shorter than one update"),
-        ("update_every=100", "policies.namm: update_every=100: expected a multiple"),
-        ("update_evry=64", "update_evry: unknown key; did you mean update_every?"),
-        ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
-        ("model=no/such-model", "model 'no/such-model' cannot be loaded"),
-        ("device=gpu", "device: 'gpu': expected a torch device"),
-        ("dtype=int8", "dtype: 'int8': expected one of auto"),
+        ("language.policies.h2o.policy=h2oo", "unknown policy 'h2oo': did you mean h2o"),
+        ("language.policies.h2o.budget=0", "policies.h2o: budget=0: expected at least 1 token"),
+        ("language.policies.h2o.budget=3", "policies.h2o: budget=3: below protect_first + protect_recent"),
+        (
+            "language.policies.h2o.recent=3",
+            "policies.h2o.recent: unknown key of policy h2o; did you mean recent_fraction?",
+        ),
+        ("language.budgets=[0]", "budgets: 0: expected at least 1 token"),
+        ("language.tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
+        ("language.tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),
+        ("language.tasks.key_retrieval.length=[12]", "tasks.key_retrieval: length: 12: expected at least"),
+        ("language.update_every=1024", "tasks.key_retrieval: sample 0 has 384 tokens, shorter than one update"),
+        ("language.update_every=100", "policies.namm: update_every=100: expected a multiple"),
+        ("language.update_evry=64", "language: update_evry: unknown key; did you mean update_every?"),
+        ("language.model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
+        ("language.device=gpu", "device: 'gpu': expected a torch device"),
+        ("language.dtype=int8", "dtype: 'int8': expected one of auto"),
         ("seed", "expected path=value"),
+        ("tasks.key_retrieval.n=3", "tasks: stands at the top, expected it in its section: language.tasks"),
+        ("lnguage.seed=3", "lnguage: unknown key or section; did you mean language?"),
     ],
 )
 def test_bad_values(refused, tmp_path, change, expected):
@@ -32,16 +37,26 @@ def test_bad_values(refused, tmp_path, change, expected):
     assert not (out / "summary.json").exists()
 
 
+def test_a_model_that_cannot_be_fetched(run, tmp_path):
+    line = (*EVAL, "--set", "language.model=no/such-model", "--output", tmp_path / "out")
+    note, error = run(*line, code=2).stderr.strip().splitlines()
+    assert "no/such-model is not on this machine yet" in note
+    assert "namm-xmodal: model 'no/such-model' cannot be loaded" in error
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
 def test_missing_file(refused):
     assert "no/file.yaml: no such file" in refused("eval", "no/file.yaml")
 
 
 def test_results_of_another_configuration(refused, run, tmp_path):
-    few = ["--set", "tasks.next_token=null", "--set", "tasks.key_retrieval.n=1", "--set", "policies={snapkv: null}"]
+    few = ("tasks.next_token=null", "tasks.key_retrieval.n=1", "policies={snapkv: null}")
+    few = [part for each in few for part in ("--set", f"language.{each}")]
     run(*EVAL, "--output", tmp_path, *few)
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert "use --fresh" in refused(*EVAL, "--output", tmp_path, *few, "--set", "seed=5")
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    before = contents(tmp_path)
+    said = refused(*EVAL, "--output", tmp_path, *few, "--set", "language.seed=5")
+    assert "holds results of other settings: language.seed (0, now 5); choose another --output, or use --fresh" in said
+    assert contents(tmp_path) == before
 
 
 def test_output_that_is_a_file(refused, tmp_path):
@@ -63,7 +78,7 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
         (("--text", "-", "--set", "widow=3"), "widow: unknown key of policy h2o"),
         (("--text", "-", "--policy", "namm", "--set", "init=zeros", "--update-every", "40"), "update_every=40"),
         (("--text", "-", "--output", "x.doc"), "--output x.doc: expected a name that ends in"),
-        (("--text", "-", "--protocol", "cloc"), "--protocol 'cloc': expected clock or prompt_end"),
+        (("--text", "-", "--schedule", "cloc"), "--schedule 'cloc': expected streaming or post_prefill"),
         (("--text", "-", "--policy", "namm", "--set", "path=nowhere"), "nowhere"),
     ],
 )

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-FEW = ["--set", "tasks.next_token=null", "--set", "tasks.key_retrieval.n=1", "--set", "budgets=0.5"]
+FEW = ("language.tasks.next_token=null", "language.tasks.key_retrieval.n=1", "language.budgets=0.5")
+FEW = [part for each in FEW for part in ("--set", each)]
 
 
 def test_eval_prints_a_table_and_writes_everything(run, tmp_path):
@@ -13,13 +14,14 @@ def test_eval_prints_a_table_and_writes_everything(run, tmp_path):
         assert word in result.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        ".namm-xmodal.json", "results.jsonl", "summary.json", "table.txt", "config.yaml", "scores.png", "scores.svg"
+        ".namm-xmodal.json", "results.jsonl", "summary.json", "table.txt", "config.yaml", "exhibits.json", "report"
     }  # fmt: skip
+    assert f"the page to open is {tmp_path / 'out' / 'report' / 'index.html'}" in result.stdout
 
 
 def test_dry_run_lists_runs_and_writes_nothing(run, tmp_path):
     result = run("eval", "language/smollm2", "--dry-run", "--output", tmp_path / "out")
-    assert "namm_untrained: budget 0.25" in result.stdout
+    assert "  namm_untrained: 25%, schedule streaming: Namm(" in result.stdout
     assert not (tmp_path / "out").exists()
 
 
@@ -44,6 +46,7 @@ def test_lists(run, what, expected):
 def test_keys_of_an_evaluation_file(run):
     rows = {row["name"]: row for row in json.loads(run("list", "configs", "--keys", "--json").stdout)}
     assert rows["update_every"]["fields"]["default"] == "256"
+    assert rows["rl.update_every"]["fields"]["default"] == "48"
 
 
 def test_inspect_from_standard_input(run, tmp_path):
@@ -69,8 +72,8 @@ def test_inspect_the_full_cache(run, tmp_path):
 
 
 def test_check(run):
-    assert "keeps the contract" in run("check", "policy", "tova", "budget=0.5").stdout
-    assert "keeps the contract" in run("check", "adapter", "language").stdout
+    assert "passes the policy contract" in run("check", "policy", "tova", "budget=0.5").stdout
+    assert "passes the adapter contract" in run("check", "adapter", "language").stdout
 
 
 def test_prepare(run):

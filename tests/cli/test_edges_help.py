@@ -8,14 +8,16 @@ import typer
 
 from namm_xmodal.cli.app import app
 from namm_xmodal.config import packaged_configs
-from namm_xmodal.config.commands import COMMANDS, command_of
+from namm_xmodal.config.commands import command_of
 from namm_xmodal.config.loader import load_mapping
 
 ROOT = Path(__file__).parents[2]
-COMMAND = re.compile(r"namm-xmodal[ \n]+(?!release)(?P<rest>[a-z][^`\n\"']*)")
+COMMAND = re.compile(r"namm-xmodal[ \n]+(?!release|contributors)(?P<rest>[a-z][^`\n\"']*)")
 LIST = re.compile(r"`list ([a-z]+)`")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-CONFIG = re.compile(r"(?<![\w/.-])(?:configs/)?((?:language|evolve|rl|video)/[a-z0-9_]+)(?:\.yaml)?(?![\w/.-])")
+CONFIG = re.compile(
+    r"(?<![\w/.-])(?:configs/)?((?:language|evolve|rl|video|transfer)/[a-z0-9_]+)(?:\.yaml)?(?![\w/.-])"
+)
 
 
 def commands(command=None, path=()):
@@ -79,13 +81,15 @@ def test_pages_name_what_exists(page):
 )
 def test_commands_are_given_files_of_their_own(page):
     """`namm-xmodal eval rl/hopper` would be refused."""
-    reads = {**COMMANDS, "warm-start": COMMANDS["evolve"]}
+    reads = {name: "eval" for name in ("eval", "rollout", "video-qa")} | {"evolve": "evolve", "warm-start": "evolve"}
+    sections = {"rollout": "rl", "video-qa": "video"}
     for match in COMMAND.finditer(page.read_text(encoding="utf-8")):
         command, *words = match["rest"].split()
         if command in reads and words and (name := CONFIG.fullmatch(words[0])):
             assert name[1] in packaged_configs(), match[0]
             keys = load_mapping(packaged_configs()[name[1]])
-            assert COMMANDS[command_of(keys)] is reads[command], match[0]
+            assert command_of(keys) == reads[command], match[0]
+            assert sections.get(command, next(iter(keys))) in keys, match[0]
 
 
 @pytest.mark.parametrize("path", [path for path in TREE if path and path[0] != "list"], ids=" ".join)

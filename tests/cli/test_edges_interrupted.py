@@ -11,8 +11,8 @@ def stop(*_, **__):
     ("target", "arguments"),
     [
         ("namm_xmodal.evaluation.runner.evaluate", ("eval", "language/smoke")),
-        ("namm_xmodal.rollouts.runner.run_rollouts", ("rollout", "rl/tmaze")),
-        ("namm_xmodal.evaluation.video.runner.evaluate_videos", ("video-qa", "video/smoke")),
+        ("namm_xmodal.evaluation.runner.evaluate", ("rollout", "rl/tmaze")),
+        ("namm_xmodal.evaluation.runner.evaluate", ("video-qa", "video/smoke")),
         ("namm_xmodal.language.texts.find_texts", ("prepare", "language")),
     ],
 )

@@ -9,12 +9,13 @@ from video_files import write_video
 from namm_xmodal import Namm
 
 TEXT = ("--model", "tiny-random", "--policy", "streaming_llm", "--budget", "16", "--update-every", "32")
-EVAL = ("eval", "language/smoke", "--set", "tasks.next_token=null", "--set", "tasks.key_retrieval.n=1", "--set")
-EVAL = (*EVAL, "budgets=0.5", "--set", "policies={h2o: null, snapkv: null}", "--set", "scoring=likelihood")
+FEW = ("tasks.next_token=null", "tasks.key_retrieval.n=1", "budgets=0.5", "policies={h2o: null, snapkv: null}")
+FEW = (*FEW, "scoring=likelihood")
+EVAL = ("eval", "language/smoke", *(part for each in FEW for part in ("--set", f"language.{each}")))
 EVOLVE = ("evolve", "evolve/smoke", "--set", "generations=1", "--set", "validation=0", "--set", "statistics.samples=1")
 EVOLVE = (*EVOLVE, "--set", "strategy.population=4", "--set", "samples=1", "--set", "tasks.next_token=null")
-CALIBRATE = ("calibrate", "--model", "tiny-random", "--length", "96", "--count", "1", "--update-every", "64")
-CALIBRATE = (*CALIBRATE, "--floor", "0")
+CALIBRATE = ("calibrate", "--model", "tiny-random", "--floor", "0", "--length", "96")
+CALIBRATE = (*CALIBRATE, "--count", "1", "--update-every", "64")
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,7 @@ def test_no_command_takes_another_ones_folder(run, refused, tmp_path, policy):
     for line in (
         (*EVOLVE, "--run", results),
         (*EVOLVE, "--run", results, "--dry-run"),
-        ("rollout", "rl/tmaze", "--output", results),
-        ("rollout", "rl/tmaze", "--video", "recency:24", "--output", results),
+        (*CALIBRATE, policy, "--output", results),
     ):
         assert f"{results}: was made by `namm-xmodal eval`, expected a new folder" in refused(*line), line
     assert contents(tmp_path) == before
@@ -82,7 +82,7 @@ def test_a_policy_is_not_replaced_by_what_is_made_of_it(run, refused, tmp_path, 
     before = contents(own), contents(policy)
     for folder in (own, policy):
         assert "is read by this command" in refused(*CALIBRATE, folder, "--output", folder)
-    mine = ("--set", f"policies.mine={{policy: namm, path: {policy}}}")
+    mine = ("--set", f"language.policies.mine={{policy: namm, path: {policy}}}")
     assert "is read by this command" in refused(*EVAL, *mine, "--output", policy)
     (tmp_path / "user").mkdir()
     (tmp_path / "user" / "config.json").write_text("{}")

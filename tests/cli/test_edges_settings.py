@@ -73,5 +73,5 @@ def test_inspect_refuses_what_it_could_not_show(refused, tmp_path, options, text
 def test_one_command_line_of_an_evaluation(refused, run, tmp_path):
     few = ("eval", "language/smoke", "--output", tmp_path / "out", "--dry-run")
     assert run(*few).stderr == ""
-    assert "protect_first + protect_recent = 4 + 1000" in refused(*few, "--set", "protect_recent=1000")
+    assert "protect_first + protect_recent = 4 + 1000" in refused(*few, "--set", "language.protect_recent=1000")
     assert not list(tmp_path.iterdir())

@@ -41,7 +41,7 @@ def test_ctrl_c_keeps_results_and_the_same_command_goes_on(tmp_path):
         "language/smoke",
         "--output",
         str(tmp_path),
-        *(part for each in many for part in ("--set", each)),
+        *(part for each in many for part in ("--set", f"language.{each}")),
     ]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -2,15 +2,18 @@
 
 import pytest
 import yaml
+from evaluations import load, plan_of
 
-from namm_xmodal.config import EvalConfig, describe, evaluation_digest, load_eval_config, to_yaml
+from namm_xmodal.config import RunConfig, describe
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.modalities.table import MODALITIES
 
 MINIMAL = """
-model: tiny-random
-tasks: {keys: {task: key_retrieval, n: 2}}
-policies: {h2o: {policy: h2o}}
+language:
+  model: tiny-random
+  tasks: {keys: {task: key_retrieval, n: 2}}
+  policies: {h2o: {policy: h2o}}
 """
 
 
@@ -23,47 +26,73 @@ def minimal(tmp_path):
 
 def refused(path, *changes):
     with pytest.raises(ConfigError) as caught:
-        load_eval_config(path, changes)
+        load(path, None, *changes)
     line = str(caught.value)
     assert "\n" not in line
     return line
 
 
+def language(path, *changes):
+    return load(path, None, *(f"language.{each}" for each in changes)).sections["language"]
+
+
 def test_defaults_are_filled_in(minimal):
-    config = load_eval_config(minimal)
-    assert (config.update_every, config.protocols, config.budgets) == (256, ("clock",), (0.5, 0.25))
-    assert config.output == "results/minimal"
+    section = language(minimal)
+    assert (section.update_every, section.schedules, section.budgets) == (256, ("streaming",), (0.5, 0.25))
+    assert load(minimal, None).run.output == "results/minimal"
 
 
 def test_output_argument_wins(minimal):
-    assert load_eval_config(minimal, ["output=a"], "b").output == "b"
+    assert load(minimal, "b", "output=a").run.output == "b"
 
 
 def test_one_value_where_a_list_is_expected(minimal):
-    config = load_eval_config(minimal, ["protocols=prompt_end", "budgets=64", "scoring=generate"])
-    assert (config.protocols, config.budgets, config.scoring) == (("prompt_end",), (64,), ("generate",))
+    section = language(minimal, "schedules=post_prefill", "budgets=64", "scoring=generate")
+    assert (section.schedules, section.budgets, section.scoring) == (("post_prefill",), (64,), ("generate",))
+    assert load("video/smoke", None, "video.budgets=0.3").sections["video"].budgets == (0.3,)
+
+
+def test_a_shared_key_holds_for_all_sections_that_give_none_of_their_own(minimal):
+    maze = "rl={model: tmaze, update_every: 48}"
+    config = load(minimal, None, "update_every=64", "seed=3", "policies.full={policy: full}", maze)
+    assert [section.update_every for section in config.sections.values()] == [64, 48]
+    assert [section.seed for section in config.sections.values()] == [3, 3]
+    assert [list(section.policies) for section in config.sections.values()] == [["full", "h2o"], ["full"]]
+
+
+def test_a_shared_key_that_no_section_takes_is_refused(minimal):
+    line = refused(minimal, "seed=3", "language.seed=4")
+    assert "seed: no section uses it, since each gives its own; set language.seed" in line
+
+
+def test_a_file_from_before_sections_is_refused_with_the_reason(minimal):
+    minimal.write_text("adapter: language\nmodel: tiny-random\ntasks: {keys: {task: key_retrieval, n: 2}}\n")
+    line = refused(minimal)
+    assert "tasks: stands at the top, expected it in its section: language.tasks (files from before version 0.2" in line
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("updat_every=64", "updat_every: unknown key; did you mean update_every?"),
-        ("sed=null", "sed: unknown key; did you mean seed?"),
+        ("language.updat_every=64", "updat_every: unknown key; did you mean update_every?"),
+        ("language.sed=null", "sed: unknown key; did you mean seed?"),
         ("bootstrap.resample=100", "bootstrap.resample: unknown key; did you mean resamples?"),
-        ("update_every=0", "update_every: 0: expected a whole number, at least 1"),
-        ("update_every=often", "update_every: 'often': expected a whole number"),
-        ("budgets=[0]", "budgets: 0: expected at least 1 token, or a fraction in (0, 1] such as 0.5"),
-        ("budgets=[0.0]", "budgets: 0.0: expected a fraction in (0, 1]"),
-        ("budgets=[1.5]", "budgets: 1.5: expected a fraction in (0, 1]"),
-        ("budgets=[5]", "budgets: 5: below protect_first + protect_recent = 12"),
-        ("budgets=[0.5, 0.5]", "a budget is given twice"),
-        ("budgets=[true]", "budgets"),
-        ("protocols=[clok]", "protocols.0: 'clok': expected one of clock, prompt_end"),
-        ("selection=rugged", "selection: 'rugged': expected one of ragged, layer_max"),
-        ("dtype=float8", "dtype: 'float8'"),
-        ("tasks={}", "tasks: {}: expected a mapping of labels to mappings, not empty"),
-        ("model=''", "model: ''"),
-        ("adapter=video", "adapter: unknown key"),
+        ("language.update_every=0", "update_every: 0: expected a whole number, at least 1"),
+        ("language.update_every=often", "update_every: 'often': expected a whole number"),
+        ("language.budgets=[0]", "budgets: 0: expected at least 1 token, or a fraction in (0, 1] such as 0.5"),
+        ("language.budgets=[0.0]", "budgets: 0.0: expected a fraction in (0, 1]"),
+        ("language.budgets=[1.5]", "budgets: 1.5: expected a fraction in (0, 1]"),
+        ("language.budgets=[5]", "budgets: 5: below protect_first + protect_recent = 12"),
+        ("language.budgets=[0.5, 0.5]", "a budget is given twice"),
+        ("language.budgets=[true]", "budgets"),
+        ("language.schedules=[clok]", "schedules.0: 'clok': expected one of streaming, post_prefill"),
+        ("language.selection=rugged", "selection: 'rugged': expected one of ragged, layer_max"),
+        ("langage.seed=1", "langage: unknown key or section; did you mean language?"),
+        ("workers=0", "workers: 0: expected a whole number, at least 1"),
+        ("language.dtype=float8", "dtype: 'float8'"),
+        ("language.tasks={}", "tasks: {}: expected a mapping of labels to mappings, not empty"),
+        ("language.model=''", "model: ''"),
+        ("language.adapter=video", "adapter: unknown key"),
         ("bootstrap.level=1", "bootstrap.level: 1"),
     ],
 )
@@ -74,18 +103,19 @@ def test_mistakes_name_path_value_and_expectation(minimal, change, message):
 
 
 def test_several_mistakes_are_counted(minimal):
-    assert "(and 1 more)" in refused(minimal, "update_every=0", "seed=-1")
+    assert "(and 1 more)" in refused(minimal, "language.update_every=0", "language.seed=-1")
 
 
 def test_overrides_reach_into_labels(minimal):
-    config = load_eval_config(minimal, ["tasks.keys.n=5", "policies.tova={policy: tova}", "policies.h2o.budget=0.3"])
-    assert config.tasks["keys"]["n"] == 5
-    assert config.policies == {"h2o": {"policy": "h2o", "budget": 0.3}, "tova": {"policy": "tova"}}
+    section = language(minimal, "tasks.keys.n=5", "policies.tova={policy: tova}", "policies.h2o.budget=0.3")
+    assert section.tasks["keys"]["n"] == 5
+    assert section.policies == {"h2o": {"policy": "h2o", "budget": 0.3}, "tova": {"policy": "tova"}}
 
 
 def test_null_removes(minimal):
-    config = load_eval_config(minimal, ["policies.tova={policy: tova}", "policies.h2o=null"])
-    assert list(config.policies) == ["tova"]
+    assert list(language(minimal, "policies.tova={policy: tova}", "policies.h2o=null").policies) == ["tova"]
+    both = load(minimal, None, "rl={model: tmaze, policies: {full: {policy: full}}}", "language=null")
+    assert list(both.sections) == ["rl"]
 
 
 @pytest.mark.parametrize(
@@ -105,29 +135,32 @@ def test_bad_assignments(assignment, message):
 
 
 def test_resolved_configuration_reads_back_equal(minimal, tmp_path):
-    config = load_eval_config(minimal, ["budgets=[0.5, 64]", "bootstrap.seed=3"])
+    config = load(minimal, None, "language.budgets=[0.5, 64]", "bootstrap.seed=3", "rl={model: tmaze, fit: estimated}",
+                  "policies.full={policy: full}")  # fmt: skip
     saved = tmp_path / "saved.yaml"
-    saved.write_text(to_yaml(config))
-    assert load_eval_config(saved) == config
-    assert set(yaml.safe_load(saved.read_text())) == set(EvalConfig.model_fields)
+    saved.write_text(config.to_yaml())
+    assert load(saved, None) == config
+    assert set(yaml.safe_load(saved.read_text())) == {"language", "rl", *RunConfig.model_fields}
 
 
 def test_digest_follows_what_changes_results(minimal):
-    digest = evaluation_digest(load_eval_config(minimal))
-    same = load_eval_config(
-        minimal, ["workers=2", "bootstrap.seed=9", "output=elsewhere", "tasks.keys.n=9", "budgets=[0.3]"]
-    )
-    assert evaluation_digest(same) == digest
-    for change in ("seed=1", "tasks.keys.length=[128]", "update_every=64"):
-        assert evaluation_digest(load_eval_config(minimal, [change])) != digest
+    def digest(*changes):
+        (section,) = plan_of(load(minimal, None, *changes))
+        return section.digest
+
+    same = ("workers=2", "bootstrap.seed=9", "output=elsewhere", "language.tasks.keys.n=9", "language.budgets=[0.3]")
+    assert digest(*same, "language.threads=2", "language.fit=estimated") == digest()
+    for change in ("seed=1", "language.tasks.keys.length=[128]", "language.update_every=64"):
+        assert digest(change) != digest()
 
 
 def test_configuration_is_frozen(minimal):
     with pytest.raises(ValueError, match="frozen"):
-        load_eval_config(minimal).seed = 3
+        language(minimal).seed = 3
 
 
-def test_every_key_has_help():
-    rows = describe(EvalConfig)
-    assert {"bootstrap.level", "update_every", "policies"} <= {row.path for row in rows}
+@pytest.mark.parametrize("kind", [RunConfig, *(each.section for each in MODALITIES.values())])
+def test_every_key_has_help(kind):
+    rows = describe(kind)
+    assert len(rows) > 3
     assert all(len(row.help) > 10 and row.type for row in rows)

@@ -37,8 +37,8 @@ def test_circle_is_refused_with_its_members(tmp_path):
 
 
 def test_extending_a_packaged_configuration(tmp_path):
-    write(tmp_path, mine="extends: language/smoke\nseed: 7\n")
-    loaded = load_mapping(tmp_path / "mine.yaml")
+    write(tmp_path, mine="extends: language/smoke\nlanguage: {seed: 7}\n")
+    loaded = load_mapping(tmp_path / "mine.yaml")["language"]
     assert loaded["seed"] == 7
     assert loaded["model"] == "tiny-random"
 

@@ -1,38 +1,59 @@
 """Every YAML that ships is a test case."""
 
 import pytest
+from evaluations import load, plan_of
 
-from namm_xmodal.config import EvalConfig, load_eval_config, packaged_configs
-from namm_xmodal.evaluation.plan import make_plan
+from namm_xmodal.config import RunConfig, packaged_configs
+from namm_xmodal.errors import NammError
+from namm_xmodal.modalities.table import MODALITIES
 
-LANGUAGE = [name for name in packaged_configs() if name.startswith("language/")]
-
-
-@pytest.mark.parametrize("name", LANGUAGE)
-def test_every_shipped_file_makes_a_plan(name):
-    config = load_eval_config(name)
-    plan = make_plan(config)
-    assert plan.runs[0].full
-    assert plan.total >= 4
-    assert config.output == f"results/{name.split('/')[1]}"
+FILES = [name for name in packaged_configs() if not name.startswith("evolve/")]
+NEED_DATA = {"longvideobench", "videomme", "mlvu", "nextqa", "egoschema"}
+"""Benchmarks that are read from a folder."""
 
 
-@pytest.mark.parametrize("name", LANGUAGE)
+@pytest.mark.parametrize("name", FILES)
+def test_every_shipped_file_makes_a_plan(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load(name, None)
+    assert config.run.output.startswith("results/")
+    for label, section in config.sections.items():
+        if getattr(section, "benchmark", "") in NEED_DATA or section.model.startswith("runs/"):
+            with pytest.raises(NammError, match=f"^section {label}: .*(no such|not found|missing|folder)"):
+                plan_of(type(config)({label: section}, config.run))
+        else:
+            (plan,) = plan_of(type(config)({label: section}, config.run))
+            assert plan.arms[0].full
+            assert plan.total >= 4
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_every_shipped_file_says_what_it_is(name):
     assert packaged_configs()[name].read_text(encoding="utf-8").startswith("# ")
 
 
+def test_no_two_files_write_into_one_folder():
+    outputs = [load(name, None).run.output for name in FILES]
+    assert len(set(outputs)) == len(outputs)
+
+
 def test_the_main_file_asks_what_the_documentation_promises():
-    plan = make_plan(load_eval_config("language/smollm2"))
-    rivals = {run.label for run in plan.runs if run.budget == 0.25} & {
-        run.label for run in plan.runs if run.budget == 0.5
+    (plan,) = plan_of(load("language/smollm2", None))
+    baselines = {arm.label for arm in plan.arms if arm.budget == 0.25} & {
+        arm.label for arm in plan.arms if arm.budget == 0.5
     }
-    assert len(rivals - {"namm_untrained"}) >= 8
-    assert "namm_untrained" in rivals
-    assert len(plan.tasks) >= 4
+    assert len(baselines - {"namm_untrained"}) >= 8
+    assert "namm_untrained" in baselines
+    assert len({item.task for item in plan.items}) >= 4
 
 
 def test_the_main_file_names_every_key():
     text = packaged_configs()["language/smollm2"].read_text(encoding="utf-8")
-    missing = [key for key in EvalConfig.model_fields if f"\n{key}:" not in text]
-    assert missing == []
+    assert [key for key in MODALITIES["language"].section.model_fields if f"\n  {key}:" not in text] == []
+    assert [key for key in RunConfig.model_fields if f"\n{key}:" not in text] == []
+
+
+def test_keydiff_and_the_full_cache_are_in_every_modality_of_the_transfer():
+    for name in ("transfer/smoke", "transfer/offline", "transfer/paper"):
+        for section in load(name, None).sections.values():
+            assert {"full", "namm", "keydiff", "random", "recency"} <= set(section.policies)

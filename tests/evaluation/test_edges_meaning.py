@@ -3,18 +3,15 @@
 import json
 
 import pytest
+from evaluations import load, plan_of, run
 
-from namm_xmodal.config import load_eval_config
 from namm_xmodal.errors import ConfigError, DataError, NammError
-from namm_xmodal.evaluation import preflight
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_sizes
-from namm_xmodal.evaluation.plan import make_plan
-from namm_xmodal.evaluation.preflight import check_evaluation
-from namm_xmodal.evaluation.runner import evaluate
 from namm_xmodal.language import models
 from namm_xmodal.language.at_hand import model_at_hand
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.language.tiny_random import build_tiny_random
+from namm_xmodal.modalities.language import preflight
 
 KEYS, TEXT = "tasks.key_retrieval", "tasks.next_token"
 REFUSED = [
@@ -41,8 +38,14 @@ REFUSED = [
 ]  # fmt: skip
 
 
-def config(*changes):
-    return load_eval_config("language/smoke", ["policies.snapkv=null", *changes])
+def config(*changes, folder=None):
+    return load("language/smoke", folder, *(f"language.{each}" for each in ("policies.snapkv=null", *changes)))
+
+
+def check(config, notice=lambda text: None):
+    """What the dry run does."""
+    (section,) = plan_of(config)
+    section.check(notice)
 
 
 def test_what_is_meaningful_passes():
@@ -52,7 +55,7 @@ def test_what_is_meaningful_passes():
         "protect_recent=70",
         "budgets=[383]",
     ):
-        check_evaluation(asked := config(change), make_plan(asked))
+        check(config(change))
 
 
 def nothing_is_loaded(*_, **__):
@@ -63,21 +66,19 @@ def nothing_is_loaded(*_, **__):
 def test_a_real_run_and_a_dry_one_refuse_the_same(change, said, tmp_path, monkeypatch):
     monkeypatch.setattr(models, "load_language_model", nothing_is_loaded)
     monkeypatch.setenv("NAMM_XMODAL_CACHE", str(tmp_path / "cache"))
-    for check in (
-        lambda asked: check_evaluation(asked, make_plan(asked)),
-        lambda asked: evaluate(asked.model_copy(update={"output": str(tmp_path / "out")})),
-    ):
+    for refuse in (check, run):
         with pytest.raises(NammError) as caught:
-            check(config(change))
+            refuse(config(change, folder=tmp_path / "out"))
+        assert str(caught.value).startswith(("section language: ", "unknown model"))
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
-def test_a_text_is_pruned_in_its_middle_under_prompt_end():
-    few = ["tasks.key_retrieval=null", "protocols=prompt_end", "budgets=[0.5]", "policies.namm=null"]
-    check_evaluation(asked := config(*few, "protect_recent=80"), make_plan(asked))
+def test_a_text_is_pruned_in_its_middle_under_post_prefill():
+    few = ["tasks.key_retrieval=null", "schedules=post_prefill", "budgets=[0.5]", "policies.namm=null"]
+    check(config(*few, "protect_recent=80"))
     with pytest.raises(ConfigError, match=r"sample 0 has 192 tokens, 192 at its last update, and budget 0.5 is 96"):
-        check_evaluation(asked := config(*few, "protect_recent=100"), make_plan(asked))
+        check(config(*few, "protect_recent=100"))
 
 
 @pytest.mark.parametrize(
@@ -91,26 +92,25 @@ def test_texts_that_a_namm_is_fitted_on_must_reach_an_update(given, said):
     changes = ["tasks.key_retrieval=null", "tasks.next_token.length=[8000]", "tasks.next_token.n=1", "budgets=[0.5]"]
     asked = config(*changes, "update_every=2064", f"policies.namm={{init: random, budget: null, {given}}}")
     with pytest.raises(ConfigError, match=said):
-        check_evaluation(asked, make_plan(asked))
+        check(asked)
 
 
 def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypatch):
     monkeypatch.setattr(preflight, "model_at_hand", lambda name: None)
     told = []
-    check_evaluation(asked := config(), make_plan(asked), told.append)
+    check(config(), told.append)
     assert told == [
         "tiny-random is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"
     ]
     for change in ("protect_recent=100", "update_every=400", "budgets=[1000000000]", f"{TEXT}.texts=anarchism"):
-        with pytest.raises(NammError, match=r"^(tasks|policies)\."):
-            check_evaluation(asked := config(change), make_plan(asked))
+        with pytest.raises(NammError, match=r"^section language: (tasks|policies)\."):
+            check(config(change))
 
 
 def test_a_model_that_is_fetched_first_is_checked_sample_by_sample(monkeypatch, tmp_path):
     monkeypatch.setattr(preflight, "model_at_hand", lambda name: None)
-    asked = config("update_every=384").model_copy(update={"output": str(tmp_path)})
     with pytest.raises(ConfigError, match=r"sample 1 has 381 tokens, shorter than one update"):
-        evaluate(asked)
+        run(config("update_every=384", folder=tmp_path))
 
 
 def test_a_budget_that_fits_some_texts_only_is_no_mistake():

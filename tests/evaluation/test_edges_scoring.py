@@ -3,15 +3,12 @@
 import json
 
 import pytest
+from evaluations import load, plan_of, run
 
-from namm_xmodal.config import load_eval_config
-from namm_xmodal.config.save import evaluation_digest
-from namm_xmodal.config.video_qa import load_video_qa_config, video_digest
 from namm_xmodal.evaluation.greedy import end_of_text
-from namm_xmodal.evaluation.metrics import generated_scores
-from namm_xmodal.evaluation.runner import evaluate
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.language.tiny_random import build_tiny_random
+from namm_xmodal.modalities.language.metrics import generated_scores
 
 FEW = ["tasks.key_retrieval.n=1", "tasks.next_token=null", "policies={snapkv: null, namm: null}", "budgets=[0.5]"]
 
@@ -28,11 +25,11 @@ def checkpoint(folder, config=None, generation=None):
 
 
 def records(model, output, *changes):
-    return evaluate(load_eval_config("language/smoke", [f"model={model}", *FEW, *changes], str(output)))
+    return run(load("language/smoke", output, *(f"language.{each}" for each in (f"model={model}", *FEW, *changes))))
 
 
 def numbers(found):
-    return [(each.policy, each.text, each.scores, each.kept_fraction) for each in found]
+    return [(each.policy, each.text, each.scores, each.kept.fraction) for each in found]
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +81,12 @@ def test_any_reference_of_a_sample_will_do():
 
 
 def test_older_generated_text_is_not_mixed_with_newer(monkeypatch):
-    both, likelihood = (load_eval_config("language/smoke", [f"scoring={each}"]) for each in ("generate", "likelihood"))
-    video, silent = (load_video_qa_config("video/smoke", [f"generate={each}"]) for each in ("true", "false"))
-    before = [evaluation_digest(both), evaluation_digest(likelihood), video_digest(video), video_digest(silent)]
-    for module in ("save", "video_qa"):
-        monkeypatch.setattr(f"namm_xmodal.config.{module}.GENERATED_TEXT", 1)
-    after = [evaluation_digest(both), evaluation_digest(likelihood), video_digest(video), video_digest(silent)]
-    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True, False, True]
+    def digests():
+        text = [load("language/smoke", None, f"language.scoring=[{each}]") for each in ("generate", "likelihood")]
+        video = [load("video/smoke", None, f"video.generate={each}") for each in ("true", "false")]
+        return [plan_of(each)[0].digest for each in (*text, *video)]
+
+    before = digests()
+    for modality in ("language", "video"):
+        monkeypatch.setattr(f"namm_xmodal.modalities.{modality}.modality.GENERATED_TEXT", 1)
+    assert [old == new for old, new in zip(before, digests(), strict=True)] == [False, True, False, True]

@@ -1,35 +1,40 @@
-"""Which runs a configuration means, and which mistakes show before a model is loaded."""
+"""Which arms and items a configuration means, and which mistakes show before a model is loaded."""
 
 import pytest
+from evaluations import make, plan_of
 
-from namm_xmodal.config import EvalConfig
 from namm_xmodal.errors import NammError
-from namm_xmodal.evaluation.plan import make_plan
 
 
-def config(**changes):
+def language(**changes):
     values = {
         "model": "tiny-random",
         "tasks": {"keys": {"task": "key_retrieval", "n": 2}, "text": {"task": "next_token", "n": 3}},
         "policies": {"h2o": {"policy": "h2o"}, "full": {"policy": "full"}},
     }
-    return EvalConfig.model_validate({**values, **changes})
+    return make(language={**values, **changes})
+
+
+def only(config):
+    (section,) = plan_of(config)
+    return section
 
 
 def sizes(plan):
-    return [(run.label, run.budget, run.protocol) for run in plan.runs]
+    return [(arm.label, arm.budget, arm.schedule) for arm in plan.arms]
 
 
-def test_budgets_times_protocols_and_the_full_cache_once_and_first():
-    plan = make_plan(config(budgets=[0.5, 64], protocols=["clock", "prompt_end"]))
+def test_budgets_times_schedules_and_the_full_cache_once_and_first():
+    plan = only(language(budgets=[0.5, 64], schedules=["streaming", "post_prefill"]))
     assert sizes(plan) == [
         ("full", None, "none"),
-        ("h2o", 0.5, "clock"),
-        ("h2o", 0.5, "prompt_end"),
-        ("h2o", 64, "clock"),
-        ("h2o", 64, "prompt_end"),
+        ("h2o", 0.5, "streaming"),
+        ("h2o", 0.5, "post_prefill"),
+        ("h2o", 64, "streaming"),
+        ("h2o", 64, "post_prefill"),
     ]
     assert plan.total == 25
+    assert [arm.size for arm in plan.arms] == ["full", "50%", "50%", "64 tokens", "64 tokens"]
 
 
 def test_own_budgets_win_over_the_sweep():
@@ -39,24 +44,65 @@ def test_own_budgets_win_over_the_sweep():
         "namm": {"policy": "namm", "init": "zeros"},
         "capped": {"policy": "namm", "init": "zeros", "budget": [0.5]},
     }
-    plan = make_plan(config(policies=policies))
+    plan = only(language(policies=policies))
     assert sizes(plan) == [
-        ("one", 0.3, "clock"), ("list", 0.3, "clock"), ("list", 99, "clock"), ("namm", None, "clock"),
-        ("capped", 0.5, "clock"),
+        ("one", 0.3, "streaming"), ("list", 0.3, "streaming"), ("list", 99, "streaming"), ("namm", None, "streaming"),
+        ("capped", 0.5, "streaming"),
     ]  # fmt: skip
-    assert plan.runs[-1].policy.max_tokens == 0.5
+    assert plan.arms[-1].policy.max_tokens == 0.5
+    assert [arm.learned for arm in plan.arms] == [False, False, False, True, True]
 
 
-def test_units_interleave_tasks_and_skip_what_is_done():
-    plan = make_plan(config(budgets=[0.5]))
-    units = plan.units(frozenset())
-    assert [(unit.task, unit.sample) for unit in units] == [
-        ("keys", 0), ("text", 0), ("keys", 1), ("text", 1), ("text", 2)
-    ]  # fmt: skip
-    done = frozenset({plan.runs[0].key("keys", 0), plan.runs[0].key("text", 2), plan.runs[1].key("text", 2)})
-    left = plan.units(done)
-    assert left[0].runs == (1,)
-    assert ("text", 2) not in [(unit.task, unit.sample) for unit in left]
+def test_works_interleave_tasks_and_skip_what_is_done():
+    plan = only(language(budgets=[0.5]))
+    works = plan.works(frozenset())
+    assert [work.items[0].id for work in works] == ["keys/0", "text/0", "keys/1", "text/1", "text/2"]
+    items = {item.id: item for item in plan.items}
+    full, h2o = plan.arms
+    done = frozenset({
+        plan.key(items["keys/0"], full), plan.key(items["text/2"], full), plan.key(items["text/2"], h2o),
+    })  # fmt: skip
+    left = plan.works(done)
+    assert left[0].arms == ((h2o,),)
+    assert "text/2" not in [work.items[0].id for work in left]
+
+
+def test_questions_about_one_video_are_one_piece_of_work_for_all_arms():
+    config = make(video={"options": {"n": 24, "frames": 8}, "policies": {"full": {}, "h2o": {}}} | {
+        "policies": {"full": {"policy": "full"}, "h2o": {"policy": "h2o"}}
+    })  # fmt: skip
+    plan = only(config)
+    works = plan.works(frozenset())
+    assert len(works) < 24
+    assert {len(arms) for work in works for arms in work.arms} == {3}
+    assert sum(len(work.items) for work in works) == 24
+    assert len({item.id for work in works for item in work.items}) == 24
+
+
+def test_agents_play_batch_by_batch_under_one_arm_after_another():
+    policies = {"full": {"policy": "full"}, "window": {"policy": "window", "steps": 4}, "h2o": {"policy": "h2o"}}
+    rl = {"model": "tmaze", "model_seeds": [0, 2], "episodes": 3, "batch": 2, "budgets": [24], "policies": policies}
+    plan = only(make(rl=rl))
+    works = plan.works(frozenset())
+    assert [len(work.items) for work in works[:4]] == [2, 1, 2, 1]
+    assert [arm.label for arm in plan.arms] == ["full", "window", "h2o"]
+    assert [arm.size for arm in plan.arms] == ["full", "4 steps", "24 tokens"]
+    assert {item.stratum for item in plan.items} == {"tmaze/seed-0", "tmaze/seed-2"}
+    assert plan.total == 18
+
+
+def test_sections_of_one_modality_stand_beside_each_other_and_share_what_is_at_the_top():
+    config = make(
+        policies={"full": {"policy": "full"}, "h2o": {"policy": "h2o"}},
+        budgets=[24],
+        rl={"model": "tmaze"},
+        **{"rl@short": {"model": "tmaze", "policies": {"h2o": None, "tova": {"policy": "tova"}}, "budgets": [12]}},
+    )
+    first, second = plan_of(config)
+    assert (first.name, second.name) == ("rl", "rl@short")
+    assert sizes(first) == [("full", None, "none"), ("h2o", 24, "streaming")]
+    assert sizes(second) == [("full", None, "none"), ("tova", 12, "streaming")]
+    assert first.digest == second.digest  # policies and sizes are named by records
 
 
 @pytest.mark.parametrize(
@@ -65,21 +111,42 @@ def test_units_interleave_tasks_and_skip_what_is_done():
         ({"policies": {"a": {"policy": "nope_nope"}}}, "unknown policy 'nope_nope': known: "),
         ({"tasks": {"a": {"task": "key_retrival", "n": 1}}}, "unknown task 'key_retrival': did you mean key_retrieval"),
         ({"tasks": {"a": {"task": "key_retrieval"}}}, "tasks.a.n: None: expected a number of samples"),
-        ({"tasks": {"a": {"task": "key_retrieval", "n": 0}}}, "tasks.a.n: 0: expected a number of samples"),
         ({"tasks": {"a": {"n": 1}}}, "tasks.a.task: missing"),
         ({"tasks": {"a": {"task": "key_retrieval", "n": 1, "lenght": [9]}}}, "did you mean length?"),
-        (
-            {"tasks": {"a": {"task": "key_retrieval", "n": 1, "length": ["x"]}}},
-            "tasks.a.length: ['x']: expected a list, each a whole number",
-        ),
         ({"policies": {"a": {"policy": "namm", "init": "zeros"}}, "update_every": 100}, "policies.a: update_every=100"),
-        ({"policies": {"a": {"policy": "h2o", "budget": 5}}}, "policies.a: budget=5: below protect_first"),
         ({"policies": {"a": {"policy": "h2o", "budget": []}}}, "policies.a.budget: []"),
         ({"budgets": []}, "budgets: []: expected at least one cache size, since policies.h2o"),
+        ({"policies": {"a": {"policy": "window", "steps": 3}}}, "unknown policy 'window'"),
     ],
 )
-def test_mistakes_are_one_line(changes, message):
+def test_mistakes_are_one_line_that_names_the_section(changes, message):
     with pytest.raises(NammError) as caught:
-        make_plan(config(**changes))
+        plan_of(language(**changes))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"langauge": {}}, "test.yaml: langauge: unknown key or section; did you mean language?"),
+        ({"smell": {"model": "x"}, "language": {"model": "x"}}, "smell: unknown key or section"),
+        (
+            {"tasks": {}, "language": {"model": "x"}},
+            "tasks: stands at the top, expected it in its section: language.tasks",
+        ),
+        ({"budgets": [0.5]}, "no section uses it"),
+        ({"output": "x"}, "no section; expected at least one of language, video, rl"),
+        ({"language": 3}, "language: 3: expected the keys of a section"),
+        ({"language@": {"model": "x"}}, "language@: unknown key or section"),
+        (
+            {"policies": {"full": {"policy": "full"}}, "rl": {"model": "tmaze", "epsiodes": 3}},
+            "rl: epsiodes: unknown key",
+        ),
+    ],
+)
+def test_files_that_mean_nothing_are_one_line(content, message):
+    with pytest.raises(NammError) as caught:
+        plan_of(make(**content))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -57,7 +57,7 @@ def test_resume_after_any_cut_of_the_journal_is_bit_identical(tmp_path, name, co
         assert [generation.weight for generation in again.generations] == [g.weight for g in whole.generations]
 
 
-SITTING = """
+SESSION = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
@@ -74,7 +74,7 @@ def test_resume_after_sigkill_at_random_moments_is_bit_identical(tmp_path):
     chance = random.Random(os.getpid())
     kills = 0
     while True:
-        process = subprocess.Popen([sys.executable, "-c", SITTING, folder, Path(__file__).parent])
+        process = subprocess.Popen([sys.executable, "-c", SESSION, folder, Path(__file__).parent])
         lines = journal.read_bytes().count(b"\n") if journal.exists() else 0
         aim = lines + chance.randint(1, 8)
         while process.poll() is None and kills < 4:
@@ -173,7 +173,7 @@ def test_resume_refuses_another_format(tmp_path):
         run(tmp_path, resume=True)
 
 
-def test_two_sittings_of_one_run(tmp_path):
+def test_two_sessions_of_one_run(tmp_path):
     def second(event):
         if isinstance(event, ShardFinished):
             with pytest.raises(EvolutionError, match="in use by another run"):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import yaml
 from child_processes import heed_ctrl_c
+from evaluations import load
 
 from namm_xmodal import Namm
-from namm_xmodal.config import load_eval_config
 from namm_xmodal.config.evolve import load_evolve_config
 from namm_xmodal.evolution.record import read_run
 
@@ -55,10 +55,10 @@ def test_a_run_writes_everything_and_goes_on_where_it_ended(run, small, tmp_path
     assert (parts / "statistics.json").read_bytes() == before
     assert load_evolve_config(parts / "config.yaml").generations == 3
 
-    config = load_eval_config(whole / "held_out.yaml")
-    assert config.policies["namm"]["path"] == str(whole / "policy")
+    section = load(whole / "held_out.yaml", None).sections["language"]
+    assert section.policies["namm"]["path"] == str(whole / "policy")
     assert "trained on" in (whole / "held_out.yaml").read_text()
-    assert "namm: own size" in run("eval", whole / "held_out.yaml", "--dry-run").stdout
+    assert "namm: adaptive, schedule streaming: Namm(" in run("eval", whole / "held_out.yaml", "--dry-run").stdout
 
 
 def test_ctrl_c_then_resume_with_two_processes_ends_with_the_same_bits(run, small, tmp_path):

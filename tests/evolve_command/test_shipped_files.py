@@ -1,6 +1,7 @@
 """Every evolution file that ships is a test case: it validates, says what it is, and its parts can be built."""
 
 import pytest
+from evaluations import make
 
 from namm_xmodal.cli.evolve_setup import make_setup
 from namm_xmodal.config import describe, packaged_configs
@@ -25,9 +26,10 @@ def test_every_shipped_file_makes_a_run(name):
     setup = make_setup(config)
     assert config.run == f"runs/{name.split('/')[1]}"
     assert packaged_configs()[name].read_text(encoding="utf-8").startswith("# ")
-    judged = held_out_evaluation(config, "runs/first/policy")
+    judged = make(**held_out_evaluation(config, "runs/first/policy")).sections["language"]
     assert judged.seed not in (config.seed, config.seed + 1)
     assert judged.policies["namm"] == {"policy": "namm", "path": "runs/first/policy"}
+    assert "keydiff" in judged.policies
     assert setup.strategy.spec["parameters"] == 4172
 
 

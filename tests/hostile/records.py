@@ -13,7 +13,8 @@ from namm_xmodal.evaluation.journal import Journal
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.evolution.saving import load_vector
 from namm_xmodal.gradient.run import read_steps
-from namm_xmodal.training.journal import StageJournal
+from namm_xmodal.language.own_texts import own_texts
+from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.video.benchmarks.files import read_rows
 from namm_xmodal.video.benchmarks.subtitles import read_srt
 from namm_xmodal.video.composed.pictures import Picture
@@ -48,7 +49,7 @@ def sparse(name, size=2**36):
 JOURNALS = {
     "journal.jsonl": read_run,
     "gradient.jsonl": read_steps,
-    "results.jsonl": lambda folder: Journal(folder / "results.jsonl", {"config": "x"}).close(),
+    "results.jsonl": lambda folder: Journal(folder / "results.jsonl", {}).close(),
     "mean.npy": lambda folder: load_vector(folder / "mean.npy"),
     "statistics.json": lambda folder: load_statistics(folder / "statistics.json"),
     "state.json": lambda folder: read_statistics(folder / "state.json"),
@@ -59,11 +60,13 @@ JOURNALS = {
     "rows.parquet": lambda folder: read_rows(folder / "rows.parquet"),
     "lines.srt": lambda folder: read_srt(folder / "lines.srt"),
     "text.txt": lambda folder: read_text(str(folder / "text.txt")),
+    "own.txt": lambda folder: own_texts(str(folder / "own.txt")),
+    "own.jsonl": lambda folder: own_texts(str(folder / "own.jsonl")),
 }
 for each, opens in JOURNALS.items():
     FILES[f"pipe_{each}"] = pipe(each), opens
     FILES[f"gigabytes_{each}"] = sparse(each), opens
-    if each not in ("lines.srt", "text.txt", "rows.csv"):
+    if each not in ("lines.srt", "text.txt", "own.txt", "rows.csv"):
         FILES[f"deep_{each}"] = lines(each, "[" * DEEP), opens
 
 

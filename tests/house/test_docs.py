@@ -9,18 +9,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"(?P<before>[^\n]*)\n```(?P<language>python|bash)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(  # in lists, blocks are indented
+    r"(?P<before>[^\n]*)\n(?P<indent> *)```(?P<language>python|bash)\n(?P<code>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
 LINK = re.compile(r"\]\((?P<target>[^)#\s]+)[^)]*\)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
     found = BLOCK.finditer(page.read_text())
-    return [m["code"] for m in found if m["language"] == language and "<!-- not run:" not in m["before"]]
+    return [dedent(m["code"]) for m in found if m["language"] == language and "<!-- not run:" not in m["before"]]
 
 
 def run(command: list[str], folder: Path) -> None:

@@ -8,7 +8,7 @@ from namm_xmodal.language.fitting import cut_to_last_tokens, cut_to_tokens
 from namm_xmodal.language.prompt import prefix_ids
 
 
-@pytest.mark.parametrize("name", sorted(TASKS))
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"questions"}))  # which reads a file: test_own_data.py
 def test_parts_join_to_the_tokens_of_the_whole(name, tokenizer):
     for sample in TASKS[name]().samples(3, seed=1, tokenizer=tokenizer):
         encoded = encode(sample, tokenizer)

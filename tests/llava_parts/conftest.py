@@ -6,10 +6,10 @@ from picture_folder import PARTS, make_pictures
 from typer.testing import CliRunner
 
 from namm_xmodal.cli.app import app
+from namm_xmodal.training.llava_smollm2.export import export_parts
+from namm_xmodal.training.llava_smollm2.recipe import TINY
+from namm_xmodal.training.llava_smollm2.train import train_parts
 from namm_xmodal.video.models import load_video_model
-from namm_xmodal.video.real_parts.export import export_parts
-from namm_xmodal.video.real_parts.recipe import TINY
-from namm_xmodal.video.real_parts.train import train_parts
 
 
 @pytest.fixture(scope="session")

@@ -10,30 +10,30 @@ from picture_folder import PARTS
 from safetensors.torch import load_file
 from transformers import TimmWrapperConfig
 
-import namm_xmodal.video.real_parts as real_parts
+import namm_xmodal.video.models as models
 from namm_xmodal.adapters.llava_next_video import LlavaNextVideoAdapter
 from namm_xmodal.errors import DataError, UnknownNameError, UnsupportedModelError
-from namm_xmodal.evaluation.video.scoring import answer
 from namm_xmodal.memory import pruned
+from namm_xmodal.modalities.video.scoring import answer
+from namm_xmodal.training.llava_small.pixels import as_pixels
+from namm_xmodal.training.llava_smollm2.features import class_directions, make_bank
+from namm_xmodal.training.llava_smollm2.measure import option_scores
+from namm_xmodal.training.llava_smollm2.naming_stage import NameSpace
+from namm_xmodal.training.llava_smollm2.recipe import TINY, PartsRecipe
+from namm_xmodal.training.llava_smollm2.train import train_parts
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.composed.clip import compose
 from namm_xmodal.video.composed.questions import questions_about
 from namm_xmodal.video.models import ASSEMBLED, list_video_models, load_video_model
-from namm_xmodal.video.real_parts.assemble import assemble
-from namm_xmodal.video.real_parts.features import class_directions, make_bank
-from namm_xmodal.video.real_parts.low_rank import add_low_rank, merge_low_rank
-from namm_xmodal.video.real_parts.measure import option_scores
-from namm_xmodal.video.real_parts.naming_stage import NameSpace
-from namm_xmodal.video.real_parts.parts import read_parts
-from namm_xmodal.video.real_parts.recipe import TINY, PartsRecipe
-from namm_xmodal.video.real_parts.train import train_parts
+from namm_xmodal.video.parts.assemble import assemble
+from namm_xmodal.video.parts.low_rank import add_low_rank, merge_low_rank
+from namm_xmodal.video.parts.parts import read_parts
 from namm_xmodal.video.reductions import all_tokens
-from namm_xmodal.video.small.pixels import as_pixels
 from namm_xmodal.video.timm_tower import GridTower
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
 
-SHIPPED = Path(real_parts.__file__).parent / "shipped"
+SHIPPED = Path(models.__file__).parent / "shipped"
 
 
 @pytest.mark.parametrize(
@@ -186,19 +186,14 @@ def test_mistakes_are_one_sentence(run_folder, tmp_path):
 
 
 def test_the_command_scores_composed_clips(run, run_folder, pictures, tmp_path):
-    change = ("options={n: 7, frames: 6}", "policies={random: null, snapkv: null}")
-    more = (
-        f"data={pictures}",
-        f"model={run_folder / 'model'}",
-        "dtype=float32",
-        "bootstrap.resamples=100",
-        "budgets=[0.5]",
-    )
-    changes = [part for each in (*change, *more) for part in ("--set", each)]
-    run("video-qa", "video/stamps", *changes, "--output", tmp_path)
+    change = ("options={n: 7, frames: 6}", "policies={random: null, snapkv: null}", "dtype=float32", "budgets=[0.5]")
+    change = (*change, f"data={pictures}", f"model={run_folder / 'model'}")
+    changes = [part for each in change for part in ("--set", f"video.{each}")]
+    run("video-qa", "video/stamps", *changes, "--set", "bootstrap.resamples=100", "--output", tmp_path)
     rows = json.loads((tmp_path / "summary.json").read_text())["rows"]
-    assert {row["answered"] for row in rows} == {7}
-    assert rows[0]["kept"] == 1.0 and all(abs(row["kept"] - 0.5) < 0.1 for row in rows[1:])
+    assert {row["n"] for row in rows} == {7}
+    kept = [row["kept"]["fraction"] for row in rows]
+    assert kept[0] == 1.0 and all(abs(each - 0.5) < 0.1 for each in kept[1:])
 
 
 @pytest.mark.parametrize("name", ASSEMBLED)

@@ -225,9 +225,9 @@ def test_what_cannot_be_pruned_is_refused(model, ids, message):
         model(ids)  # the next call is in order
 
 
-def test_no_cache_under_prompt_end_would_prune_nothing(model, ids):
-    with inside(model, protocol="prompt_end") as memory:
-        refused("use_cache=False with protocol='prompt_end'", lambda: model.generate(ids, use_cache=False, **GREEDY))
+def test_no_cache_under_post_prefill_would_prune_nothing(model, ids):
+    with inside(model, schedule="post_prefill") as memory:
+        refused("use_cache=False with schedule='post_prefill'", lambda: model.generate(ids, use_cache=False, **GREEDY))
         assert torch.equal(model.generate(ids, **GREEDY), memory.generate(ids, **GREEDY))
         assert memory.report().kept_fraction < 1
 

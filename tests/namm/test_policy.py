@@ -151,7 +151,7 @@ def test_mistakes_are_refused_before_the_model_is_touched():
         (ClockError, {"update_every": 0}, "positive"),
         (ClockError, {"update_every": None}, "positive"),
         (ClockError, {"update_every": 16.0}, "integer"),
-        (ClockError, {"update_every": 16, "protocol": "sometimes"}, "clock"),
+        (ClockError, {"update_every": 16, "schedule": "sometimes"}, "streaming"),
         (ConfigError, {"update_every": 16, "selection": "square"}, "ragged, layer_max"),
         (ConfigError, {"update_every": 16, "protect_first": -1}, "0 or more"),
         (ConfigError, {"update_every": 16, "attention": "flash"}, "auto, sdpa, tiled"),

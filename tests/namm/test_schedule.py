@@ -78,7 +78,7 @@ def test_calibrated_it_keeps_what_was_asked_for_at_every_update(policy, budget):
     model, ids = tiny("llama", torch.float64), torch.randint(0, 50, (1, 96), generator=torch.Generator().manual_seed(0))
     found = calibrate(
         model,
-        [ids],
+        [{"input_ids": ids}],
         policy,
         budget=budget,
         update_every=16,
@@ -95,7 +95,7 @@ def test_calibrated_it_keeps_what_was_asked_for_at_every_update(policy, budget):
 
 def test_a_floor_keeps_short_texts_whole(policy):
     model, ids = tiny("llama", torch.float64), torch.arange(64)[None] % 50
-    found = calibrate(model, [ids], policy, budget=0.25, floor=16, update_every=16)
+    found = calibrate(model, [{"input_ids": ids}], policy, budget=0.25, floor=16, update_every=16)
     assert found.kept[16] == 1.0
     assert found.kept[64] == pytest.approx(0.25, abs=0.02)
 
@@ -103,6 +103,6 @@ def test_a_floor_keeps_short_texts_whole(policy):
 def test_impossible_requests_are_refused(policy):
     model, ids = tiny("llama", torch.float64), torch.arange(24)[None]
     with pytest.raises(ConfigError, match=r"budget=1\.5: expected a share"):
-        calibrate(model, [ids], policy, budget=1.5, update_every=16)
-    with pytest.raises(DataError, match="no text reaches an update"):
-        calibrate(model, [ids], policy, budget=0.5, update_every=32)
+        calibrate(model, [{"input_ids": ids}], policy, budget=1.5, update_every=16)
+    with pytest.raises(DataError, match="no input reaches an update"):
+        calibrate(model, [{"input_ids": ids}], policy, budget=0.5, update_every=32)

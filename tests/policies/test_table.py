@@ -97,10 +97,10 @@ def test_oracle(name):
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_the_prompt_end_protocol(name):
+def test_pruning_after_prefill(name):
     model, batch = tiny("llama"), padded_batch(40, 5)
     policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 16})
-    with pruned(model, policy, protocol="prompt_end") as memory:
+    with pruned(model, policy, schedule="post_prefill") as memory:
         out = memory.generate(
             **{k: v for k, v in batch.items() if k != "position_ids"}, max_new_tokens=4, do_sample=False
         )

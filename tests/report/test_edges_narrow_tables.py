@@ -1,4 +1,4 @@
-"""Narrow terminals fold columns into further tables; no digit of the widest published results is lost."""
+"""Narrow terminals fold columns into further tables; no digit of wide results is lost."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from namm_xmodal.evolution.generation import Generation, Spread
+from namm_xmodal.report.comparison import against_baselines, compare
+from namm_xmodal.report.differences import difference_table
 from namm_xmodal.report.evolution_table import generation_tables
-from namm_xmodal.report.rollout_table import rollout_tables
 from namm_xmodal.report.table import score_tables
-from namm_xmodal.report.video_table import video_tables
 
 WIDTHS = (60, 80, 100)
 
@@ -32,36 +32,34 @@ def assert_nothing_lost(narrow, wide):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["held_out", "held_out_gemma3"])
-def test_language(published, drawn, name, width):
-    summary = published.language(name)
+def test_scores_costs_and_groups_of_every_modality(summary, drawn, width):
+    rows = [replace(row, records=(replace(row.records[0], status="failed"), *row.records[1:])) for row in summary.rows]
+    summary = replace(summary, rows=tuple(rows))
     narrow, wide = (drawn(score_tables(summary, each), each) for each in (width, 400))
     assert_nothing_lost(narrow, wide)
-    for policy in {cell.policy for cell in summary.cells}:
+    for word in ("language", "video", "rl", "failed", "KiB", "by length", "by depth", "by kind", "by model"):
+        assert word in narrow
+    for policy in {row.policy for row in summary.rows}:
         assert policy in narrow
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["memory", "halfcheetah", "paper"])
-def test_agents(published, drawn, name, width):
-    rows = [replace(row, failed=1) for row in published.agents(name)]
-    narrow, wide = (drawn(rollout_tables(rows, "title", "d4rl", each), each) for each in (width, 400))
+def test_differences_of_two_runs(summary, drawn, width):
+    found = [each for row in summary.rows if row.learned for each in against_baselines(summary, row)]
+    assert len(found) == 24  # three baselines at two sizes on four tasks
+    narrow, wide = (drawn([difference_table(found, "results/a", "results/b")], each) for each in (width, 400))
     assert_nothing_lost(narrow, wide)
-    for row in rows:
-        for value in (row.scores or row.returns).by_model.values():
-            assert f"{value:.2f}" in narrow or f"{value:.1f}" in narrow or f"{value:.0f}" in narrow
-    assert f"{len(rows)} episodes failed" in " ".join(narrow.split())
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["namm", "stamps"])
-def test_videos(published, drawn, name, width):
-    rows = [replace(row, generated=0.25, generated_answered=0.5, unparsed=3) for row in published.videos(name)]
-    # 117 is the widest terminal with two digits, where everything but the costs stands in one table.
-    narrow, wide = (drawn(video_tables(rows, published.official, each), each) for each in (width, 117))
+def test_many_tasks_with_long_names(summary, drawn):
+    rows = [
+        replace(row, task=f"{row.task} whose name is longer than any that ships {copy}")
+        for copy in range(6)
+        for row in summary.of("language")
+    ]
+    summary = replace(summary, rows=tuple(rows))
+    narrow, wide = (drawn(score_tables(summary, each), each) for each in (60, 900))
     assert_nothing_lost(narrow, wide)
-    for head in ("(official)", "prefill", "decode", "KiB", "accuracy by kind", "accuracy by place of the evidence"):
-        assert head in narrow
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -80,20 +78,18 @@ def test_evolution(drawn, width):
     assert len(text.splitlines()) < 60  # fewer generations, not more lines than a live display can hold
 
 
-def test_a_label_of_any_length_is_folded(published, drawn):
+def test_a_label_of_any_length_is_folded(summary, drawn):
     label = "a_policy_of_a_name_that_is_longer_than_anything_that_ships_with_the_package"
-    rows = [replace(row, policy=label) for row in published.agents("memory")[:2]]
-    text = drawn(rollout_tables(rows, "title", "", 60), 60)
-    assert label in "".join(line[:32].strip() for line in text.splitlines())
+    rows = tuple(replace(row, policy=label) for row in summary.of("rl")[:2])
+    text = drawn(score_tables(replace(summary, rows=rows), 60), 60)
+    cells = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    assert label in "".join(cells)
 
 
-def test_brackets_in_labels_are_no_markup(published, drawn):
+def test_brackets_in_labels_are_no_markup(summary, drawn):
     label = "h2o[red][0.5][/red] :smile:"
-    summary = published.language("held_out_4k")
-    marked = replace(summary, cells=tuple(replace(cell, policy=label) for cell in summary.cells))
-    texts = [
-        drawn(score_tables(marked, 100), 100),
-        drawn(rollout_tables([replace(row, policy=label) for row in published.agents()], "title", "", 100), 100),
-        drawn(video_tables([replace(row, policy=label) for row in published.videos()], published.official, 100), 100),
-    ]
-    assert all(label in text for text in texts)
+    marked = replace(summary, rows=tuple(replace(row, policy=label) for row in summary.rows))
+    row = marked.of("video")[0]
+    pair = compare(row, row, "accuracy", marked)
+    assert label in drawn(score_tables(marked, 100), 100)
+    assert label in drawn([difference_table([pair], label, "b")], 200)

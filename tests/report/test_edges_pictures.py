@@ -1,4 +1,4 @@
-"""Plots draw the numbers of the rows, and say in their metadata which policies they show; README's shows what ships."""
+"""Figures draw the numbers of the rows, and say in their metadata which policies they show; README's shows what ships."""
 
 import json
 from dataclasses import replace
@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluations import load, plan_of
+from made_records import made_plan, record
 from PIL import Image
 
 from namm_xmodal.agents.survivors import AGES
-from namm_xmodal.config import load_eval_config
-from namm_xmodal.evaluation.plan import make_plan
-from namm_xmodal.report import plot, rollout_plot, video_plot
-from namm_xmodal.report.picture import POLICIES, fingerprints, save_figure
+from namm_xmodal.evaluation.exhibit import from_json, to_json
+from namm_xmodal.modalities.rl.facts import EpisodeFacts
+from namm_xmodal.modalities.table import MODALITIES
+from namm_xmodal.report.curves import draw_curves
+from namm_xmodal.report.figure import POLICIES
+from namm_xmodal.report.page.maps import draw_maps
 
 README = Path(__file__).parents[2] / "README.md"
-FOUND = {"h2o": ["0123456789ab", "ba9876543210"], "namm [1]": ["c0ffee"]}
 
 
 def pictured(path):
@@ -26,11 +29,12 @@ def pictured(path):
 def test_readme_shows_the_policy_that_ships():
     assert "docs/images/demo.png" in README.read_text(encoding="utf-8")
     shown = pictured(README.parent / "docs" / "images" / "demo.png")
-    plan = make_plan(load_eval_config("language/demo"))
-    assert list(shown) == list(dict.fromkeys(run.label for run in plan.runs))
-    now = [run.fingerprint for run in plan.runs if run.label == "namm"]
-    assert shown["namm"] == now, (
-        "older than the shipped policy: make demo, cp results/demo/scores.png docs/images/demo.png"
+    (plan,) = plan_of(load("language/demo", None))
+    assert set(shown) == {arm.label for arm in plan.arms}
+    now = {arm.fingerprint for arm in plan.arms if arm.label == "namm"}
+    assert set(shown["namm"]) == now, (
+        "older than the shipped policy: namm-xmodal eval language/demo, then "
+        "cp results/demo/report/curves-language.png docs/images/demo.png"
     )
 
 
@@ -45,20 +49,6 @@ def test_other_weights_are_another_fingerprint():
     assert fingerprint(replace(shipped, parameters=changed)) != fingerprint(shipped)
 
 
-@pytest.fixture
-def saved(monkeypatch):
-    """Keeps the figures that are saved."""
-    figures = []
-
-    def keep(figure, path, policies, dpi=150):
-        figures.append(figure)
-        return save_figure(figure, path, policies, dpi)
-
-    for module in (plot, rollout_plot, video_plot):
-        monkeypatch.setattr(module, "save_figure", keep)
-    return figures
-
-
 def points(axis):
     """Label -> (x, y) of each line with a label."""
     return {
@@ -68,68 +58,57 @@ def points(axis):
     }
 
 
-def check_files(written, policies):
-    png, svg = written
-    assert pictured(png) == policies
+@pytest.mark.parametrize("section", ["language", "video", "rl"])
+def test_curves_show_the_scores(summary, tmp_path, section):
+    figure = draw_curves(summary, section)
+    png, svg = figure.write(tmp_path)
+    rows = summary.of(section)
+    assert pictured(png) == {label: _fingerprints(rows, label) for label in dict.fromkeys(row.policy for row in rows)}
     assert svg.read_text(encoding="utf-8").count("</svg>") == 1
+    shown = {axis.get_title(): axis for axis in figure.drawing.axes if axis.get_visible()}
+    assert list(shown) == summary.tasks(section)
+    for task, axis in shown.items():
+        (metric,) = summary.headline(section, task)
+        assert axis.get_ylabel() == f"{metric.name}, n = {summary.of(section, task)[0].cells[metric.name].score.n}"
+        for label in {row.policy for row in rows if not row.full}:
+            line = [row for row in summary.of(section, task) if row.policy == label]
+            line = sorted(line, key=lambda row: row.kept.fraction)
+            x, y = points(axis)[label]
+            assert y == pytest.approx([row.cells[metric.name].score.value for row in line])
+            assert np.all(np.abs(x - 100 * np.sort([row.kept.fraction for row in line])) < 5)  # moved aside a little
 
 
-def test_scores_of_language(published, saved, tmp_path):
-    summary = published.language("held_out_gemma3")
-    check_files(plot.plot_scores(summary, tmp_path / "scores", "title", FOUND), FOUND)
-    shown = {axis.get_title(): axis for axis in saved[0].axes if axis.get_title()}
-    for task, metric in summary.columns():
-        cells = [cell for cell in summary.shown() if cell.column == (task, metric) and cell.policy == "keydiff"]
-        x, y = points(shown[task])["keydiff"]
-        assert y == pytest.approx([cell.score.mean for cell in sorted(cells, key=lambda cell: cell.kept)])
-        assert np.all(np.abs(x - 100 * np.sort([cell.kept for cell in cells])) < 5)  # moved aside a little
+def _fingerprints(rows, label):
+    return list(dict.fromkeys(each.fingerprint for row in rows if row.policy == label for each in row.records))
 
 
-def test_scores_of_agents(published, saved, tmp_path):
-    rows = published.agents("memory")
-    check_files(rollout_plot.plot_rollouts(rows, tmp_path / "scores", "title", "success", FOUND), FOUND)
-    (axis,) = saved[0].axes
-    assert axis.get_ylabel() == f"success, {rows[0].returns.kind}, n = {rows[0].returns.n}"
-    for label in {row.policy for row in rows}:
-        line = sorted((row for row in rows if row.policy == label), key=lambda row: row.kept_mean)
-        x, y = points(axis)[label]
-        assert x == pytest.approx([max(row.kept_mean, 1.0) for row in line])
-        assert y == pytest.approx([(row.scores or row.returns).value for row in line])
+def test_survivors_are_shares_of_what_was_fed(tmp_path):
+    """By kind and bin of age, over layers, looks and episodes; a bin that was never filled stays empty."""
+    *_, section = made_plan()[1]
+    bins, (full, keydiff, *_) = len(AGES) + 1, section.arms
 
+    def looked(first, second):
+        kept = np.zeros((2, 3, bins))
+        kept[:, 1, 0] = first, second  # of two layers
+        fed = np.zeros((3, bins))
+        fed[:, 0] = 4
+        return EpisodeFacts(survivors={"kept": kept.tolist(), "fed": fed.tolist()})
 
-def test_survivors_of_agents(published, saved, tmp_path):
-    bins = len(AGES) + 1
-    share = [[[1.0 - 0.1 * kind - 0.01 * each for each in range(bins)] for kind in range(3)] for _layer in range(2)]
-    share[0][1][2] = None  # a bin that was never filled
-    rows = [replace(row, survivors=share) for row in published.agents("memory")[:5]]
-    check_files(rollout_plot.plot_survivors(rows, AGES, tmp_path / "survivors", "title", FOUND), FOUND)
-    visible = [axis for axis in saved[0].axes if axis.get_visible()]
-    assert [axis.get_title() for axis in visible] == [f"{row.policy}, {row.size}" for row in rows]
-    for kind, line in enumerate(visible[0].lines):
-        expected = np.array(share, dtype=float)[:, kind].mean(0)
-        assert np.array_equal(line.get_ydata(), expected, equal_nan=True)
-        assert line.get_label() == rollout_plot.KINDS[kind]
-    assert len(visible[0].get_xticklabels()) == bins
-
-
-def test_accuracy_of_videos(published, saved, tmp_path):
-    rows = published.videos("namm")
-    check_files(video_plot.plot_videos(rows, tmp_path / "accuracy", "title", FOUND), FOUND)
-    overall, *apart = [axis for axis in saved[0].axes if axis.get_visible()]
-    assert overall.get_title() == "all questions, n = 500"
-    line = sorted((row for row in rows if row.policy == "keydiff"), key=lambda row: row.kept)
-    x, y = points(overall)["keydiff"]
-    assert x == pytest.approx([100 * row.kept for row in line])
-    assert y == pytest.approx([row.accuracy.mean for row in line])
-    assert [axis.get_title().split(",")[0] for axis in apart] == ["after", "colour", "count", "direction", "first"]
-    drawn = [list(each.get_ydata()) for each in apart[0].lines]
-    assert [row.apart["kind"]["after"][0] for row in line] in drawn
-
-
-def test_fingerprints_of_records():
-    class Made:
-        def __init__(self, policy, fingerprint):
-            self.policy, self.fingerprint = policy, fingerprint
-
-    records = [Made("h2o", "a"), Made("full", "f"), Made("h2o", "b"), Made("h2o", "a")]
-    assert fingerprints(records) == {"h2o": ["a", "b"], "full": ["f"]}
+    items = section.items[:2]
+    records = [record(section, item, full, 1.0, facts=looked(4, 4)) for item in items]
+    records += [record(section, items[0], keydiff, 1.0, 0.5, facts=looked(1, 3))]
+    records += [record(section, items[1], keydiff, 1.0, 0.5, facts=looked(0, 2))]
+    records += [record(section, items[1], section.arms[3], 1.0, 0.5)]  # nobody looked
+    maps = MODALITIES["rl"].exhibits_of_records(section.section, records)
+    assert [each.arm for each in maps] == ["full, full", "keydiff, 50%"]
+    assert maps[0].shares[1] == (1.0, *[None] * (bins - 1))
+    assert maps[1].shares[1][0] == 0.375
+    assert maps[1].row_names == ("return", "state", "action")
+    assert maps[1].column_names[:3] == ("0", "1", "2 to 4") and len(maps[1].column_names) == bins
+    assert from_json(json.loads(json.dumps(to_json(maps))), "here") == maps
+    figure = draw_maps("survivors-rl", maps * 3)  # more than stand side by side
+    visible = [axis for axis in figure.drawing.axes if axis.get_visible() and axis.get_title()]
+    assert [axis.get_title() for axis in visible] == [each.arm for each in maps * 3]
+    assert figure.values["cell-1-1-0"] == "keydiff, 50%: state, 0: 37.5% kept"
+    assert "cell-1-1-1" not in figure.values
+    assert all(path.stat().st_size > 1000 for path in figure.write(tmp_path))

@@ -76,27 +76,14 @@ def model(tmp_path_factory):
     return folder / "m"
 
 
+OTHERS = ("window", "random", "l2_norm", "tova", "h2o", "namm", "namm_budget", "namm_untrained")
+
+
 def rollout(model, out, *changes, more=(), code=0):
-    options = (
-        f"model={model}",
-        "episodes=2",
-        "model_seeds=null",
-        "update_every=12",
-        "protect_recent=3",
-        "max_steps=30",
-        "score=return",
-        *changes,
-    )
-    keep = [label for label in ("window", "random", "l2_norm", "tova", "h2o", "namm", "namm_budget", "namm_untrained")]
-    options += tuple(f"policies.{label}=null" for label in keep)
-    arguments = [
-        "rollout",
-        "rl/hopper",
-        *(part for each in options for part in ("--set", each)),
-        "--output",
-        str(out),
-        *more,
-    ]
+    options = ["episodes=2", "model_seeds=null", "update_every=12", "protect_recent=3", "max_steps=30", "score=return"]
+    options += [f"model={model}", *changes, f"policies={{{', '.join(f'{label}: null' for label in OTHERS)}}}"]
+    sets = [part for each in options for part in ("--set", f"rl.{each}")]
+    arguments = ["rollout", "rl/hopper", *sets, "--output", str(out), *more]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120", "NO_COLOR": "1"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -106,16 +93,27 @@ def rollout(model, out, *changes, more=(), code=0):
 
 def test_an_episode_that_does_not_start_is_counted_and_named(model, tmp_path):
     shown = rollout(model, tmp_path, "environment_options.fails=once", "seed=10", "budgets=[12]")
-    assert "seed 11: step 0: the environment did not start: RuntimeError: the world is not there" in shown.stderr
+    assert (
+        "rl m#11: failed: step 0: the environment did not start: RuntimeError: the world is not there" in shown.stderr
+    )
     for row in json.loads((tmp_path / "summary.json").read_text())["rows"]:
-        assert (row["failed"], row["returns"]["n"], row["returns"]["value"], row["length"]) == (1, 1, 20.0, 20.0)
+        score = row["cells"][0]["score"]
+        assert (row["failed"], score["n"], score["value"]) == (1, 1, 20.0)
+        assert row["kept"]["tokens"] > 6  # of the episode that was played
 
 
-def test_a_row_without_any_return_is_one_line_and_its_episodes_are_kept(model, tmp_path):
-    line = rollout(model, tmp_path, "environment_options.fails='at reset'", "budgets=[12]", code=2).stderr.strip()
-    last = line.splitlines()[-1]
-    assert last.startswith("namm-xmodal: full: none of its 2 episodes has a return to show (step 0: ")
-    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1 + 2 * 2
+def test_an_episode_that_fails_midway_counts_with_what_it_had(model, tmp_path):
+    shown = rollout(model, tmp_path, "environment_options.fails=midway", "budgets=[12]")
+    assert "step 10: the environment stopped: RuntimeError: it fell apart" in shown.stderr
+    for row in json.loads((tmp_path / "summary.json").read_text())["rows"]:
+        assert (row["failed"], row["cells"][0]["score"]["n"], row["cells"][0]["score"]["value"]) == (2, 2, 10.0)
+
+
+def test_where_no_episode_began_no_return_is_shown_and_the_reason_is(model, tmp_path):
+    shown = rollout(model, tmp_path, "environment_options.fails='at reset'", "budgets=[12]")
+    assert "#1000: failed: step 0: the environment did not start: RuntimeError" in " ".join(shown.stderr.split())
+    assert [row["cells"] for row in json.loads((tmp_path / "summary.json").read_text())["rows"]] == [[], []]
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2 + 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 from namm_xmodal import Namm
 from namm_xmodal.cli.app import app
 from namm_xmodal.config import packaged_configs
+from namm_xmodal.modalities.rl import players
 from namm_xmodal.policies.namm import store
-from namm_xmodal.rollouts import players
 
 
 def command(*arguments):
@@ -27,7 +27,7 @@ def evolved(tmp_path, monkeypatch):
         ("tmaze", "update_every=1000000000", "shorter than one update (update_every=1000000000)"),
         ("hopper", "update_every=3200", "an episode of Hopper-v5 has 2999 tokens, shorter than one update"),
         ("demo", "max_steps=12", "an episode of Hopper-v5 has 35 tokens, shorter than one update (update_every=48)"),
-        ("tmaze", "protect_recent=1000", "budget=24: below protect_first + protect_recent"),
+        ("tmaze", "protect_recent=1000", "budgets: 24: below protect_first + protect_recent"),
         (
             "tmaze",
             "policies={recency: {budget: 0.1}, h2o: {budget: 0.02}}",
@@ -65,7 +65,7 @@ def evolved(tmp_path, monkeypatch):
 )
 def test_a_real_run_and_a_dry_one_refuse_the_same(track, change, said, tmp_path, monkeypatch):
     monkeypatch.setattr(players, "load_checkpoint", None)  # loading a model would fail
-    arguments = (f"rl/{track}", "--set", change, "--set", "model_seeds=0", "--output", tmp_path / "out")
+    arguments = (f"rl/{track}", "--set", f"rl.{change}", "--set", "rl.model_seeds=0", "--output", tmp_path / "out")
     dry, real = command(*arguments, "--dry-run"), command(*arguments)
     assert dry.exit_code == real.exit_code == 2, (dry.output, dry.exception)
     assert said in dry.stderr
@@ -78,18 +78,17 @@ def test_statistics_and_scores_that_are_not_there_are_found_by_the_dry_run(tmp_p
     (tmp_path / "short.json").write_text('{"mean": [0, 0], "std": [1, 1]}')
     for change, said in (
         (
-            f"state_statistics={tmp_path}/short.json",
+            f"state_statistics: {tmp_path}/short.json",
             "state statistics of length 2: this model has states of 11 numbers",
         ),
-        ("{score: dataset, dataset: no/such-v0}", "no/such-v0"),
+        ("score: dataset, dataset: no/such-v0", "no/such-v0"),
     ):
-        sets = [change] if "=" in change else ["score=dataset", "dataset=no/such-v0"]
-        found = command("rl/hopper", *(part for each in sets for part in ("--set", each)), "--dry-run")
+        found = command("rl/hopper", "--set", f"rl={{{change}}}", "--dry-run")
         assert found.exit_code == 2 and said in found.stderr
 
 
 def test_a_model_of_the_hub_is_checked_once_it_is_there(monkeypatch):
-    found = command("rl/d4rl", "--dry-run", "--set", "model=nobody/decision-transformer-gym-hopper-medium")
+    found = command("rl/d4rl", "--dry-run", "--set", "rl.model=nobody/decision-transformer-gym-hopper-medium")
     assert found.exit_code == 0, found.output
     assert "is not on this machine yet: it is checked once it has been fetched" in found.stderr
 

@@ -1,26 +1,33 @@
 """A rollout killed before any of its file operations: every episode is played once, no report is stale."""
 
+import time
+
+from evaluations import load
 from killing import command, killed_at_every_operation
 
-from namm_xmodal.config import load_rollout_config
 from namm_xmodal.disk.whole_file import replace_text
-from namm_xmodal.report import rollout_write
-from namm_xmodal.rollouts import runner
+from namm_xmodal.modalities.rl import session
+from namm_xmodal.report import figure
+from namm_xmodal.report.page import render
 
 QUICK = ("model_seeds=0", "environment_options.length=6", "episodes=2", "batch=1", "max_steps=10", "budgets=[9]")
 ONLY = "{window: null, random: null, l2_norm: null, tova: null, h2o: null, namm: null, namm_budget: null}"
-QUICK = (*QUICK, f"policies={ONLY}", "policies.namm_untrained=null", "bootstrap.resamples=100", "survivors=false")
+QUICK = (*QUICK, f"policies={ONLY}", "policies.namm_untrained=null", "survivors=false")
+QUICK = (*(f"rl.{each}" for each in QUICK), "bootstrap.resamples=100")
 
 
 def test_at_every_file_operation(monkeypatch, tmp_path):
-    def draw(rows, path, *rest):
-        for suffix in (".png", ".svg"):
-            replace_text(path.with_suffix(suffix), f"{len(rows)}\n")
+    def write(drawn, folder):
+        for suffix in figure.SUFFIXES:
+            replace_text(folder / f"{drawn.name}{suffix}", f"{drawn.alt}\n")
 
-    config = load_rollout_config("rl/tmaze", QUICK)
-    players = runner.load_players(config, runner.find_setups(config), print)
-    monkeypatch.setattr(runner, "load_players", lambda config, setups, notice: players)  # once, before the forks
-    monkeypatch.setattr(rollout_write, "plot_rollouts", draw)
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)  # the table shows times
+    section = load("rl/tmaze", tmp_path / "out", *QUICK).sections["rl"]
+    players = session.load_players(section, session.find_setups(section))
+    monkeypatch.setattr(session, "load_players", lambda section, setups: players)  # once, before the forks
+    monkeypatch.setattr(figure.Figure, "write", write)  # drawing takes most of a run's time
+    monkeypatch.setattr(figure.Figure, "inline", lambda drawn: drawn.alt)
+    monkeypatch.setattr(render, "draw_maps", lambda name, maps: None)
     line = ("rollout", "rl/tmaze", *(part for each in QUICK for part in ("--set", each)))
     count = killed_at_every_operation(tmp_path / "out", go := lambda folder: command(*line, "--output", folder), go)
     assert count > 30

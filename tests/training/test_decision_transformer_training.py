@@ -11,10 +11,10 @@ from namm_xmodal.envs.behaviour.policy import BehaviourPolicy, write_npz
 from namm_xmodal.envs.minari_data import read_minari
 from namm_xmodal.envs.trajectories import Trajectory
 from namm_xmodal.errors import ResultsError
-from namm_xmodal.training.journal import StageJournal
-from namm_xmodal.training.learn import Schedule, learn, new_model
-from namm_xmodal.training.mazes import demonstrations
-from namm_xmodal.training.windows import Windows
+from namm_xmodal.training.decision_transformer.journal import StageJournal
+from namm_xmodal.training.decision_transformer.learn import Schedule, learn, new_model
+from namm_xmodal.training.decision_transformer.mazes import demonstrations
+from namm_xmodal.training.decision_transformer.windows import Windows
 
 
 def episode(length, offset=0.0):
@@ -51,7 +51,7 @@ def test_windows_can_all_begin_with_their_episode():
 
 
 def test_the_beginning_of_a_window_may_weigh_more_than_the_rest(monkeypatch):
-    monkeypatch.setattr("namm_xmodal.training.windows.FIRST", 3)
+    monkeypatch.setattr("namm_xmodal.training.decision_transformer.windows.FIRST", 3)
     batch = windows(first_weight=4.0).draw(np.random.default_rng(0), 50)
     real = batch.weights > 0
     assert real[:, 0].all() and (batch.weights[:, :3][real[:, :3]] >= 1.0).all()

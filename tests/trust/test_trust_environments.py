@@ -63,8 +63,8 @@ def test_a_module_that_fails_is_one_line(tmp_path, monkeypatch):
 
 def test_rollout_takes_modules_from_the_command_line_only(module, tmp_path):
     (tmp_path / "a.yaml").write_text(
-        f"model: tmaze\nmodel_seeds: 0\nenvironment: {module}:Own-v0\nenvironment_options: {{length: 3}}\nepisodes: 1\n"
-        f"policies: {{all: {{policy: full}}}}\nscore: success\noutput: {tmp_path / 'out'}\n"
+        f"rl:\n  model: tmaze\n  model_seeds: 0\n  environment: {module}:Own-v0\n  environment_options: {{length: 3}}\n"
+        f"  episodes: 1\n  policies: {{all: {{policy: full}}}}\n  score: success\noutput: {tmp_path / 'out'}\n"
     )
     refused = CliRunner().invoke(app, ["rollout", str(tmp_path / "a.yaml")])
     assert refused.exit_code == 2

@@ -48,9 +48,10 @@ def run(*arguments, code=2):
     "line",
     [
         r'"\e]0;owned\a[/red]": 1',
-        r'policies: {"\e[2J[/red]": {policy: h2oo}}',
+        r'rl: {model: tmaze, policies: {"\e[2J[/red]": {policy: h2oo}}}',
         r'extends: "\e[2J[/red].yaml"',
-        r'model: "\e[2J[/red]"' + "\npolicies: {a: {policy: h2o}}\ntasks: {[]: }",
+        r'language: {model: "\e[2J[/red]", policies: {a: {policy: h2o}}, tasks: {[]: }}',
+        r'rl: {model: "\e[2J[/red]", policies: {a: {policy: h2o}}}',
     ],
 )
 @pytest.mark.parametrize("command", ["eval", "evolve", "rollout", "video-qa"])
@@ -65,11 +66,11 @@ def test_labels_reach_the_terminal_as_they_stand(tmp_path):
     (tmp_path / "a.yaml").write_text(
         r"extends: language/smoke"
         + "\n"
-        + r'policies: {"\e[2J[/red]": {policy: h2o}}'
+        + r'language: {policies: {"\e[2J[/red]": {policy: h2o}}}'
         + f"\noutput: {tmp_path}/[/bold]\n"
     )
     shown = run("eval", tmp_path / "a.yaml", "--dry-run", code=0).stdout
-    assert r"\x1b[2J[/red]: budget" in shown and "[/bold]" in shown
+    assert r"\x1b[2J[/red]: 50%, schedule" in shown and "[/bold]" in shown
     assert printable(shown) == shown
 
 

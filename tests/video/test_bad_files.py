@@ -60,7 +60,7 @@ BAD = {
     "random bytes": (
         lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
         errors.NotAVideoError,
-        "is not a video",
+        "is not a readable video",
     ),
     "web page": (html, errors.NotAVideoError, "is a web page"),
     "no moov": (without_moov, errors.NotAVideoError, r"index \(moov\) is missing"),

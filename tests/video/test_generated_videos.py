@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from namm_xmodal.errors import DataError
+from namm_xmodal.training.llava_small.dense_stage import cell_labels
 from namm_xmodal.video.procedural.clip import make_clip
 from namm_xmodal.video.procedural.words import COLOURS, KINDS
-from namm_xmodal.video.small.dense_stage import cell_labels
 
 
 @pytest.mark.parametrize("frames", [4, 8, 12, 32, 64])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from namm_xmodal.training.llava_small.recipe import Recipe
+from namm_xmodal.training.llava_small.train import given_weights, weights_of_kinds
 from namm_xmodal.video.procedural.words import KINDS
-from namm_xmodal.video.small.recipe import Recipe
-from namm_xmodal.video.small.train import given_weights, weights_of_kinds
 
 NEEDLE, COUNT = KINDS.index("needle"), KINDS.index("count")
 

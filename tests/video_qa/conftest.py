@@ -4,10 +4,10 @@ import pytest
 from typer.testing import CliRunner
 
 from namm_xmodal.cli.app import app
+from namm_xmodal.training.llava_small.export import export
+from namm_xmodal.training.llava_small.recipe import TINY
+from namm_xmodal.training.llava_small.train import train
 from namm_xmodal.video.models import load_video_model
-from namm_xmodal.video.small.export import export
-from namm_xmodal.video.small.recipe import TINY
-from namm_xmodal.video.small.train import train
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,13 @@ import json
 import benchmark_folders as folders
 import pytest
 
-QUICK = ("loader.workers=0", "frames=8", "budgets=[0.5]", "bootstrap.resamples=100", "dtype=float32", "generate=false")
-ONLY_FULL = "policies={recency: null, random: null, keydiff: null, h2o: null, snapkv: null}"
-NO_RIVALS = "reductions={fewer_frames: null, uniform_drop: null, divprune: null}"
+QUICK = (
+    *("video.loader.workers=0", "video.frames=8", "video.budgets=[0.5]", "video.dtype=float32", "video.generate=false"),
+    "video.policies={recency: null, random: null, keydiff: null, h2o: null, snapkv: null}",
+    "video.reductions={fewer_frames: null, uniform_drop: null, divprune: null}",
+    "bootstrap.resamples=100",
+)
+"""Only the full cache."""
 
 
 @pytest.fixture
@@ -32,26 +36,29 @@ def data(tmp_path):
 
 
 def test_bad_items_are_counted_and_named_and_the_others_answered(run, tmp_path, model_folder, data):
-    options = [part for each in (*QUICK, ONLY_FULL, NO_RIVALS) for part in ("--set", each)]
-    options += ["--set", f"data={data}", "--set", f"model={model_folder}"]
+    changes = (*QUICK, f"video.data={data}", f"video.model={model_folder}")
+    options = [part for each in changes for part in ("--set", each)]
     shown = run("video-qa", "video/longvideobench", *options, "--output", tmp_path / "out")
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     (row,) = summary["rows"]
-    assert (row["answered"], row["skipped"], row["accuracy"]["n"]) == (1, 6, 1)
-    reasons = summary["skipped"]
-    assert set(reasons) == {"frames", "key", "options", "missing", "outside", "lvb_val.json, question 6"}
-    for name, part in (
-        ("frames", "frames: its text holds <video>"),
-        ("key", "lvb_val.json, question 2: answer 'Z': is none of its 4 options; expected 0 to 3"),
-        ("options", "0 options: expected 2 to 26"),
-        ("missing", "no such file"),
-        ("outside", "expected one inside the benchmark's folder"),
-        ("lvb_val.json, question 6", "has the id 'fine' of lvb_val.json, question 0"),
+    assert (row["n"], row["skipped"], row["cells"][0]["score"]["n"]) == (1, 6, 1)
+    reasons = summary["messages"]["video"]
+    assert set(reasons) == {f"longvideobench/{number}" for number in range(1, 7)}
+    for number, part in enumerate(
+        (
+            "frames: its text holds <video>",
+            "lvb_val.json, question 2: answer 'Z': is none of its 4 options; expected 0 to 3",
+            "0 options: expected 2 to 26",
+            "no such file",
+            "expected one inside the benchmark's folder",
+            "has the id 'fine' of lvb_val.json, question 0",
+        ),
+        start=1,
     ):
-        assert part in reasons[name] and "\n" not in reasons[name]
-    assert shown.stderr.count("skipped: ") == 6
+        assert part in reasons[f"longvideobench/{number}"] and "\n" not in reasons[f"longvideobench/{number}"]
+    assert shown.stderr.count(": skipped: ") == 6
     again = run("video-qa", "video/longvideobench", *options, "--output", tmp_path / "out")
-    assert again.stderr.count("skipped: ") == 0  # finished: nothing is asked again
+    assert again.stderr.count(": skipped: ") == 0  # finished: nothing is asked again
     run("video-qa", "video/longvideobench", *options, "--strict", "--output", tmp_path / "strict")
     (row,) = json.loads((tmp_path / "strict/summary.json").read_text())["rows"]
-    assert (row["answered"], row["skipped"], row["accuracy"]["n"]) == (1, 6, 7)
+    assert (row["n"], row["skipped"], row["cells"][0]["score"]["n"]) == (1, 6, 7)

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from video_files import write_video
 
-from namm_xmodal.report.video_picture import dim
+from namm_xmodal.modalities.video.dimming import dim
 
 
 def test_a_video_file_is_drawn_with_likelihoods(run, tmp_path, model_folder):

@@ -7,9 +7,9 @@ import torch
 from namm_xmodal import H2O, KeyDiff, Namm, RandomEviction, Recency, SnapKV, pruned
 from namm_xmodal.cache.oracle import ORACLE_NAME, masked_attention, recording, visibility_of
 from namm_xmodal.errors import DataError
-from namm_xmodal.evaluation.video.plan import cache_room
-from namm_xmodal.evaluation.video.prefix import read_prefix
-from namm_xmodal.evaluation.video.scoring import answer
+from namm_xmodal.modalities.video.arms import cache_room
+from namm_xmodal.modalities.video.prefix import read_prefix
+from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.procedural.clip import make_clip
 from namm_xmodal.video.reductions import all_tokens
@@ -18,9 +18,9 @@ from namm_xmodal.video.vision import encode_video
 
 OPTIONS = ("red", "blue circle", "two shapes first", "green")
 POLICIES = {
-    "full": (None, "clock"),
-    "random": (RandomEviction(budget=30), "clock"),
-    "snapkv": (SnapKV(budget=30, window=4, kernel=1), "prompt_end"),
+    "full": (None, "streaming"),
+    "random": (RandomEviction(budget=30), "streaming"),
+    "snapkv": (SnapKV(budget=30, window=4, kernel=1), "post_prefill"),
 }
 
 
@@ -32,9 +32,9 @@ def prompt(loaded):
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_likelihoods_equal_a_run_of_its_own_for_each_option(loaded, prompt, name):
-    policy, protocol = POLICIES[name]
+    policy, schedule = POLICIES[name]
     model = loaded.model
-    with pruned(model, policy, update_every=16, protocol=protocol, protect_recent=4) as memory:
+    with pruned(model, policy, update_every=16, schedule=schedule, protect_recent=4) as memory:
         found = answer(memory, prompt)
         assert found.lengths == (1, 2, 3, 1)
         for place, candidate in enumerate(prompt.candidates):
@@ -83,8 +83,8 @@ def test_generation_is_that_of_transformers(loaded, prompt):
 def test_every_cache_holds_equally_many_tokens_when_it_answers(loaded, prompt, every, share):
     visual = int(prompt.visual.sum())
     room = cache_room(share, full=prompt.full, visual=visual, text=prompt.length - visual, every=every, protected=5)
-    protocol = "prompt_end" if every is None else "clock"
-    with pruned(loaded.model, RandomEviction(budget=room), update_every=every, protocol=protocol) as memory:
+    schedule = "post_prefill" if every is None else "streaming"
+    with pruned(loaded.model, RandomEviction(budget=room), update_every=every, schedule=schedule) as memory:
         answer(memory, prompt)
         held = np.array(memory.report().live)
     assert (held == round(share * prompt.full) + prompt.length - visual).all()

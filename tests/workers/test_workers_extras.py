@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from benchmark_folders import nextqa
 from typer.testing import CliRunner
 
 from namm_xmodal.cli.app import app
@@ -38,7 +39,7 @@ print(json.dumps([said(case) for case in cases]))
 """
 EVERYTHING = [
     ("video-qa video/smoke", "video"),
-    ("video-qa video/nextqa --set data=.", "video"),
+    ("video-qa video/nextqa --set video.data=.", "video"),
     ("inspect clip.mp4 --question What? --output kept.png", "video"),
     ("prepare video --model llava-smollm2 --tiny --output out", "video"),
     ("rollout rl/demo", "rl"),
@@ -54,7 +55,7 @@ EVERYTHING = [
     ("from namm_xmodal.envs.positions import make_hopper_positions; make_hopper_positions()", "rl"),
     ("from namm_xmodal.envs.environments import register_environments; register_environments()", "rl"),
     ("from namm_xmodal.envs.minari_data import read_minari; read_minari('a/b-v0')", "rl"),
-    ("from namm_xmodal.rollouts.film import film_episode; film_episode(*[None] * 6)", "video"),
+    ("from namm_xmodal.modalities.rl.film import film_episode; film_episode(*[None] * 6)", "video"),
     ("from namm_xmodal.workers.ray_actors import ray_pool; ray_pool(dict, 1)", "ray"),
 ]
 ALONE = {  # where something else is missed first if everything is
@@ -78,6 +79,7 @@ ALONE = {  # where something else is missed first if everything is
     ids=["everything", *ALONE],
 )
 def test_commands_and_functions_name_the_extra(tmp_path, blocked, cases):
+    nextqa(tmp_path)  # questions about files
     arguments = json.dumps([blocked, [case for case, _ in cases]])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, arguments], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -93,7 +95,7 @@ def test_what_only_another_library_imports_is_named_too(monkeypatch):
     def broken(*_):
         raise ModuleNotFoundError("No module named 'PIL'", name="PIL.Image")
 
-    monkeypatch.setattr("namm_xmodal.config.load_eval_config", broken)
+    monkeypatch.setattr("namm_xmodal.config.load_evaluation_config", broken)
     result = CliRunner().invoke(app, ["eval", "language/smoke"])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "namm-xmodal: PIL needs an optional dependency: pip install 'namm-xmodal[video]'" in result.stderr

@@ -31,7 +31,7 @@ class TensorBoardTracker:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
 
         self._writer = self._open(str(self._folder))
-        # Tells the viewer to forget what an interrupted sitting logged from this step on.
+        # Tells the viewer to forget what an interrupted session logged from this step on.
         session = SessionLog(status=SessionLog.SessionStatus.START)
         self._writer.add_event(Event(wall_time=time.time(), step=first_step, session_log=session))
 

@@ -29,7 +29,7 @@ def count_parameters(features: Features, scorer: Scorer) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Namm:
-    """A neural attention memory model: scores every cached token from the attention it received, forgets those below zero.
+    """A neural attention memory model: scores every cached token from the attention it received, evicts those below zero.
 
     Attributes:
         parameters: (sets, N) float32 flat vectors: one set for the whole model, one per layer, or one per layer and kv

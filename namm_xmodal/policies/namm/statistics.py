@@ -1,4 +1,4 @@
-"""Means and deviations that standardise a NAMM's features; they are part of the policy and travel with its weights."""
+"""Means and standard deviations that standardise a NAMM's features; part of the policy, saved with its weights."""
 
 from dataclasses import dataclass
 

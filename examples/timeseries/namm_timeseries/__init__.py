@@ -1,0 +1,1 @@
+"""Plug-ins for namm-xmodal: a policy, and time series as a fourth modality."""

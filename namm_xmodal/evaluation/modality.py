@@ -1,0 +1,213 @@
+"""What the evaluation knows of a modality: its items, its arms, and a session that runs one on the other."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from namm_xmodal.config.section import Section
+from namm_xmodal.evaluation.arm import Arm, Schedule, in_order, policy_arms
+from namm_xmodal.evaluation.estimate import Estimator
+from namm_xmodal.evaluation.exhibit import Exhibit
+
+if TYPE_CHECKING:
+    from namm_xmodal.memory import MemoryReport
+
+Status = Literal["scored", "skipped", "failed"]
+Told = Callable[[str], None]
+"""Called with what is being done, while one piece of work is under way."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What every arm is tried on: a sample of a task, a question about a video, an episode of a model.
+
+    Attributes:
+        id: Unique within the section, and the same whatever else is asked for.
+        task: What scores are averaged over: a task, a benchmark, an environment.
+        number: Of the item within its task; the same number is the same item for every arm.
+        group: Items of one group are worked on together, and are not independent if the metric says so.
+        stratum: What the item was chosen from, not sampled: a type of question, a trained model. Empty if nothing.
+        tags: What scores are also shown by: length, depth, duration, kind; a session may add what shows only when it runs.
+        content: What the session needs to find the item again; picklable.
+    """
+
+    id: str
+    task: str
+    number: int
+    group: str
+    stratum: str = ""
+    tags: Mapping[str, str | int | float] = field(default_factory=dict)
+    content: Any = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a cache holds when the answer is produced, or at the end of an episode.
+
+    Attributes:
+        fraction: Tokens kept over those of a full cache (of a video: visual tokens), averaged over layers and heads.
+        tokens: Tokens kept, averaged over layers and heads.
+        live_bytes: Bytes of keys and values of live tokens.
+        allocated_bytes: Bytes that the cache really takes, dead slots and policy state included.
+        full_bytes: Bytes that a full cache would take.
+    """
+
+    fraction: float = 0.0
+    tokens: float = 0.0
+    live_bytes: int = 0
+    allocated_bytes: int = 0
+    full_bytes: int = 0
+
+    @classmethod
+    def of(cls, report: "MemoryReport", fraction: float | None = None, tokens: float | None = None) -> "Kept":
+        """What a report says, with a share and number of tokens of one kind instead of all if given."""
+        counts = [count for layer in report.live for row in layer for count in row]
+        return cls(
+            report.kept_fraction if fraction is None else fraction,
+            sum(counts) / max(1, len(counts)) if tokens is None else tokens,
+            report.live_bytes,
+            report.allocated_bytes,
+            report.full_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one arm made of one item.
+
+    Attributes:
+        item: The item.
+        arm: The arm.
+        scores: Metric name to finite value; empty if there is no score.
+        kept: What the cache held.
+        seconds: CPU seconds by part, such as `prefill` and `decode`.
+        status: `scored`; `skipped`, for a broken item; `failed`, for one that broke while it ran.
+        message: Why it was skipped or failed, else empty.
+        facts: What else the modality reports: an instance of its `facts`.
+        fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
+        text: What was generated, empty without generation.
+        model: Name, source and precision of the model, and what else of it decides the result.
+    """
+
+    item: Item
+    arm: Arm
+    scores: Mapping[str, float]
+    kept: Kept
+    seconds: Mapping[str, float]
+    facts: Any
+    model: Mapping[str, Any]
+    status: Status = "scored"
+    message: str = ""
+    fit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of work: items of one group, and for each the arms that are still to run."""
+
+    items: tuple[Item, ...]
+    arms: tuple[tuple[Arm, ...], ...]
+
+    def by_arm(self) -> list[tuple[Arm, list[Item]]]:
+        """The same work, arm by arm, in the order of the plan."""
+        found: dict[Any, tuple[Arm, list[Item]]] = {}
+        for item, arms in zip(self.items, self.arms, strict=True):
+            for arm in arms:
+                found.setdefault(arm.key, (arm, []))[1].append(item)
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How one score is read.
+
+    Attributes:
+        name: As in `Outcome.scores`.
+        higher_is_better: Whether large values are good.
+        estimator: What is shown of it.
+        clustered: Whether whole groups are resampled, for items that are not independent.
+        stratified: Whether items are weighed (macro mean) or resampled by stratum.
+        headline: Whether the table shows it.
+        partial: Whether it is shown although some scored items lack it; its n says how many have it.
+    """
+
+    name: str
+    higher_is_better: bool = True
+    estimator: Estimator = "mean"
+    clustered: bool = False
+    stratified: bool = False
+    headline: bool = True
+    partial: bool = False
+
+
+class Session(Protocol):
+    """A loaded model at work, in this process or in a worker."""
+
+    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+        """Yields the outcomes of all pieces of work in turn; later pieces may be prepared meanwhile."""
+
+
+class Modality(Protocol):
+    """Language, video, agents: one folder, and one row in `MODALITIES`. Derive from it: what has a body may stay as it is.
+
+    Attributes:
+        name: Of its section in a configuration.
+        section: What that section may say.
+        facts: The dataclass that its outcomes carry.
+        arms_together: Whether a group is worked on by all arms at once, since they share what is costly to prepare.
+        named_by_records: Keys of its section that the digest leaves out, since records name what they belong to.
+        not_compared: Tags that only say where an item comes from, so that scores are not shown by them.
+    """
+
+    name: str
+    section: type[Section]
+    facts: type
+    arms_together: bool = True
+    named_by_records: frozenset[str] = frozenset()
+    not_compared: frozenset[str] = frozenset()
+
+    def items(self, section: Any) -> Sequence[Item]:
+        """All items, in the order in which they are to be worked on."""
+        ...
+
+    def open(self, section: Any) -> Session:
+        """Loads what outcomes need."""
+        ...
+
+    def metrics(self, section: Any, task: str, names: Sequence[str]) -> Sequence[Metric]:
+        """How the scores of a task are read."""
+        ...
+
+    def arms(self, section: Any) -> Sequence[Arm]:
+        """All arms, built and checked; the full cache first."""
+        schedules: Sequence[Schedule] = getattr(section, "schedules", ("streaming",))
+        entries = section.policies.items()
+        return in_order([a for label, spec in entries for a in policy_arms(section, label, spec, schedules=schedules)])
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What of the section's settings every result depends on; for the digest."""
+        return settings
+
+    def check(self, section: Any, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]) -> None:
+        """Refuses what the run would refuse, before a model is loaded; `notice` is told what cannot be known yet."""
+
+    def scores(self, section: Any, facts: Any, scores: Mapping[str, float]) -> Mapping[str, float]:
+        """What tables show of a record's scores; a modality may normalise them."""
+        return scores
+
+    def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
+        """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
+        return ()
+
+    def exhibits_of_records(self, section: Any, records: Sequence[Any]) -> Sequence[Exhibit]:
+        """The same for what records say of all arms; nothing is run for it, so it is made anew for each report."""
+        return ()
+
+    def files(self, section: Any, records: Sequence[Any]) -> Mapping[str, str]:
+        """Further files of the results, by name, such as predictions to hand in somewhere."""
+        return {}
+
+    def versions(self) -> Mapping[str, str]:
+        """Of software beside what every modality uses."""
+        return {}

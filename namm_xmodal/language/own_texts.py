@@ -1,0 +1,112 @@
+"""Your own texts: a `.txt` file, a `.jsonl` file with a `text` in each line, or a folder of either."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import DataError
+from namm_xmodal.language.document import Document
+from namm_xmodal.trust.json_text import parse_json
+
+SUFFIXES = (".txt", ".md", ".jsonl")
+MOST_BYTES = 256 * 1024 * 1024
+"""Of one file: more is not read, since all texts of a source are held in memory."""
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a text source is meant as a file or folder."""
+    return name.endswith(SUFFIXES) or "/" in name or "\\" in name or Path(name).expanduser().is_dir()
+
+
+def find_place(name: str) -> Path:
+    """The file or folder, not read yet.
+
+    Raises:
+        DataError: If there is none.
+    """
+    place = Path(name).expanduser()
+    if not place.exists():
+        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+    return place
+
+
+def own_texts(name: str) -> list[Document]:
+    """All documents of a file or folder, in the order of their names.
+
+    Args:
+        name: A path.
+
+    Raises:
+        DataError: If there is nothing to read; names file and line.
+    """
+    place = find_place(name)
+    paths = sorted(each for each in place.rglob("*") if each.suffix in SUFFIXES) if place.is_dir() else [place]
+    found = _read(place, tuple(paths), tuple(path.stat().st_mtime_ns for path in paths))
+    if not found:
+        raise DataError(f"texts: {name}: no text in it; expected files that end in {', '.join(SUFFIXES)}")
+    return list(found)
+
+
+def read_lines(path: Path, needed: tuple[str, ...], texts: tuple[str, ...] = ()) -> list[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a `.jsonl` file, with their line numbers.
+
+    Args:
+        path: The file.
+        needed: Fields that every line must have.
+        texts: Fields that are texts where they are given.
+
+    Raises:
+        DataError: If a line is no object, lacks a field, or has another kind of value; names file and line.
+    """
+    found = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):  # JSON may hold other line separators
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: not a JSON object; expected one on each line")
+        missing = [name for name in needed if row.get(name) in (None, "", [])]
+        if missing:
+            raise DataError(f"{path}:{number}: lacks {', '.join(missing)}; expected {', '.join(needed)} on each line")
+        for name in texts:
+            if not isinstance(row.get(name, ""), str):
+                raise DataError(f"{path}:{number}: {name} is of type {type(row[name]).__name__}, expected a text")
+        found.append((number, row))
+    if not found:
+        raise DataError(f"{path}: no lines in it; expected a JSON object on each line")
+    return found
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DataError: If it is no text file, or too large.
+    """
+    try:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; expected a text file")
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,}; split it")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; convert it first") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+@lru_cache(maxsize=4)  # every sample of a task asks for the texts again
+def _read(place: Path, paths: tuple[Path, ...], _changed: tuple[int, ...]) -> tuple[Document, ...]:
+    return tuple(document for path in paths for document in _documents(path, place))
+
+
+def _documents(path: Path, place: Path) -> list[Document]:
+    name = path.name if path == place else path.relative_to(place).as_posix()
+    if path.suffix != ".jsonl":
+        text = read_text(path)
+        return [Document(name, text, str(place), "your own")] if text.strip() else []
+    lines = read_lines(path, ("text",), texts=("text",))
+    return [Document(f"{name}:{number}", row["text"], str(place), "your own") for number, row in lines]

@@ -1,0 +1,57 @@
+"""One sample of the first task, token by token: which layers and heads still hold it, and when the others let go."""
+
+from collections.abc import Sequence
+from string import ascii_letters
+from typing import Any
+
+import numpy as np
+
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, ShadedText
+from namm_xmodal.modalities.language.inspection import KEPT, Inspection, inspect_text
+from namm_xmodal.modalities.language.section import LanguageSection
+from namm_xmodal.modalities.language.session import LanguageSession
+
+MOST_TOKENS = 768
+
+
+def text_exhibits(section: LanguageSection, arms: Sequence[Arm]) -> list[Exhibit]:
+    """Text and map of each arm.
+
+    Args:
+        section: Its first task's first sample is shown.
+        arms: Which to show.
+    """
+    session = LanguageSession(section)
+    label = next(iter(section.tasks))
+    sample = session.sample(label, 0)
+    found: list[Exhibit] = []
+    for arm in arms:
+        options: dict[str, Any] = {
+            "update_every": section.update_every,
+            "schedule": "post_prefill" if arm.schedule == "post_prefill" else "streaming",
+            "protect_first": section.protect_first,
+            "protect_recent": section.protect_recent,
+            "selection": section.selection,
+            "limit": MOST_TOKENS,
+        }
+        policy = session.policy(arm)
+        seen = inspect_text(
+            session.language.model, session.language.tokenizer, policy, sample.context + sample.question, **options
+        )
+        name = f"{arm.label}, {arm.size}"
+        found.append(ShadedText(f"A sample of {label}", name, seen.tokens, seen.updates, _fates(seen)))
+        found.append(KeptMap(f"Kept of a sample of {label}", name, "layer", "kv head", _shares(seen)))
+    return found
+
+
+def _fates(seen: Inspection) -> tuple[tuple[str, ...], ...]:
+    letters = dict(zip(seen.updates, ascii_letters, strict=False)) | {KEPT: "."}
+    return tuple(
+        tuple("".join(letters.get(int(at), ascii_letters[-1]) for at in head) for head in layer)
+        for layer in seen.evicted_at
+    )
+
+
+def _shares(seen: Inspection) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(np.round(layer, 4).tolist()) for layer in seen.kept.mean(-1))

@@ -1,0 +1,74 @@
+"""Which scores a sample gets, and which of them a table shows."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from namm_xmodal.language.metrics import (
+    METRICS,
+    answer_probability,
+    by_position,
+    choice_accuracy,
+    negative_log_likelihood,
+    token_probability,
+)
+
+POSITION_RANGES = 4
+"""Equal stretches of a text whose loss is given apart."""
+
+
+def choice_scores(log_probabilities: Sequence[Sequence[float]], right: int) -> dict[str, float]:
+    """Scores of a choice between continuations, from the log probabilities of their tokens."""
+    return {
+        "accuracy": choice_accuracy(log_probabilities, right),
+        "accuracy_sum": choice_accuracy(log_probabilities, right, by="sum"),
+        "answer_probability": answer_probability(log_probabilities[right]),
+        "negative_log_likelihood": negative_log_likelihood(log_probabilities[right]),
+    }
+
+
+def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
+    """Scores of the right answer's likelihood."""
+    return {
+        "answer_probability": answer_probability(log_probabilities),
+        "negative_log_likelihood": negative_log_likelihood(log_probabilities),
+    }
+
+
+def generated_scores(text: str, answers: Sequence[str]) -> dict[str, float]:
+    """Scores of generated text, by the answer that it is nearest to."""
+    return {name: metric.of_text(text, answers) for name, metric in METRICS.items() if metric.of_text is not None}
+
+
+def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:
+    """Scores of a text's own tokens: of its second half, and apart for each quarter.
+
+    The second half is what both schedules score, and where policies differ: all of them agree before the first eviction.
+
+    Args:
+        log_probabilities: Of the last tokens of the text.
+        length: Tokens of the text.
+    """
+    first = length - len(log_probabilities)
+    second_half = log_probabilities[max(length // 2 - first, 0) :]
+    edges = [length * i // POSITION_RANGES for i in range(POSITION_RANGES + 1)]
+    losses = by_position([-each for each in log_probabilities], edges, first=first)
+    return {
+        "token_probability": token_probability(second_half),
+        "negative_log_likelihood": negative_log_likelihood(second_half),
+        **{f"negative_log_likelihood@{label}": loss for label, loss in losses.items()},
+    }
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether small values of a metric are good."""
+    known = METRICS.get(metric.split("@")[0])
+    return known is not None and not known.higher_is_better
+
+
+def headline(task: Any, metrics: Iterable[str]) -> list[str]:
+    """The scores that tables show for a task: one by likelihood, one by generation, and those that ask for it."""
+    names = list(metrics)
+    generated = "edit_similarity" if task.name == "code_completion" else "exact_match"  # a whole line is rarely exact
+    asked = [name for name in names if name in METRICS and METRICS[name].headline]
+    shown = [name for name in dict.fromkeys((task.primary_metric, generated, *asked)) if name in names]
+    return shown or names[:1]

@@ -1,0 +1,63 @@
+"""Language, as the evaluation knows it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from namm_xmodal.config.save import GENERATED_TEXT
+from namm_xmodal.config.tasks import build_task
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.exhibit import Exhibit
+from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
+from namm_xmodal.modalities.language.facts import LanguageFacts
+from namm_xmodal.modalities.language.metrics import headline, lower_is_better
+from namm_xmodal.modalities.language.section import LanguageSection
+
+
+class Language(Modality):
+    """Tasks of a language model: retrieval, completion, classification, loss."""
+
+    name = "language"
+    section = LanguageSection
+    facts = LanguageFacts
+    not_compared = frozenset({"document", "line", "lines_back", "recalls"})
+
+    def items(self, section: LanguageSection) -> Sequence[Item]:
+        """Samples, task by task in turn, so that every task has some results early."""
+        counts = {label: build_task(spec, f"tasks.{label}")[1] for label, spec in section.tasks.items()}
+        return [
+            Item(f"{label}/{number}", label, number, f"{label}/{number}")
+            for number in range(max(counts.values()))
+            for label, count in counts.items()
+            if number < count
+        ]
+
+    def open(self, section: LanguageSection) -> Session:
+        """See `Modality.open`."""
+        from namm_xmodal.modalities.language.session import LanguageSession
+
+        return LanguageSession(section)
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """More samples never change earlier ones, so their number is left out of the digest."""
+        tasks = settings["tasks"]
+        found = {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
+        return found | ({"generated_text": GENERATED_TEXT} if "generate" in settings["scoring"] else {})
+
+    def check(
+        self, section: LanguageSection, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]
+    ) -> None:
+        """See `Modality.check`: makes every sample with the model's tokenizer."""
+        from namm_xmodal.modalities.language.preflight import check_language
+
+        check_language(section, arms, notice)
+
+    def exhibits(self, section: LanguageSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
+        """See `Modality.exhibits`."""
+        from namm_xmodal.modalities.language.exhibits import text_exhibits
+
+        return text_exhibits(section, arms)
+
+    def metrics(self, section: LanguageSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
+        """One by likelihood and one by generation in the table, the rest in the files."""
+        shown = headline(build_task(section.tasks[task], f"tasks.{task}")[0], names)
+        return [Metric(name, not lower_is_better(name), headline=name in shown) for name in names]

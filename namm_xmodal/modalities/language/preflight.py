@@ -1,0 +1,132 @@
+"""What an evaluation would be refused for, found before its model is loaded: texts, lengths, sizes, tokenizer, device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from namm_xmodal.config.building import at
+from namm_xmodal.config.tasks import build_task
+from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading, check_sizes
+from namm_xmodal.language.at_hand import ModelAtHand, model_at_hand
+from namm_xmodal.language.precision import check_precision
+from namm_xmodal.language.prompt import EncodedSample, encode
+from namm_xmodal.language.texts import find_texts
+from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
+from namm_xmodal.modalities.language.section import LanguageSection
+
+Notice = Callable[[str], None]
+
+
+def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice = lambda text: None) -> None:
+    """Makes every sample with the model's tokenizer, and refuses what could not be read or would mean nothing.
+
+    Args:
+        section: What is evaluated.
+        arms: Its arms.
+        notice: Told if the tokenizer is not on this machine, so that lengths are taken as written.
+
+    Raises:
+        NammError: The first mistake, on one line.
+    """
+    check_precision(section.dtype, section.device)
+    model = model_at_hand(section.model)
+    if model is None:
+        notice(not_at_hand(section.model))
+    readings: dict[bool, list[Reading]] = {False: [], True: []}  # by whether pruning is to come at the end
+    for label, spec in section.tasks.items():
+        task, count = build_task(spec, f"tasks.{label}")
+        written = check_task(task, f"tasks.{label}", section.model, model)
+        if model is None:
+            for at_end in readings:
+                readings[at_end] += written
+        else:
+            for index, encoded in enumerate(encoded_samples(section, label, task, count, model.tokenizer)):
+                where = f"tasks.{label}: sample {index}"
+                check_context(where, encoded, tokens_to_generate(section), section.model, model.max_context)
+                for at_end in readings:
+                    readings[at_end].append(read_before_answer(where, encoded, at_end=at_end))
+    for arm in arms:
+        if not arm.full:  # the full cache always holds what it says
+            row, pruning = f"policies.{arm.label}", pruning_of(section, arm)
+            check_sizes(row, arm.budget, readings[arm.schedule == "post_prefill"], pruning)
+            for reading, share in _fitted_on(arm, model):
+                check_reading(row, share, reading, replace(pruning, every=section.update_every))
+
+
+def pruning_of(section: LanguageSection, arm: Arm) -> Pruning:
+    """Clock and protection of an arm."""
+    every = section.update_every if arm.schedule == "streaming" else None
+    return Pruning(every, section.protect_first, section.protect_recent)
+
+
+def _fitted_on(arm: Arm, model: ModelAtHand | None) -> Iterator[tuple[Reading, float | None]]:
+    """Plain texts that a NAMM's statistics and thresholds come from, and the share of them that is to be kept."""
+    context = None if model is None else model.max_context
+    if arm.fit.statistics != "frozen":
+        yield Reading(f"policies.{arm.label}.statistics: a text to estimate from", text_length(TOKENS, context)), None
+    if arm.fit.share is not None:
+        yield Reading(f"policies.{arm.label}.calibrated: a text", text_length(LONG, context)), arm.fit.share
+
+
+def tokens_to_generate(section: LanguageSection) -> int:
+    """Most tokens that are generated for an answer."""
+    return section.generate_tokens if "generate" in section.scoring else 0
+
+
+def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> list[Reading]:
+    """Refuses texts that are not on this machine, and lengths beyond the model's context.
+
+    Args:
+        task: Any task; those of this package have `texts` and `length`.
+        path: Where it stands in the configuration.
+        name: Of the model.
+        model: What is known about it.
+
+    Returns:
+        The lengths as they are written; samples come within 2 % of them.
+    """
+    if (texts := getattr(task, "texts", None)) is not None:
+        try:
+            find_texts(texts)
+        except NammError as error:
+            raise at(path, error) from None
+    lengths, context = getattr(task, "length", ()), None if model is None else model.max_context
+    if context is not None and max(lengths, default=0) > context:
+        raise DataError(f"{path}: length: {max(lengths)} tokens: {name} was built for {context}; use shorter lengths")
+    return [Reading(f"{path}.length: a sample", length) for length in lengths]
+
+
+def encoded_samples(
+    section: LanguageSection, label: str, task: Any, count: int, tokenizer: Any
+) -> Iterator[EncodedSample]:
+    """Every sample of a task as token ids."""
+    try:
+        samples = task.samples(count, seed=section.seed, tokenizer=tokenizer)
+    except NammError as error:
+        raise at(f"tasks.{label}", error) from None
+    return (encode(sample, tokenizer) for sample in samples)
+
+
+def read_before_answer(where: str, encoded: EncodedSample, *, at_end: bool) -> Reading:
+    """What of a sample is read before its answer; a text without one is pruned in its middle if it is pruned at the end."""
+    whole = encoded.answer_ids or encoded.choice_ids or not at_end
+    return Reading(where, encoded.prompt_length if whole else encoded.prompt_length // 2)
+
+
+def check_context(where: str, encoded: EncodedSample, generate_tokens: int, model: str, context: int | None) -> None:
+    """Refuses a sample that is longer, with its answer, than what the model was built for.
+
+    Raises:
+        DataError: With both lengths.
+    """
+    answers = [len(each) for each in (encoded.answer_ids, *encoded.choice_ids) if each]
+    needed = encoded.prompt_length + (max(*answers, generate_tokens) if answers else 0)
+    if context is not None and needed > context:
+        raise DataError(f"{where} needs {needed} tokens, {model} was built for {context}; use shorter lengths")
+
+
+def not_at_hand(model: str) -> str:
+    """What to tell about a model that must be fetched first."""
+    return f"{model} is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"

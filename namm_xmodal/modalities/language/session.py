@@ -1,0 +1,110 @@
+"""A language model and the samples of its tasks; turns them into outcomes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from namm_xmodal.config.building import at
+from namm_xmodal.config.tasks import build_task
+from namm_xmodal.errors import NammError
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.greedy import end_of_text
+from namm_xmodal.evaluation.meaning import check_reading
+from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
+from namm_xmodal.evaluation.pruning import pruned_for
+from namm_xmodal.modalities.language.facts import LanguageFacts
+from namm_xmodal.modalities.language.preflight import check_context, pruning_of, read_before_answer, tokens_to_generate
+from namm_xmodal.modalities.language.section import LanguageSection
+
+
+class LanguageSession:
+    """Loads the model once; samples are made once per task and encoded once per sample, the same for all arms."""
+
+    def __init__(self, section: LanguageSection) -> None:
+        """Loads what every sample needs."""
+        import torch
+
+        from namm_xmodal.language.models import load_language_model
+
+        self.section = section
+        torch.set_num_threads(section.threads)
+        self.language = load_language_model(section.model, dtype=section.dtype, device=section.device)
+        self._tasks = {label: build_task(spec, f"tasks.{label}") for label, spec in section.tasks.items()}
+        self._samples: dict[str, list[Any]] = {}
+        self._fitted: dict[str, Any] = {}
+        language = self.language
+        self._model: dict[str, Any] = {"name": language.name, "source": language.source, "dtype": language.dtype}
+        if "generate" in section.scoring:
+            self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
+
+    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+        """See `Session.run`: all arms on one sample after another."""
+        from namm_xmodal.language.prompt import encode
+
+        for each in work:
+            for item, arms in zip(each.items, each.arms, strict=True):
+                sample = self.sample(item.task, item.number)
+                encoded = encode(sample, self.language.tokenizer)
+                self._check(item, arms, encoded)
+                for arm in arms:
+                    yield self._outcome(item, arm, sample, encoded)
+
+    def _outcome(self, item: Item, arm: Arm, sample: Any, encoded: Any) -> Outcome:
+        from namm_xmodal.evaluation.fit import described
+        from namm_xmodal.modalities.language.scoring import score_sample
+
+        policy, section = self.policy(arm), self.section
+        before = time.process_time()
+        with pruned_for(section, self.language.model, policy, arm.schedule) as memory:
+            answer = score_sample(
+                memory,
+                self.language.tokenizer,
+                sample,
+                encoded,
+                scoring=section.scoring,
+                generate_tokens=section.generate_tokens,
+            )
+        return Outcome(
+            item=replace(item, tags=sample.tags),
+            arm=arm,
+            scores=answer.scores,
+            kept=Kept.of(answer.report),
+            seconds={"sample": time.process_time() - before},
+            facts=LanguageFacts(answer.prompt_tokens),
+            model=self._model,
+            fit=described(policy),
+            text=answer.text,
+        )
+
+    def policy(self, arm: Arm) -> Any:
+        """What prunes, None for the full cache; a NAMM is fitted once."""
+        if arm.policy is None:
+            return None
+        if arm.fingerprint not in self._fitted:
+            from namm_xmodal.evaluation.fit import fitted
+            from namm_xmodal.modalities.language.fit import PlainTexts
+
+            plain = PlainTexts(self.language, self.section.update_every)
+            self._fitted[arm.fingerprint] = fitted(arm, self.language.model, plain, self.section)
+        return self._fitted[arm.fingerprint]
+
+    def sample(self, label: str, number: int) -> Any:
+        """A sample of a task."""
+        if label not in self._samples:
+            task, count = self._tasks[label]
+            try:
+                made = task.samples(count, seed=self.section.seed, tokenizer=self.language.tokenizer)
+            except NammError as error:
+                raise at(f"tasks.{label}", error) from None
+            self._samples[label] = made
+        return self._samples[label][number]
+
+    def _check(self, item: Item, arms: Sequence[Arm], encoded: Any) -> None:
+        """What `check_language` has found before, unless the tokenizer had to be fetched first."""
+        where, section, language = f"tasks.{item.task}: sample {item.number}", self.section, self.language
+        check_context(where, encoded, tokens_to_generate(section), language.name, language.max_context)
+        for arm in arms:
+            if not arm.full:
+                reading = read_before_answer(where, encoded, at_end=arm.schedule == "post_prefill")
+                check_reading(f"policies.{arm.label}", arm.budget, reading, pruning_of(section, arm))

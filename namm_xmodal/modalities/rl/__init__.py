@@ -1,0 +1,1 @@
+"""Decision Transformers that act with pruned memory."""

@@ -1,0 +1,75 @@
+"""What a NAMM is fitted to: episodes that the model itself plays with everything in memory.
+
+No label and no reward is asked: nothing is chosen by how an episode ended. (With a target that counts down, rewards reach
+the model as its own input, as in any rollout.)
+"""
+
+from collections.abc import Callable
+
+from namm_xmodal.agents import CacheAgent
+from namm_xmodal.envs.rollout import rollout
+from namm_xmodal.errors import DataError
+from namm_xmodal.evaluation.fit import Inputs
+from namm_xmodal.memory.statistics import FeatureRecorder
+from namm_xmodal.modalities.rl.players import Player
+from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.watching import Noted
+from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
+
+ESTIMATION_SEED = 90_000
+"""Of the first episode that statistics come from; evaluations use others."""
+
+CALIBRATION_SEED = 95_000
+"""Of the first episode that thresholds come from."""
+
+
+def estimate_on(
+    player: Player, namm: Namm, config: RlSection, told: Callable[[int, int], None]
+) -> list[FeatureStatistics]:
+    """Statistics of a NAMM's features, one set for each layer, with a pooled set in front.
+
+    Args:
+        player: The model that plays.
+        namm: Whose features.
+        config: Decides the clock and the number of episodes.
+        told: Called with step and running episodes.
+
+    Raises:
+        DataError: If every episode failed before its first step.
+    """
+    layers = player.body.model.config.n_layer
+    by_layer = [StatisticsEstimator(namm.features.channels) for _ in range(layers)]
+    recorder = FeatureRecorder(namm.features, by_layer)
+    agent = CacheAgent(player.body, recorder, update_every=config.update_every, protect_recent=config.protect_recent)
+    seeds = range(ESTIMATION_SEED, ESTIMATION_SEED + config.estimation_episodes)
+    episodes = list(
+        rollout(player.make, agent, seeds, player.target, max_steps=config.max_steps, batch=config.batch, told=told)
+    )
+    if not any(episode.length for episode in episodes):
+        raise DataError(f"{player.label}: no episode to estimate feature statistics from ({episodes[0].message})")
+    source = f"estimated on {player.label}, {config.estimation_episodes} episodes with full memory"
+    pooled = StatisticsEstimator(namm.features.channels)
+    for each in by_layer:
+        pooled.merge(each)
+    return [
+        pooled.result(source),
+        *(each.result(f"{source}, layer {number}") for number, each in enumerate(by_layer)),
+    ]
+
+
+def full_memory_inputs(player: Player, section: RlSection, told: Callable[[int, int], None]) -> list[Inputs]:
+    """Embedded tokens of episodes that the model plays with everything in memory, (1, T, hidden_size) each.
+
+    They are other episodes than those that statistics come from and than those that are evaluated.
+
+    Raises:
+        DataError: If every episode failed before its first step.
+    """
+    recorder = Noted(CacheAgent(player.body, None, update_every=section.update_every), player.body)
+    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + section.estimation_episodes)
+    steps = section.max_steps
+    episodes = list(rollout(player.make, recorder, seeds, player.target, max_steps=steps, batch=1, told=told))
+    if not recorder.inputs:
+        raise DataError(f"{player.label}: no episode to calibrate on ({episodes[0].message})")
+    return recorder.inputs

@@ -1,0 +1,97 @@
+"""Agents that write down what another agent is given, or what it remembers, while it plays."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
+from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.agents.cache_agent import CacheActor
+from namm_xmodal.envs.agent import Actor, Agent, Turn
+from namm_xmodal.evaluation.fit import Inputs
+
+
+class Noted:
+    """Notes the embedded tokens of each batch of episodes.
+
+    Attributes:
+        inputs: What the adapter's `forward` takes, (B, T, hidden_size), one entry for each batch.
+    """
+
+    def __init__(self, agent: Agent, body: Body) -> None:
+        """Wraps an agent that acts with this body."""
+        self.inputs: list[Inputs] = []
+        self._agent, self._body = agent, body
+
+    @contextmanager
+    def begin(self, episodes: int) -> Iterator[Actor]:
+        """See `Agent.begin`."""
+        embed, tokens = TurnEmbedding(self._body.model), list[Tensor]()
+
+        def note(turn: Turn, actor: Actor) -> None:
+            states = self._body.standardised(turn.states)
+            with torch.no_grad():
+                tokens.append(embed(turn.previous_actions, turn.returns_to_go, states, turn.step))
+
+        with self._agent.begin(episodes) as actor:
+            yield _Watching(actor, note)
+        self.inputs.append({"inputs_embeds": torch.cat(tokens, dim=1)})
+
+
+class Watched:
+    """Notes which tokens of one episode are still remembered, every so many steps.
+
+    Attributes:
+        looks: Step, and what `CacheActor.remembered` said after it; the last step is among them.
+        shares: Kept fraction of each layer and kv head at the end.
+    """
+
+    def __init__(self, agent: Agent, every: int) -> None:
+        """Wraps an agent with a cache."""
+        self.looks: list[tuple[int, list[NDArray[Any]]]] = []
+        self.shares: tuple[tuple[float, ...], ...] = ()
+        self._agent, self._every = agent, every
+
+    @contextmanager
+    def begin(self, episodes: int) -> Iterator[Actor]:
+        """See `Agent.begin`."""
+
+        def look(turn: Turn, actor: Actor) -> None:
+            assert isinstance(actor, CacheActor)
+            if turn.step % self._every == 0:
+                self.looks.append((turn.step, actor.remembered()))
+
+        with self._agent.begin(episodes) as actor:
+            assert isinstance(actor, CacheActor)
+            watching = _Watching(actor, look)
+            yield watching
+            self.looks.append((watching.step, actor.remembered()))
+            report = actor.memory.report()
+            self.shares = tuple(tuple(count / report.seen[0] for count in layer.kept[0]) for layer in report.layers)
+
+
+class _Watching:
+    """An actor that somebody watches after each of its turns."""
+
+    def __init__(self, actor: Actor, watch: Any) -> None:
+        self.step = 0
+        self._actor, self._watch = actor, watch
+
+    def act(self, turn: Turn) -> Numbers:
+        """See `Actor.act`."""
+        actions = self._actor.act(turn)
+        self.step = turn.step
+        self._watch(turn, self._actor)
+        return actions
+
+    def kept(self) -> Numbers:
+        """See `Actor.kept`."""
+        return self._actor.kept()
+
+    def survivors(self, row: int) -> dict[str, Any] | None:
+        """See `Actor.survivors`."""
+        return self._actor.survivors(row)

@@ -1,0 +1,1 @@
+"""Questions about videos: what is decoded and encoded once is shared by all arms."""

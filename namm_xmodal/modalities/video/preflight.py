@@ -1,0 +1,123 @@
+"""What a video evaluation would be refused for, found before its model is loaded: sizes, clock, processor, device."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from namm_xmodal.adapters.llava_next_video import missing_grid
+from namm_xmodal.config.building import at
+from namm_xmodal.errors import ConfigError, ItemError, UnsupportedModelError
+from namm_xmodal.evaluation.arm import Arm
+from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading
+from namm_xmodal.extras import need
+from namm_xmodal.language.precision import check_precision
+from namm_xmodal.modalities.language.preflight import not_at_hand
+from namm_xmodal.modalities.video.arms import cache_room
+from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.video.at_hand import VideoModelAtHand, video_model_at_hand
+from namm_xmodal.video.benchmarks.benchmark import Benchmark
+from namm_xmodal.video.benchmarks.question import Composed, Generated, VideoQuestion
+from namm_xmodal.video.reductions import FewerFrames, PoolingStride
+from namm_xmodal.video.tokens import chat_text
+
+Notice = Callable[[str], None]
+
+
+def check_videos(
+    config: VideoSection,
+    arms: Sequence[Arm],
+    benchmark: Benchmark,
+    questions: Sequence[VideoQuestion],
+    notice: Notice = lambda text: None,
+) -> bool:
+    """Refuses what could not run, and what `check_prompts` refuses if the processor is on this machine.
+
+    Args:
+        config: The evaluation.
+        arms: Its policies and baselines.
+        benchmark: Makes the prompts.
+        questions: Those that are asked.
+        notice: Told if the processor is not on this machine, so that prompts cannot be counted yet.
+
+    Returns:
+        Whether prompts were counted.
+
+    Raises:
+        NammError: The first mistake, on one line.
+    """
+    check_precision(config.dtype, config.device)
+    files = any(isinstance(question.video, Path) for question in questions)
+    if files:
+        need("av", "a video")
+        if config.loader.backend == "decord":
+            need("decord", "backend decord")
+    model = video_model_at_hand(config.model)
+    if model is None:
+        notice(not_at_hand(config.model))
+        return False
+    if model.config is not None and (problem := missing_grid(model.config)) is not None:
+        raise UnsupportedModelError(f"model {config.model!r} {problem}")
+    check_prompts(config, arms, benchmark, questions, model)
+    return True
+
+
+def check_prompts(
+    config: VideoSection,
+    arms: Sequence[Arm],
+    benchmark: Benchmark,
+    questions: Sequence[VideoQuestion],
+    model: VideoModelAtHand,
+) -> None:
+    """Counts the tokens of every prompt, and refuses rows that would not hold what they say.
+
+    Videos in files count as if they had all the frames that are asked for; what is wrong with shorter ones is found when
+    they are read, and skips them.
+
+    Raises:
+        NammError: The first mistake, on one line.
+    """
+    sizes = sorted({size for question in questions if (size := _size(config, model, benchmark, question)) is not None})
+    for arm in arms:
+        for frames, text in sizes:
+            if arm.baseline is not None:
+                _check_reduction(arm, frames, frames * model.cells)
+            elif arm.policy is not None:
+                _check_policy(config, arm, frames, frames * model.cells, text)
+
+
+def _size(
+    config: VideoSection, model: VideoModelAtHand, benchmark: Benchmark, question: VideoQuestion
+) -> tuple[int, int] | None:
+    """Frames, and tokens beside the visual ones, of a prompt; None if it cannot be asked."""
+    if question.problem:
+        return None
+    video = question.video
+    frames = video.frames if isinstance(video, Generated | Composed) else config.frames
+    try:
+        prompt = benchmark.prompt(question, range(frames))
+        text = len(model.tokenizer(chat_text(model, prompt))["input_ids"])
+    except ItemError:
+        return None
+    marks = sum(isinstance(segment, range) for segment in prompt.segments)  # each is one token until frames replace it
+    return frames, text - marks
+
+
+def _check_policy(config: VideoSection, arm: Arm, frames: int, visual: int, text: int) -> None:
+    row, every = f"policies.{arm.label}", config.update_every if arm.schedule == "streaming" else None
+    pruning = Pruning(every, config.protect_first, config.protect_recent)
+    check_reading(row, None, Reading(f"a prompt with {frames} frames", visual + text), pruning)
+    if arm.budget is not None:
+        try:
+            cache_room(arm.budget, full=visual, visual=visual, text=text, every=every, protected=pruning.protected)
+        except ItemError as error:
+            raise at(row, error) from None
+
+
+def _check_reduction(arm: Arm, frames: int, visual: int) -> None:
+    """Refuses a share that is less than half of the smallest piece, of which one is read at least."""
+    assert arm.budget is not None
+    pieces, what = (frames, "frames") if isinstance(arm.baseline, FewerFrames) else (visual, "visual tokens")
+    if not isinstance(arm.baseline, PoolingStride) and round(arm.budget * pieces) < 1:
+        raise ConfigError(
+            f"reductions.{arm.label}: budget {arm.budget}: of {pieces} {what} none would remain, and one is read anyway; "
+            "use a larger budget or more frames"
+        )

@@ -1,0 +1,123 @@
+"""Policies, tasks and the like from outside the package: of installed distributions, or of files named on the command line.
+
+An installed distribution declares entry points in a group such as `namm_xmodal.policies`; the name of the entry point is
+the name in configurations. A file defines a mapping in capitals for each kind, `POLICIES = {"mine": Mine}`. Nothing is ever
+imported because a configuration says so.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from namm_xmodal.errors import PluginError
+
+Kind = Literal["policies", "tasks", "metrics", "benchmarks", "adapters", "environments", "modalities", "strategies"]
+
+FILES = "NAMM_XMODAL_PLUGINS"
+"""Environment variable that holds the files, a JSON list, so that worker processes know them too."""
+
+_under_way: list[Path] = []
+"""Files that are being imported right now."""
+
+
+class Registry(Mapping[str, Any]):
+    """What the package and its plug-ins know of one kind, by name.
+
+    Plug-ins are imported when the table is first used, not when it is made: they may import any module of the package.
+    """
+
+    def __init__(self, kind: Kind, known: Mapping[str, Any]) -> None:
+        """Imports nothing yet.
+
+        Args:
+            kind: What the table holds.
+            known: The package's own entries: all classes, or all instances.
+        """
+        self._kind, self._known = kind, known
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @cached_property
+    def _entries(self) -> dict[str, Any]:
+        if _under_way:  # the table would lack what that file is about to define
+            raise PluginError(f"looks up {self._kind} while it is being imported; do that in a function")
+        found = dict(self._known)
+        for point in entry_points(group=f"namm_xmodal.{self._kind}"):
+            origin = f"plug-in {point.name!r} of {point.dist.name if point.dist else 'an installed distribution'}"
+            try:
+                entry = point.load()
+            except (Exception, SystemExit) as error:  # a plug-in may raise anything
+                raise PluginError(f"{origin}: cannot be imported ({_line(error)}); mend or uninstall it") from None
+            self._add(found, point.name, entry, origin)
+        for path in _files():
+            entries = getattr(_import_file(path), self._kind.upper(), {})
+            if not isinstance(entries, Mapping):
+                raise PluginError(
+                    f"--plugins {path}: {self._kind.upper()} is of type {type(entries).__name__}, expected a mapping "
+                    "such as {'mine': Mine}"
+                )
+            for name, entry in entries.items():
+                self._add(found, str(name), entry, f"--plugins {path}")
+        return found
+
+    def _add(self, found: dict[str, Any], name: str, entry: Any, origin: str) -> None:
+        if name in found:
+            raise PluginError(f"{origin}: {self._kind} has a {name!r} already; rename it")
+        for own in list(self._known.values())[:1]:
+            if isinstance(own, type) != isinstance(entry, type):
+                wanted = "a class" if isinstance(own, type) else f"an instance, such as {entry.__name__}()"
+                raise PluginError(f"{origin}: {self._kind}: {name!r} is {entry!r}, expected {wanted}")
+        found[name] = entry
+
+
+def use_files(paths: list[Path]) -> None:
+    """Makes what files define known, here and in the processes that this one starts.
+
+    Args:
+        paths: Python files; each is imported under its own name, with its folder on the search path.
+
+    Raises:
+        PluginError: If a file is missing, cannot be imported, or its name is that of another module.
+    """
+    for path in paths:
+        _import_file(path.resolve())
+    os.environ[FILES] = json.dumps([str(path) for path in dict.fromkeys([*_files(), *(p.resolve() for p in paths)])])
+
+
+def _files() -> list[Path]:
+    return [Path(each) for each in json.loads(os.environ.get(FILES, "[]"))]
+
+
+def _import_file(path: Path) -> Any:
+    if path.suffix != ".py" or not path.stem.isidentifier() or not path.is_file():
+        raise PluginError(f"--plugins {path}: no such Python file; expected a file such as mine.py")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: it hides no other module
+    spec = find_spec(path.stem)
+    if spec is None or Path(str(spec.origin)).resolve() != path:
+        raise PluginError(f"--plugins {path}: another module is called {path.stem}; rename the file")
+    _under_way.append(path)
+    try:
+        return import_module(path.stem)
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything
+        raise PluginError(f"--plugins {path}: cannot be imported ({_line(error)}); mend it") from None
+    finally:
+        _under_way.remove(path)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

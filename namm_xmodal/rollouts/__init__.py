@@ -1,1 +1,0 @@
-"""Policies in the memory of agents: plan, runs, records, statistics."""

@@ -1,0 +1,1 @@
+"""Trains Decision Transformers on trajectories, with transformers' own class."""

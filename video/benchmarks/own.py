@@ -1,0 +1,74 @@
+"""Your own questions about your own videos: a `.jsonl` file with video, question, options and answer on each line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namm_xmodal.errors import DataError, ItemError
+from namm_xmodal.language.own_texts import read_lines
+from namm_xmodal.video.benchmarks.answers import absent, read_answer, read_options, shortened
+from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark
+from namm_xmodal.video.benchmarks.question import VideoQuestion
+
+
+@dataclass(frozen=True)
+class OwnQuestions(LetterBenchmark):
+    """Questions of a file: `{"video": "clip.mp4", "question": ..., "options": [...], "answer": "B"}` on each line.
+
+    A video is looked up beside the file. `answer` is an option's letter, its text, or its number from 0 (a number, no
+    text); without it the question is asked, not scored. `id`, `kind`, `duration` and `evidence` (numbers of the frames
+    that hold the answer) are optional.
+
+    Attributes:
+        data: The `.jsonl` file.
+    """
+
+    data: str
+
+    name = "own"
+
+    def questions(self) -> list[VideoQuestion]:
+        """See `Benchmark.questions`."""
+        path = Path(self.data).expanduser()
+        if not self.data or path.is_dir():
+            raise DataError(f"data={self.data!r}: expected a .jsonl file with video, question and options on each line")
+        lines = read_lines(
+            path, ("video", "question", "options"), texts=("video", "question", "id", "kind", "duration")
+        )
+        found: dict[str, VideoQuestion] = {}
+        for number, row in lines:
+            question = self._question(path, number, row)
+            if question.id in found:
+                raise DataError(f"{path}:{number}: has the id {question.id!r} of an earlier line; rename one")
+            found[question.id] = question
+        return list(found.values())
+
+    def _question(self, path: Path, number: int, row: dict[str, Any]) -> VideoQuestion:
+        """One line; what is wrong with its options is kept as its problem, so that it is counted as skipped."""
+        options: tuple[str, ...] = ()
+        right, problem, evidence = None, "", row.get("evidence") or ()
+        try:
+            options = read_options(row["options"])
+            right = None if absent(row.get("answer")) else _answer(row["answer"], options)
+            if not isinstance(evidence, list | tuple) or not all(type(each) is int and each >= 0 for each in evidence):
+                raise ItemError(f"evidence is {shortened(evidence)}: expected a list of frame numbers")
+        except ItemError as error:
+            problem, evidence = f"{path}:{number}: {error}", ()
+        return VideoQuestion(
+            id=row.get("id") or f"line {number}",
+            video=path.parent / row["video"],
+            question=row["question"],
+            options=options,
+            answer=right,
+            kind=row.get("kind") or "own",
+            duration=row.get("duration") or "",
+            evidence=tuple(evidence),
+            problem=problem,
+            keyed=not absent(row.get("answer")),
+        )
+
+
+def _answer(key: Any, options: tuple[str, ...]) -> int:
+    """A text of digits is the text of an option; all else may be a letter, a text or a number, but only one of these."""
+    digits = isinstance(key, str) and key.strip().isdigit()
+    return read_answer(key, options, "text" if digits else "index")
