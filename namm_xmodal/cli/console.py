@@ -1,6 +1,7 @@
 """The terminal: one console, one style of progress bar, notices on stderr."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,9 @@ errors = PlainConsole(stderr=True, soft_wrap=True)
 
 Advance = Callable[[int, int, str], None]
 
+LINE_EVERY = 30.0
+"""Seconds between two lines of progress where there is no terminal: in a log file, a batch job, under CI."""
+
 
 def notice(text: str) -> None:
     """Tells something that is worth knowing and no error."""
@@ -22,7 +26,10 @@ def notice(text: str) -> None:
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """A progress bar on stderr; the value is called as `advance(done, total, what)`."""
+    """Progress on stderr: a bar on a terminal, elsewhere a line now and then; called as `advance(done, total, what)`."""
+    if not errors.is_terminal:
+        yield _Lines(title).advance
+        return
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -32,7 +39,6 @@ def progress(title: str) -> Iterator[Advance]:
         TextColumn("{task.fields[what]}", markup=False),
         console=errors,
         transient=True,
-        disable=not errors.is_terminal,  # or it leaves an empty line
     )
     with bar:
         task = bar.add_task(title, total=None, what="loading the model")
@@ -41,6 +47,32 @@ def progress(title: str) -> Iterator[Advance]:
             bar.update(task, completed=done, total=total, what=what)
 
         yield advance
+
+
+class _Lines:
+    """Progress in lines, none before `LINE_EVERY` seconds have passed."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._begin = self._last = time.monotonic()
+        self._before: int | None = None  # what was done at the first call, perhaps by an earlier session
+
+    def advance(self, done: int, total: int, what: str) -> None:
+        """A line, if it is time for one."""
+        now = time.monotonic()
+        self._before = done if self._before is None else min(self._before, done)
+        if now - self._last < LINE_EVERY:
+            return
+        self._last = now
+        words = f"{self._title}: {done:,} of {total:,} after {_minutes(now - self._begin)}"
+        if self._before < done < total:
+            left = (now - self._begin) / (done - self._before) * (total - done)
+            words += f", about {_minutes(left)} left"
+        errors.print(Text(f"{words} ({what})" if what else words))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def show_log(level: int) -> None:

@@ -70,7 +70,7 @@ def warm_start_command(
 
 def _descend(setup: "Setup", folder: Path) -> int:
     """All steps, the policy and the plot; returns the number of steps."""
-    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
     from namm_xmodal.cli.evolve_setup import start_schedule, statistics_digest
     from namm_xmodal.cli.evolve_statistics import statistics_for
@@ -103,8 +103,6 @@ def _descend(setup: "Setup", folder: Path) -> int:
         def told(record: StepRecord) -> None:
             losses = ", ".join(f"{task} {loss:.2f}" for task, loss in record.loss.items())
             advance(record.step, settings.steps, f"kept {record.kept:.0%} of {record.budget:.0%}; loss {losses}")
-            if not console.is_terminal and record.step % 10 == 0:
-                console.print(f"step {record.step}: kept {record.kept:.3f} (aim {record.budget:.3f}); loss {losses}")
 
         descent = descend(
             setup.factory(statistics),

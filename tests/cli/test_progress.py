@@ -1,0 +1,30 @@
+"""Progress where there is no terminal: a line now and then on stderr, nothing for what is quickly done."""
+
+import pytest
+
+from namm_xmodal.cli import console
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_every_half_minute_with_what_is_left(clock, capsys):
+    with console.progress("evaluating") as advance:
+        for done in range(21, 61):  # an earlier session had done 20
+            clock[0] += 3
+            advance(done, 60, f"video: item {done}")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "evaluating: 30 of 60 after 30 s, about 100 s left (video: item 30)".replace("100 s", "2 min")
+    assert len(lines) == 4
+    assert lines[-1] == "evaluating: 60 of 60 after 2 min (video: item 60)"
+
+
+def test_what_is_done_within_half_a_minute_prints_nothing(clock, capsys):
+    with console.progress("filming") as advance:
+        clock[0] += 29
+        advance(1, 2, "")
+    assert capsys.readouterr().err == ""
