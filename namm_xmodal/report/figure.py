@@ -80,9 +80,11 @@ class Figure:
             if "id" in element.attrib:  # ids of several figures of a page must not clash
                 element.set("id", f"{self.name}-{mark}")
             for key, value in list(element.attrib.items()):
-                if "#" in value and ("href" in key or "url(" in value):
-                    element.attrib.pop(key)  # pages know `href`, not `xlink:href` under another prefix
-                    element.set("href" if "href" in key else key, re.sub(r"#(?=[A-Za-z])", f"#{self.name}-", value))
+                if "href" in key:  # pages know `href`, not `xlink:href` under another prefix
+                    element.attrib.pop(key)
+                    element.set("href", re.sub("^#", f"#{self.name}-", value))
+                elif "url(" in value:
+                    element.set(key, re.sub(r"#(?=[A-Za-z])", f"#{self.name}-", value))
         for each in root.findall(f"{{{SVG}}}metadata"):
             root.remove(each)
         width, height = (float(root.get(side, "0").removesuffix("pt")) for side in ("width", "height"))

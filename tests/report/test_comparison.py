@@ -14,7 +14,7 @@ from namm_xmodal.evaluation.modality import Kept
 from namm_xmodal.evaluation.results_folder import open_results
 from namm_xmodal.report.comparison import against_baselines, compare, equal_size
 from namm_xmodal.report.differences import differences
-from namm_xmodal.report.page.headline import overview, tallies
+from namm_xmodal.report.page.headline import left_out, overview, tallies
 from namm_xmodal.report.read import read_results
 
 
@@ -64,6 +64,20 @@ def test_wins_ties_and_losses(summary):
     assert next(iter(shown)) == "namm"
     assert shown["recency"]["language"].relative == pytest.approx(0.07 / 0.87, abs=0.02)
     assert shown["recency"]["language"].kept == 0.25
+    assert left_out(shown) == {}
+
+
+def test_a_task_that_the_full_cache_fails_is_left_out_of_the_mean_by_name(summary):
+    rows = []
+    for row in summary.rows:
+        cells = {name: replace(cell, relative=None) for name, cell in row.cells.items()}
+        rows.append(replace(row, cells=cells) if (row.section, row.task) == ("language", "keys") else row)
+    shown = overview(replace(summary, rows=tuple(rows)))
+    (other,) = (task for task in summary.tasks("language") if task != "keys")
+    alone = row_of(summary, "recency", 0.25, task=other)
+    (mean,) = (cell.relative.value for cell in alone.cells.values() if cell.metric.headline)
+    assert shown["recency"]["language"].relative == pytest.approx(mean)
+    assert left_out(shown) == {"language": ["keys"]}
 
 
 # ------------------------------------------------------------------ two runs

@@ -102,6 +102,10 @@ def test_figures_are_there_with_words_for_those_who_do_not_see_them(opened):
         "s.getAttribute('aria-label'), s.querySelectorAll('[data-value]').length])"
     )
     assert len(drawings) == 5
+    bars = opened.execute_script(
+        "return [...document.querySelectorAll('.drawing image')].map(i => i.href.baseVal.slice(0, 15))"
+    )
+    assert bars == ["data:image/png;", "data:image/png;"]  # the scales of the two maps
     for height, words, marks in drawings:
         assert height > 100
         assert len(words) > 20

@@ -102,14 +102,14 @@ class Overall:
     """One policy in one section, over all its tasks.
 
     Attributes:
-        relative: Mean over tasks of the score relative to the full cache's; None where a task has none.
-        kept: Mean share of the cache that is kept.
-        tasks: How many.
+        relative: Mean of the score relative to the full cache's, over the tasks that have one; None where none has.
+        kept: Mean share of the cache that is kept, over all tasks.
+        without: Tasks without a relative score: the full cache's own is too uncertain to divide by.
     """
 
     relative: float | None
     kept: float
-    tasks: int
+    without: tuple[str, ...]
 
 
 def overview(summary: Summary) -> dict[str, dict[str, Overall]]:
@@ -137,14 +137,26 @@ def _at_size(summary: Summary, section: str, task: str, policy: str) -> Row | No
 
 
 def _overall(summary: Summary, rows: Sequence[Row]) -> Overall:
-    shares = []
+    shares, without = [], []
     for row in rows:
         metric = summary.headline(row.section, row.task)[0].name
         share = row.cells[metric].relative if metric in row.cells else None
-        shares.append(None if share is None else share.value)
-    known = [share for share in shares if share is not None]
-    mean = sum(known) / len(known) if known and len(known) == len(shares) else None
-    return Overall(mean, sum(row.kept.fraction for row in rows) / len(rows), len(rows))
+        if share is None:
+            without.append(row.task)
+        else:
+            shares.append(share.value)
+    mean = sum(shares) / len(shares) if shares else None
+    return Overall(mean, sum(row.kept.fraction for row in rows) / len(rows), tuple(without))
+
+
+def left_out(overall: Mapping[str, Mapping[str, Overall]]) -> dict[str, list[str]]:
+    """Section to the tasks that some policy has no relative score of."""
+    found: dict[str, dict[str, None]] = {}
+    for sections in overall.values():
+        for section, each in sections.items():
+            if each.without:
+                found.setdefault(section, {}).update(dict.fromkeys(each.without))
+    return {section: list(tasks) for section, tasks in found.items()}
 
 
 @dataclass(frozen=True)

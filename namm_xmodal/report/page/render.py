@@ -13,7 +13,7 @@ from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, ShadedText
 from namm_xmodal.report.curves import draw_curves
 from namm_xmodal.report.figure import Figure
-from namm_xmodal.report.page.headline import overview, sections_in_words, tallies, task_tables, verdict_words
+from namm_xmodal.report.page.headline import left_out, overview, sections_in_words, tallies, task_tables, verdict_words
 from namm_xmodal.report.page.maps import draw_maps
 from namm_xmodal.report.summary import Summary
 
@@ -89,12 +89,14 @@ def write_page(
     replace_text(folder / "groups.csv", groups_csv(summary))
     here = files("namm_xmodal.report") / "page"
     records = [record for row in summary.rows for record in row.records]
+    overall = overview(summary)
     page = environment.get_template("page.html.j2").render(
         title=title,
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
         about=sections_in_words(summary),
-        overview=overview(summary),
+        overview=overall,
+        without=left_out(overall),
         names=summary.sections(),
         learned={row.policy for row in summary.rows if row.learned},
         tables=task_tables(summary),
