@@ -1,28 +1,26 @@
-"""MuJoCo talks in C, below Python's streams, and leaves MUJOCO_LOG.TXT in the current folder; not in ours."""
+"""MuJoCo warns in C, below Python's streams, or into MUJOCO_LOG.TXT in the current folder; not in ours."""
 
-import os
-import sys
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
 def quiet_simulator() -> Iterator[None]:
-    """Makes the simulator's deprecation notes go nowhere: standard output is turned away, the folder is a scratch one.
+    """Takes the simulator's warnings to Python's log, for the moment in which an environment is made.
 
-    For the moment in which an environment is made; paths used inside must be absolute.
+    What it says then is about files of gymnasium, such as a deprecated attribute, and nothing that a user could mend.
     """
-    before = Path.cwd()
-    sys.stdout.flush()
-    with TemporaryDirectory(prefix="namm-xmodal-") as folder, open(os.devnull, "w") as nowhere:
-        saved = os.dup(1)
-        try:
-            os.chdir(folder)
-            os.dup2(nowhere.fileno(), 1)
-            yield
-        finally:
-            os.dup2(saved, 1)
-            os.close(saved)
-            os.chdir(before)
+    try:
+        import mujoco
+    except ImportError:  # environments without it
+        yield
+        return
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: _LOG.debug("mujoco: %s", message))
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
