@@ -13,6 +13,7 @@ from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
 from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import JOURNAL, Progress, open_results
+from namm_xmodal.evaluation.threads import threads
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.processes import process_pool
@@ -89,7 +90,10 @@ class SectionWorker:
     digest: str
 
     def open(self) -> "OpenSection":
-        """Loads the model."""
+        """Loads the model, in a process that uses as many threads as the section says."""
+        import torch
+
+        torch.set_num_threads(self.section.threads)
         return OpenSection(self, self.modality.open(self.section))
 
 
@@ -117,13 +121,8 @@ def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -
             for done in pool.run([Task(_what(plan, work), partial(_run, work)) for work in works]):
                 yield from done.content
         return
-    import torch
-
-    threads = torch.get_num_threads()
-    try:
+    with threads(worker.section.threads):
         yield from worker.open().records(works, told)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _run(work: Work, session: "OpenSection") -> list[Record]:

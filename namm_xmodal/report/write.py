@@ -15,6 +15,7 @@ from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit, from_json, to_json
 from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.threads import threads
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import Summary, summarise
@@ -120,7 +121,8 @@ def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str],
             fresh[section.name] = before
             continue
         try:
-            found[section.name] = list(section.modality.exhibits(section.section, arms))
+            with threads(section.section.threads):
+                found[section.name] = list(section.modality.exhibits(section.section, arms))
         except NammError as error:
             notice(f"{section.name}: what was kept cannot be shown: {error}")
             continue

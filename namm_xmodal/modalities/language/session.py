@@ -23,12 +23,9 @@ class LanguageSession:
 
     def __init__(self, section: LanguageSection) -> None:
         """Loads what every sample needs."""
-        import torch
-
         from namm_xmodal.language.models import load_language_model
 
         self.section = section
-        torch.set_num_threads(section.threads)
         self.language = load_language_model(section.model, dtype=section.dtype, device=section.device)
         self._tasks = {label: build_task(spec, f"tasks.{label}") for label, spec in section.tasks.items()}
         self._samples: dict[str, list[Any]] = {}

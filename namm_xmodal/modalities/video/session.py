@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import described, fitted
@@ -38,7 +36,6 @@ class VideoSession:
 
     def __init__(self, section: VideoSection) -> None:
         """Loads the model."""
-        torch.set_num_threads(section.threads)
         self.section, self.benchmark = section, build_benchmark(section)
         self.loaded = load_video_model(section.model, dtype=section.dtype, device=section.device)
         loaded = self.loaded
