@@ -9,7 +9,6 @@ from namm_xmodal.evaluation.runner import SectionWorker
 from namm_xmodal.evaluation.threads import threads
 from namm_xmodal.modalities.table import MODALITIES
 
-
 TASK = {"task": "next_token", "n": 1, "length": [256]}
 
 
