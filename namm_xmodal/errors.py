@@ -3,12 +3,23 @@
 from typing import Any
 
 
+PLUGINS_FIRST = "`--plugins FILE.py` before the command"
+"""How the names of a plug-in become known, for messages."""
+
+PLUGGABLE = ("policy", "task", "metric", "benchmark", "adapter", "environment", "strategy")
+"""Kinds of names that a plug-in may add."""
+
+
 class NammError(Exception):
     """Base of every error this package raises on purpose. The command line prints it without a traceback."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The inherited one calls the class with the message alone, which not every constructor takes.
         return _restored, (type(self), self.args, vars(self))
+
+    def at(self, place: str) -> "NammError":
+        """The same mistake with its place, such as a file or a key, in front of the message."""
+        return _restored(type(self), (f"{place}: {self}",), vars(self))
 
 
 def _restored(kind: type[NammError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> NammError:
@@ -29,6 +40,8 @@ class UnknownNameError(NammError):
 
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+        if kind in PLUGGABLE:
+            hint += f"; one of a plug-in needs {PLUGINS_FIRST}"
         super().__init__(f"unknown {kind} {name!r}: {hint}")
         self.kind, self.name, self.known = kind, name, known
 
@@ -123,6 +136,10 @@ class ResultsError(NammError):
 
 class FolderError(NammError):
     """Raised when an output would replace an input, another command's folder, or a file that the command did not make."""
+
+
+class FolderInUseError(FolderError):
+    """Raised when another process writes into a folder right now."""
 
 
 class EvolutionError(NammError):

@@ -14,13 +14,22 @@ def compare_command(
 ) -> None:
     """Compare two runs item by item: arms of the same name and size, on the items that both have.
 
+    Tasks whose items differ, of another seed or length, are left out and named.
+
     Example: `namm-xmodal compare results/a results/b`
     """
     from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.disk.own_files import is_same
+    from namm_xmodal.errors import ResultsError
     from namm_xmodal.report.differences import difference_table, differences
     from namm_xmodal.report.read import read_results
 
-    found = differences(read_results(ours, notice), read_results(theirs, notice))
+    results = read_results(ours, notice), read_results(theirs, notice)
+    if is_same(ours, theirs):
+        raise ResultsError(
+            f"{theirs}: is the same folder as {ours}, expected another one; name the results of another run"
+        )
+    found = differences(*results, notice)
     if as_json:
         typer.echo(json.dumps([each.to_json() for each in found], indent=1))
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from namm_xmodal.cli.options import Assignments, ConfigName, DryRun, Fresh, Output, Workers
+from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
     from namm_xmodal.config import EvaluationConfig
@@ -134,7 +135,7 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     from namm_xmodal.evaluation.runner import evaluate
     from namm_xmodal.report.write import write_report
 
-    with folder.claimed():
+    with folder.claimed(), resumable():
         with progress("evaluating") as advance:
             records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
         for table in write_report(records, settings, plan, notice=notice):

@@ -20,6 +20,7 @@ from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.cli.evolve_statistics import statistics_for
 from namm_xmodal.cli.evolve_verdict import Verdict, validate
 from namm_xmodal.cli.folders import run_folder
+from namm_xmodal.cli.resumable import resumable
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.arrays import digest
@@ -49,7 +50,8 @@ def run_session(setup: Setup, *, resume: bool) -> Session:
     Raises:
         NammError: On the user's mistakes and on trouble with the disk; the journal is intact.
     """
-    with run_folder(setup.config, "evolve").claimed():
+    again = f"; a run that had begun is resumed with `namm-xmodal evolve --resume {setup.config.run}`"
+    with run_folder(setup.config, "evolve").claimed(), resumable(again):
         return _resumed_or_new(setup, Path(setup.config.run), resume)
 
 

@@ -16,14 +16,19 @@ _RESULTS = (
 _POLICY = ("config.json", "model.safetensors")
 
 
-def eval_folder(config: EvaluationConfig) -> OwnedFolder:
-    """Of `namm-xmodal eval`, and of `rollout` and `video-qa`, which run one modality of a file."""
+def eval_folder(config: EvaluationConfig, remedy: str = "") -> OwnedFolder:
+    """Of `namm-xmodal eval`, and of `rollout` and `video-qa`, which run one modality of a file.
+
+    Args:
+        config: The evaluation.
+        remedy: What a command without --output advises.
+    """
     inputs: list[Path] = []
     for section in config.sections.values():
         inputs += saved_in(section.model, *_paths(section.policies))
         if data := getattr(section, "data", ""):
             inputs.append(Path(data))
-    return OwnedFolder(config.folder, "eval", _RESULTS, inputs)
+    return OwnedFolder(config.folder, "eval", _RESULTS, inputs, remedy=remedy)
 
 
 def run_folder(config: EvolveConfig, command: str) -> OwnedFolder:

@@ -15,13 +15,6 @@ INTERRUPTED = 130
 LONGEST = 4000
 """Characters of an error that are printed; one may quote a value of any length."""
 
-_AGAIN = "; partial results are saved, run the command again to resume"
-RESUME = {
-    **dict.fromkeys(("eval", "rollout", "video-qa", "warm-start", "prepare"), _AGAIN),
-    "evolve": "; a run that had begun is resumed with `namm-xmodal evolve --resume FOLDER`",
-}
-"""What to say after Ctrl-C; the other commands keep nothing."""
-
 
 class Commands(TyperGroup):
     """The root command."""
@@ -40,6 +33,6 @@ class Commands(TyperGroup):
                 raise
             print(f"namm-xmodal: {MissingDependencyError(package, EXTRAS[package])}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
-        except KeyboardInterrupt:
-            print(f"\nnamm-xmodal: interrupted{RESUME.get(ctx.invoked_subcommand, '')}", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:  # of a block that is resumable it carries how to go on
+            print(f"\nnamm-xmodal: interrupted{''.join(map(str, interrupt.args))}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from namm_xmodal.config import FieldHelp
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
+    help="What there is: policies, tasks, metrics, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
     "Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
@@ -46,6 +46,24 @@ def tasks(as_json: AsJson = False) -> None:
             {"name": name, "about": cls.description, "fields": {"n": "required", **defaults(cls)}}
             for name, cls in TASKS.items()
         ],
+        as_json,
+    )
+
+
+@list_app.command()
+def metrics(as_json: AsJson = False) -> None:
+    """Metrics of language tasks, and the tasks that each is the first of; tables show these first."""
+    from namm_xmodal.language.metrics import METRICS
+    from namm_xmodal.language.table import TASKS
+
+    def fields(name: str) -> dict[str, str]:
+        firsts = ", ".join(task for task, cls in TASKS.items() if cls.primary_metric == name)
+        better = "higher" if METRICS[name].higher_is_better else "lower"
+        return {"better": better, "first of": firsts or "no task"}
+
+    _show(
+        "metric",
+        [{"name": name, "about": each.description, "fields": fields(name)} for name, each in METRICS.items()],
         as_json,
     )
 

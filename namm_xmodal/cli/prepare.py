@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from namm_xmodal.cli.resumable import resumable
+
 prepare_app = typer.Typer(
     help="Fetch or make ahead of time what evaluations and rollouts need. Example: `namm-xmodal prepare language`",
     no_args_is_help=True,
@@ -55,10 +57,11 @@ def prepare_video(
     if model == "llava-smollm2" and quick:
         raise ConfigError("--quick: llava-smollm2 has no shorter training; use --tiny for a trial")
     if fetch:
-        fetch_parts()
+        with resumable():
+            fetch_parts()
         return
     output = output or Path(f"runs/{model}-{seed}")
-    with training_folder(output).claimed():
+    with training_folder(output).claimed(), resumable():
         if model == "llava-small":
             folder = train_small(seed, output, quick=quick, tiny=tiny)
         else:
@@ -97,14 +100,15 @@ def prepare_language(
     from namm_xmodal.report.words import counted
 
     show_log(logging.INFO)
-    for name in texts or ("python-topics", "python-source"):
-        documents = find_texts(name)
-        size = sum(len(document.text) for document in documents)
-        console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
-    for name in models or ("smollm2-135m",):
-        with console.status(Text(f"{name}: fetching and converting, once")):
-            loaded = load_language_model(name, dtype="float32")
-        console.print(str(loaded), soft_wrap=True)
+    with resumable():
+        for name in texts or ("python-topics", "python-source"):
+            documents = find_texts(name)
+            size = sum(len(document.text) for document in documents)
+            console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
+        for name in models or ("smollm2-135m",):
+            with console.status(Text(f"{name}: fetching and converting, once")):
+                loaded = load_language_model(name, dtype="float32")
+            console.print(str(loaded), soft_wrap=True)
 
 
 @prepare_app.command("rl")
@@ -190,13 +194,13 @@ def prepare_rl(
             raise ConfigError("--dataset: expected one --env with it, and no --policies")
         owned.check()
         data = read_dataset(dataset, chosen[0], timeouts=not no_timeouts)
-        with owned.claimed(), progress(f"training on {data.source}") as advance:
+        with owned.claimed(), resumable(), progress(f"training on {data.source}") as advance:
             made = prepare_dataset(chosen[0], data, steps, range(seeds), output, advance, updates)
         for folder in made:
             console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
         return
     behaviour = Behaviour(policies, episodes=episodes, steps=search_steps, origin=origin)
-    with owned.claimed():
+    with owned.claimed(), resumable():
         Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
         for name in chosen:
             with progress(f"preparing {name}") as advance:

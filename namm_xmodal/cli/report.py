@@ -1,5 +1,6 @@
 """`namm-xmodal report`: tables and page again, from what is on disk."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +12,28 @@ def report_command(
 ) -> None:
     """Redraw the report of finished results, complete or not: summary, tables, figures and the page.
 
-    Nothing is evaluated. `bootstrap` in the folder's config.yaml may be changed before.
+    Nothing is evaluated. `bootstrap` in the folder's config.yaml may be changed before. While an evaluation writes into the
+    folder, the tables are printed and nothing is written.
 
     Example: `namm-xmodal report results/demo`
     """
     from namm_xmodal.cli.console import console, notice
     from namm_xmodal.cli.folders import eval_folder
+    from namm_xmodal.errors import FolderInUseError
     from namm_xmodal.report.read import read_results
-    from namm_xmodal.report.write import write_report
+    from namm_xmodal.report.write import tables_only, write_report
 
     results = read_results(folder, notice)
-    with eval_folder(results.config).claimed():
-        for table in write_report(results.records, results.config, results.plan, notice=notice):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(eval_folder(results.config, "report on a copy that you may write").claimed())
+        except FolderInUseError:
+            notice(f"{folder}: in use by another run; these are its tables so far, and nothing is written")
+            page, tables = None, tables_only(results.records, results.config, results.plan, notice=notice)
+        else:
+            page = folder / "report" / "index.html"
+            tables = write_report(results.records, results.config, results.plan, notice=notice)
+        for table in tables:
             console.print(table)
-    console.print(f"the page to open is {folder / 'report' / 'index.html'}", soft_wrap=True)
+    if page is not None:
+        console.print(f"the page to open is {page}", soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from namm_xmodal.cli.options import DryRun
+from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
     from namm_xmodal.cli.evolve_setup import Setup
@@ -59,7 +60,7 @@ def warm_start_command(
         )
         return
     folder = Path(setup.config.run)
-    with owned.claimed():
+    with owned.claimed(), resumable():
         steps = _descend(setup, folder)
     console.print(
         f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; continue with: "

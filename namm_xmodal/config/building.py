@@ -71,7 +71,7 @@ def build(cls: type[Built], values: Mapping[str, Any], path: str, kind: str) -> 
 
 def at(path: str, error: NammError) -> NammError:
     """The same kind of error, with the place in the configuration in front of its message."""
-    return error if "__init__" in vars(type(error)) else type(error)(f"{path}: {error}")
+    return error.at(path)
 
 
 def _typed(hint: Any, value: Any, path: str) -> Any:

@@ -13,7 +13,7 @@ from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.config.section import Section
 from namm_xmodal.config.validation import Strict, validate
-from namm_xmodal.errors import ConfigError
+from namm_xmodal.errors import PLUGINS_FIRST, ConfigError
 
 
 class BootstrapConfig(Strict):
@@ -145,7 +145,10 @@ def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], 
                 "(files from before version 0.2 have no sections)"
             )
     if unknown:
-        raise ConfigError(f"{source}: {unknown[0]}: unknown key or section; {did_you_mean(unknown[0], known)}")
+        hint = did_you_mean(unknown[0], known)
+        if isinstance(content[unknown[0]], Mapping):
+            hint += f"; a section of a plug-in needs {PLUGINS_FIRST}"
+        raise ConfigError(f"{source}: {unknown[0]}: unknown key or section; {hint}")
     sections = {name: own for name, own in content.items() if modality_of(name) in kinds and isinstance(own, dict)}
     for key in Section.model_fields.keys() & content.keys():
         users = [name for name in sections if key in kinds[modality_of(name)].model_fields]

@@ -21,16 +21,26 @@ class AppendOnlyFile:
         path: The file.
     """
 
-    def __init__(self, path: Path, *, error: type[NammError], elsewhere: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        error: type[NammError],
+        elsewhere: str,
+        busy: type[NammError] | None = None,
+        name: Path | None = None,
+    ) -> None:
         """Opens the file; makes it, and its folder, if it does not exist.
 
         Args:
             path: The file.
             error: What is raised on trouble.
             elsewhere: What else the user can do, as "choose another --output".
+            busy: What is raised if the file is in use; `error` if None.
+            name: What messages call it; the file itself if None.
 
         Raises:
-            NammError: Of the type `error`, if the file is in use by another run or cannot be written.
+            NammError: Of these types, if the file is in use by another run or cannot be written.
         """
         self.path = path
         if path.exists():
@@ -40,9 +50,9 @@ class AppendOnlyFile:
             self._file = _open_locked(path)
             sync_folder(path.parent)
         except BlockingIOError:
-            raise error(f"{path}: in use by another run; wait for it or {elsewhere}") from None
+            raise (busy or error)(f"{name or path}: in use by another run; wait for it or {elsewhere}") from None
         except OSError as trouble:
-            raise error(f"{path}: cannot be written ({trouble.strerror}); {elsewhere}") from None
+            raise error(f"{name or path}: cannot be written ({trouble.strerror}); {elsewhere}") from None
 
     def read(self) -> bytes:
         """All that it holds; what follows the last newline is a line that was cut off."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from namm_xmodal.disk.append_only import AppendOnlyFile
 from namm_xmodal.disk.own_files import is_same, software
-from namm_xmodal.disk.owner import MARKER, owner_of
+from namm_xmodal.disk.owner import MARKER, marked_owner, owner_of
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import settle_replaced
-from namm_xmodal.errors import FolderError
+from namm_xmodal.errors import FolderError, FolderInUseError
 
 _UNFINISHED = re.compile(r"\..+\.\d+\.part(\..+)?|\.saving-.+")
 _REPLACED = re.compile(r"\.(.+)\.\d+\.old")
@@ -31,6 +31,7 @@ class OwnedFolder:
         writes: Names in it that the command replaces; a folder that is not its own may hold none of them.
         inputs: Files and folders that the command reads; none of them may be the folder itself.
         option: How the user says where, for messages.
+        remedy: What the user can do instead, for messages; to choose another place if empty.
     """
 
     path: Path
@@ -38,6 +39,12 @@ class OwnedFolder:
     writes: tuple[str, ...]
     inputs: Sequence[Path] = ()
     option: str = "--output"
+    remedy: str = ""
+
+    @property
+    def elsewhere(self) -> str:
+        """What the user can do instead."""
+        return self.remedy or f"choose another {self.option}"
 
     def check(self) -> None:
         """Refuses a folder in which the command would harm what it did not make; writes nothing.
@@ -46,9 +53,9 @@ class OwnedFolder:
             FolderError: If it is not a folder, another command's, an input, or holds files that would be overwritten.
         """
         try:
-            self._check(f"choose another {self.option}")
+            self._check(self.elsewhere)
         except OSError as error:  # a name that is too long, a folder that may not be read
-            raise FolderError(f"{self.path}: cannot be used ({error.strerror}); choose another {self.option}") from None
+            raise FolderError(f"{self.path}: cannot be used ({error.strerror}); {self.elsewhere}") from None
 
     def _check(self, remedy: str) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -75,14 +82,17 @@ class OwnedFolder:
         What a killed process left unfinished in it is removed. If the block writes nothing, no trace of it stays.
 
         Raises:
-            FolderError: As `check`, or if the folder is in use by another process or cannot be written.
+            FolderInUseError: If the folder is in use by another process.
+            FolderError: As `check`, or if it cannot be written.
         """
         self.check()
         new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        marker = AppendOnlyFile(self.path / MARKER, error=FolderError, elsewhere=f"choose another {self.option}")
+        marker = AppendOnlyFile(
+            self.path / MARKER, error=FolderError, elsewhere=self.elsewhere, busy=FolderInUseError, name=self.path
+        )
         with closing(marker):
             self.check()  # once more: another command may have come and gone before the lock was ours
-            fresh = not marker.read().endswith(b"\n")
+            fresh = not marker.read().endswith(b"\n") or marked_owner(self.path) is None
             try:
                 if fresh:
                     self._mark(marker)

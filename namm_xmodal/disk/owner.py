@@ -1,4 +1,4 @@
-"""Whose a folder is: its marker says so; a folder from before there were markers is known by how its journal begins."""
+"""Whose a folder is: its marker says so; a folder without one is known by how its journal begins."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ MARKER = ".namm-xmodal.json"
 
 _JOURNALS = {b'{"kind":"run"': "evolve", b'{"stage":': "prepare rl", b'{"done":': "prepare video"}
 _RESULTS = {"benchmark": "video-qa", "episodes": "rollout", "tasks": "eval"}
-"""What only the configuration of that command has; it stands in the first line of `results.jsonl`."""
+"""What only the configuration of that command had, when it stood in the first line of `results.jsonl`."""
 
 
 def owner_of(folder: Path) -> str | None:
@@ -18,19 +18,26 @@ def owner_of(folder: Path) -> str | None:
     Args:
         folder: Need not exist.
     """
-    marker = _values(_first_line(folder / MARKER))
-    if "command" in marker:
-        return str(marker["command"])
+    marked = marked_owner(folder)
+    if marked is not None:
+        return marked
     if _first_line(folder / "gradient.jsonl").startswith(b'{"kind": "run"'):
         return "warm-start"
     journal = _first_line(folder / "journal.jsonl")
     for beginning, command in _JOURNALS.items():
         if journal.startswith(beginning):
             return command
-    settings = _values(_first_line(folder / "results.jsonl")).get("settings")
+    header = _values(_first_line(folder / "results.jsonl"))
+    settings = header.get("settings")
     if isinstance(settings, dict):
         return next((command for key, command in _RESULTS.items() if key in settings), None)
-    return None
+    return "eval" if isinstance(header.get("format"), int) and "created" in header else None
+
+
+def marked_owner(folder: Path) -> str | None:
+    """What the marker says; None if it is missing or damaged."""
+    command = _values(_first_line(folder / MARKER)).get("command")
+    return command if isinstance(command, str) else None
 
 
 def _first_line(path: Path, most: int = 2**20) -> bytes:

@@ -71,6 +71,12 @@ class Arm:
         return size_words(self.budget, self.schedule, self.baseline)
 
     @property
+    def name(self) -> str:
+        """Label and size, and the schedule if it is not the usual one: `h2o, 25%`, `h2o, 25%, post_prefill`."""
+        parts = [self.label, self.size, *([self.schedule] if self.schedule == "post_prefill" else [])]
+        return ", ".join(parts)
+
+    @property
     def learned(self) -> bool:
         """Whether it is a NAMM."""
         return isinstance(self.policy, Namm)

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import modality_of
 from namm_xmodal.disk.append_only import AppendOnlyFile
 from namm_xmodal.disk.trouble import disk_trouble
@@ -19,6 +19,27 @@ FORMAT = 2
 Notice = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Remedies:
+    """What the person at the keyboard can do about results that cannot be read; it depends on the command.
+
+    Attributes:
+        fresh: If a line is damaged.
+        former: If they are of another version.
+    """
+
+    fresh: str = "use --fresh (existing results are backed up)"
+    former: str = "choose another --output, or use --fresh (existing results are backed up)"
+
+    @classmethod
+    def of_reading(cls, folder: Path) -> "Remedies":
+        """Of a command that only reads a folder, so that another one has to help."""
+        return cls(
+            f"run `namm-xmodal eval {folder / 'config.yaml'} --output {folder} --fresh` (existing results are backed up)",
+            "evaluate again, with `namm-xmodal eval FILE --output` and another folder",
+        )
+
+
 class Journal:
     """`results.jsonl`: a header line, a line of settings for each section, and one record per line.
 
@@ -26,6 +47,7 @@ class Journal:
         path: The file.
         settings: What the records of each section depend on.
         records: What it holds, in the order written.
+        unread: Records of modalities that are not at hand.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None) -> None:
@@ -45,6 +67,7 @@ class Journal:
         self.path, self._facts = path, facts
         self.settings: dict[str, dict[str, Any]] = {}
         self.records: list[Record] = []
+        self.unread = 0
         self._file = AppendOnlyFile(path, error=ResultsError, elsewhere="choose another --output")
         try:
             self._open(notice)
@@ -90,7 +113,7 @@ class Journal:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             self._write(json.dumps({"format": FORMAT, "created": created}, separators=(",", ":")))
             return
-        self.settings, self.records = _contents(lines, self.path, self._facts)
+        self.settings, self.records, self.unread = _contents(lines, self.path, self._facts, Remedies())
 
     def _write(self, line: str) -> None:
         try:
@@ -102,8 +125,16 @@ class Journal:
             ) from None
 
 
-def read_journal(path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None) -> list[Record]:
+def read_journal(
+    path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None, remedies: Remedies | None = None
+) -> list[Record]:
     """The records of a journal, also of one that is being written; nothing is changed.
+
+    Args:
+        path: The file.
+        facts: The dataclass of facts of each modality; records of unknown ones are left out.
+        notice: Told of a torn line.
+        remedies: What to advise; what `eval` can do if None.
 
     Raises:
         ResultsError: If it cannot be read, or is of another format.
@@ -114,41 +145,44 @@ def read_journal(path: Path, facts: Mapping[str, type], notice: Notice = lambda 
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
     if lines.pop():
         notice(f"{path}: left out a last line that is not complete")
-    return _contents(lines, path, facts)[1] if lines else []
+    return _contents(lines, path, facts, remedies or Remedies())[1] if lines else []
 
 
 def _contents(
-    lines: list[bytes], path: Path, facts: Mapping[str, type]
-) -> tuple[dict[str, dict[str, Any]], list[Record]]:
-    found = _parse(lines[0], path, 1)
+    lines: list[bytes], path: Path, facts: Mapping[str, type], remedies: Remedies
+) -> tuple[dict[str, dict[str, Any]], list[Record], int]:
+    found = _parse(lines[0], path, 1, remedies)
     if found.get("format") != FORMAT:
         raise ResultsError(
-            f"{path}: results format {found.get('format')!r}, this version reads {FORMAT}; choose another --output, or use "
-            "--fresh (existing results are backed up)"
+            f"{path}: results format {found.get('format')!r}, this version reads {FORMAT}; {remedies.former}"
         )
     settings: dict[str, dict[str, Any]] = {}
-    records = []
+    records, unread = [], 0
     for number, line in enumerate(lines[1:], start=2):
-        values = _parse(line, path, number)
+        values = _parse(line, path, number, remedies)
         try:
             if "settings_of" in values:
                 settings[str(values["settings_of"])] = values["settings"]
             elif (kind := facts.get(modality_of(str(values["section"])))) is not None:
                 records.append(Record.from_json(values, kind))
+            else:
+                unread += 1
         except KeyError as error:
-            raise ResultsError(f"{path}: line {number}: has no {error}; mend or remove it, or use --fresh") from None
+            raise ResultsError(
+                f"{path}: line {number}: has no {error}; mend or remove it, or {remedies.fresh}"
+            ) from None
         except ResultsError as error:
-            raise at(f"{path}: line {number}", error) from None
-    return settings, records
+            raise ResultsError(f"{path}: line {number}: {error}; {remedies.fresh}") from None
+    return settings, records, unread
 
 
-def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
+def _parse(line: bytes, path: Path, number: int, remedies: Remedies) -> dict[str, Any]:
     try:
         values = parse_json(line)
     except ValueError:
         values = None
     if not isinstance(values, dict):
-        raise ResultsError(f"{path}: line {number} is not a JSON object; mend or remove it, or use --fresh")
+        raise ResultsError(f"{path}: line {number} is not a JSON object; mend or remove it, or {remedies.fresh}")
     return values
 
 

@@ -113,6 +113,18 @@ def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> t
     return tuple(plans)
 
 
+def say_left_out(count: int, notice: Callable[[str], None]) -> None:
+    """Tells of results that a folder holds beside those of a plan.
+
+    Args:
+        count: How many.
+        notice: Told if there are any.
+    """
+    if count:
+        results = "1 result" if count == 1 else f"{count:,} results"
+        notice(f"{results} of other sections, arms or items: kept in results.jsonl, left out of the tables")
+
+
 def total(plan: Sequence[SectionPlan]) -> int:
     """Records of a complete evaluation."""
     return sum(each.total for each in plan)

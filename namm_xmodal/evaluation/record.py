@@ -145,6 +145,6 @@ class Record:
             names = {each.name for each in fields(kind)}
             odd = sorted(set(content or {}) ^ names)
             if odd or not isinstance(content, dict):
-                raise ResultsError(f"other fields than this version writes ({', '.join(odd)}); use --fresh")
+                raise ResultsError(f"other fields than this version writes ({', '.join(odd)})")
         known = {name: tuple(each) if isinstance(each, list) else each for name, each in found["facts"].items()}
         return cls(**{**found, "kept": Kept(**found["kept"]), "facts": facts(**known)})

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.disk.own_files import is_own
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
@@ -13,6 +15,7 @@ from namm_xmodal.evaluation.plan import SectionPlan
 
 JOURNAL = "results.jsonl"
 RESOLVED = "config.yaml"
+PICTURES = (".png", ".svg", ".pdf")
 
 Progress = Callable[[int, int, str], None]
 
@@ -36,6 +39,7 @@ def open_results(
     folder = config.folder
     if fresh and (kept := set_aside(folder / JOURNAL)):
         notice(f"earlier results are kept as {kept}")
+        _remove_pictures(folder)
     facts = {section.modality.name: section.modality.facts for section in plan}
     with Journal(folder / JOURNAL, facts, notice) as journal:
         for section in plan:
@@ -50,6 +54,14 @@ def open_results(
         except OSError as error:
             raise ResultsError(f"{path}: cannot be written: {disk_trouble(error, 'run again to resume')}") from None
         yield journal
+
+
+def _remove_pictures(folder: Path) -> None:
+    """Pictures of earlier results must not be taken for those of the new ones; none but our own are touched."""
+    for place in (folder, folder / "report"):
+        for path in place.iterdir() if place.is_dir() else ():
+            if path.suffix in PICTURES and is_own(path):
+                path.unlink(missing_ok=True)
 
 
 def _check_settings(journal: Journal, section: SectionPlan) -> None:

@@ -10,7 +10,7 @@ from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Notice, read_journal
 from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
-from namm_xmodal.evaluation.plan import SectionPlan, total
+from namm_xmodal.evaluation.plan import SectionPlan, say_left_out, total
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import JOURNAL, Progress, open_results
 from namm_xmodal.evaluation.threads import threads
@@ -44,6 +44,8 @@ def evaluate(
         done = frozenset(record.key for record in journal.records)
         works = {section.name: section.works(done) for section in plan}
         everything = total(plan)
+        own = sum(len(section.in_order(journal.records)) for section in plan)
+        say_left_out(len(journal.records) - own + journal.unread, notice)
         finished = everything - sum(len(arms) for each in works.values() for work in each for arms in work.arms)
         if finished == everything:
             notice(

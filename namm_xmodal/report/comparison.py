@@ -36,6 +36,7 @@ class Comparison:
         return {
             "section": self.ours.section,
             "task": self.ours.task,
+            "schedule": self.ours.schedule,
             "ours": {"policy": self.ours.policy, "size": self.ours.size, "kept": self.ours.kept.fraction},
             "theirs": {"policy": self.theirs.policy, "size": self.theirs.size, "kept": self.theirs.kept.fraction},
             "metric": self.metric,

@@ -8,6 +8,7 @@ from namm_xmodal.evaluation.modality import Metric
 from namm_xmodal.report.figure import INK, RULE, Figure, blank
 from namm_xmodal.report.styles import Style, styles
 from namm_xmodal.report.summary import Cell, Row, Summary
+from namm_xmodal.report.words import digits_for, interval_words, listed
 
 MOST_PANELS = 12
 FEWEST_ITEMS = 2
@@ -17,7 +18,7 @@ _LINES = {"post_prefill": ":", "before": "--"}
 
 
 def draw_curves(summary: Summary, section: str) -> Figure | None:
-    """The curves of a section; None if no task has enough items.
+    """The curves of a section; None if no task has enough items, or nothing but the full cache.
 
     Args:
         summary: All rows.
@@ -27,6 +28,7 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
     if not panels:
         return None
     labels = list(dict.fromkeys(row.policy for row in summary.of(section) if not row.full))
+    repeated = {task for task, _ in panels if sum(each == task for each, _ in panels) > 1}
     looks = styles(labels, {row.policy for row in summary.of(section) if row.learned})
     across = 2 if len(panels) == 4 else min(len(panels), 3)
     down = math.ceil(len(panels) / across)
@@ -36,6 +38,7 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
     for place, (task, metric) in enumerate(panels):
         axis = axes[place // across][place % across]
         _panel(axis, place, summary.of(section, task), metric, looks, values, arms)
+        axis.set_title(f"{task}: {metric.name}" if task in repeated else task, fontsize=10, color=INK)
     for place in range(len(panels), across * down):
         axes[place // across][place % across].set_visible(False)
     handles = {
@@ -44,11 +47,10 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
     drawing.legend(
         handles.values(), handles.keys(), loc="outside right upper", fontsize=8, frameon=False, labelcolor=INK
     )
-    tasks = ", ".join(task for task, _ in panels)
-    alt = f"Score against kept share of the cache for {', '.join(labels)} on {tasks}; the table gives every value."
+    tasks = listed(task for task, _ in panels)
+    alt = f"{section}: score against kept share of the cache for {listed(labels)} on {tasks}; the tables give every value."
     return Figure(
         f"curves-{section.replace('@', '-')}",
-        f"{section}: score against cache kept",
         alt,
         drawing,
         values,
@@ -61,7 +63,10 @@ def _panels(summary: Summary, section: str) -> list[tuple[str, Metric]]:
     found = []
     for task in summary.tasks(section):
         for metric in summary.headline(section, task):
-            cells = [row.cells[metric.name] for row in summary.of(section, task) if metric.name in row.cells]
+            rows = [row for row in summary.of(section, task) if metric.name in row.cells]
+            cells = [row.cells[metric.name] for row in rows]
+            if all(row.full for row in rows):
+                continue
             if max((cell.score.n for cell in cells), default=0) >= FEWEST_ITEMS:
                 found.append((task, metric))
     return found[:MOST_PANELS]
@@ -110,7 +115,6 @@ def _panel(
             values[mark] = _words(row, cell)
             arms[mark] = policy
     name = metric.name if metric.higher_is_better else f"{metric.name} (lower is better)"
-    axis.set_title(rows[0].task, fontsize=10, color=INK)
     axis.set_ylabel(f"{name}, n = {held[0][1].score.n}", fontsize=8, color=INK)
     axis.set_xlabel("cache kept when answering (%)", fontsize=8, color=INK)
     axis.set_xlim(0, 104)
@@ -146,11 +150,9 @@ def _end(end: float | None, mean: float) -> float:
 
 
 def _words(row: Row, cell: Cell) -> str:
-    interval = "" if cell.score.low is None else f" [{cell.score.low:.3f}, {cell.score.high:.3f}]"
-    return (
-        f"{row.policy}, {row.size}: {cell.metric.name} {cell.score.value:.3f}{interval} at "
-        f"{row.kept.fraction:.1%} kept, n = {cell.score.n}"
-    )
+    score = interval_words(cell.score, digits_for([cell.score.value]))
+    n = "" if cell.score.low is None else f", n = {cell.score.n}"
+    return f"{row.label}, {row.size}: {cell.metric.name} {score} at {row.kept.fraction:.1%} kept{n}"
 
 
 def _fingerprints(summary: Summary, section: str) -> dict[str, list[str]]:

@@ -17,6 +17,9 @@ INK, RULE, PAPER = "#1b1c1d", "#c9cacb", "#fefdfc"
 POLICIES = "Policies"
 """Key of the PNG's text that holds the fingerprints of the policies that it shows."""
 
+LEAST_SCALE = 0.85
+"""Of its natural size; on a narrower page a drawing scrolls sideways rather than shrink until nobody can read it."""
+
 SVG = "http://www.w3.org/2000/svg"
 SUFFIXES = (".png", ".svg")
 
@@ -27,8 +30,7 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        title: In a few words.
-        alt: What it shows, for those who do not see it.
+        alt: What it shows, as its caption and for those who do not see it.
         drawing: A matplotlib figure.
         values: Group id of a mark to what it stands for, shown on hover and read out on focus.
         labels: Group id of a mark to the arm it belongs to, so that a page can set it off.
@@ -37,7 +39,6 @@ class Figure:
     """
 
     name: str
-    title: str
     alt: str
     drawing: Any
     values: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +90,11 @@ class Figure:
             root.remove(each)
         width, height = (float(root.get(side, "0").removesuffix("pt")) for side in ("width", "height"))
         root.attrib.pop("width"), root.attrib.pop("height")
-        root.set("style", f"max-width:{width * 1.33:.0f}px;aspect-ratio:{width:.0f}/{height:.0f}")
+        natural = width * 96 / 72  # in a page's pixels
+        root.set(
+            "style",
+            f"max-width:{natural:.0f}px;min-width:{LEAST_SCALE * natural:.0f}px;aspect-ratio:{width:.0f}/{height:.0f}",
+        )
         root.set("role", "group")
         root.set("aria-label", self.alt)
         text = ElementTree.tostring(root, encoding="unicode")

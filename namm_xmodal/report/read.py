@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from namm_xmodal.config import EvaluationConfig, load_evaluation_config
-from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation.journal import read_journal
-from namm_xmodal.evaluation.plan import SectionPlan, make_plan
+from namm_xmodal.config.building import at
+from namm_xmodal.errors import NammError, ResultsError
+from namm_xmodal.evaluation.journal import Remedies, read_journal
+from namm_xmodal.evaluation.plan import SectionPlan, make_plan, say_left_out
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.results_folder import JOURNAL, RESOLVED
 from namm_xmodal.modalities.table import MODALITIES
@@ -33,7 +34,7 @@ def read_results(folder: Path, notice: Callable[[str], None] = lambda text: None
 
     Args:
         folder: Of the results, wherever it lies now.
-        notice: Told of a torn line.
+        notice: Told of a torn line, and of results that the configuration does not ask for.
 
     Raises:
         ResultsError: If it is no folder of results, or of another version.
@@ -45,8 +46,13 @@ def read_results(folder: Path, notice: Callable[[str], None] = lambda text: None
             f"{folder}: no {JOURNAL} and {RESOLVED} in it; expected a folder that `namm-xmodal eval` has written"
         )
     facts = {name: modality.facts for name, modality in MODALITIES.items()}
-    records = read_journal(folder / JOURNAL, facts, notice)
+    records = read_journal(folder / JOURNAL, facts, notice, Remedies.of_reading(folder))
     kinds = {name: modality.section for name, modality in MODALITIES.items()}
     config = load_evaluation_config(path, kinds, output=str(folder))
-    plan = make_plan(config, MODALITIES)
-    return Results(config, plan, [record for section in plan for record in section.in_order(records)])
+    try:
+        plan = make_plan(config, MODALITIES)
+    except NammError as error:
+        raise at(str(path), error) from None
+    own = [record for section in plan for record in section.in_order(records)]
+    say_left_out(len(records) - len(own), notice)
+    return Results(config, plan, own)

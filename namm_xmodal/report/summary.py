@@ -10,8 +10,10 @@ from namm_xmodal.config.evaluation import BootstrapConfig
 from namm_xmodal.evaluation.arm import ArmKey
 from namm_xmodal.evaluation.estimate import Estimate, estimate, paired, ratio
 from namm_xmodal.evaluation.modality import Kept, Metric
-from namm_xmodal.evaluation.plan import SectionPlan
+from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
+from namm_xmodal.report.origin import origin_in_words
+from namm_xmodal.report.words import counted
 
 MOST_GROUPS = 12
 """A tag of more values would make more columns than anybody reads."""
@@ -64,6 +66,7 @@ class Row:
             one cannot see.
         groups: The first headline metric apart by tags of the items, such as length, kind of question or model.
         learned: Whether it is a NAMM, which the others are compared with.
+        origin: Of a NAMM: how it was trained, if it was, and how it is fitted. Empty for others.
         scores: By item and metric.
         records: Everything that it is made of.
     """
@@ -78,6 +81,7 @@ class Row:
     cells: Mapping[str, Cell]
     groups: Groups
     learned: bool
+    origin: str
     scores: Mapping[str, Mapping[str, float]]
     records: tuple[Record, ...]
 
@@ -85,6 +89,11 @@ class Row:
     def arm(self) -> ArmKey:
         """Which arm."""
         return (self.policy, repr(self.budget), self.schedule)
+
+    @property
+    def label(self) -> str:
+        """The policy; under `post_prefill` with the schedule, since the same sizes may be there twice."""
+        return f"{self.policy} · {self.schedule}" if self.schedule == "post_prefill" else self.policy
 
     @property
     def full(self) -> bool:
@@ -149,10 +158,18 @@ class Summary:
     Attributes:
         rows: By section, task and arm.
         bootstrap: How intervals are drawn.
+        expected: Results of a complete evaluation.
     """
 
     rows: tuple[Row, ...]
     bootstrap: BootstrapConfig
+    expected: int = 0
+
+    @property
+    def incomplete(self) -> str:
+        """`3 of 24 results` of an evaluation that is not complete; empty of one that is."""
+        count = sum(len(row.records) for row in self.rows)
+        return f"{count:,} of {counted(self.expected, 'result')}" if count < self.expected else ""
 
     def sections(self) -> list[str]:
         """Names of the sections."""
@@ -197,7 +214,7 @@ def summarise(records: Iterable[Record], plan: Sequence[SectionPlan], bootstrap:
         reference = {task: group for (task, _), group in reversed(groups.items()) if group[0].size == "full"}
         for (task, _), group in groups.items():
             rows.append(_row(section, group, reference.get(task), bootstrap))
-    return Summary(tuple(rows), bootstrap)
+    return Summary(tuple(rows), bootstrap, total(plan))
 
 
 def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfig) -> dict[str, Any]:
@@ -214,6 +231,7 @@ def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfi
 
 def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, bootstrap: BootstrapConfig) -> Row:
     first = group[0]
+    arm = next(arm for arm in section.arms if arm.key == first.arm)
     scores, against = _scores(section, group), _scores(section, full or ())
     names = list(dict.fromkeys(name for each in scores.values() for name in each))
     cells = {}
@@ -241,7 +259,8 @@ def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, b
         fit=first.fit,
         cells=cells,
         groups=_groups(section, group, scores, cells, bootstrap),
-        learned=next(arm.learned for arm in section.arms if arm.key == first.arm),
+        learned=arm.learned,
+        origin=origin_in_words(arm, section.section.policies.get(arm.label)),
         scores=scores,
         records=tuple(group),
     )

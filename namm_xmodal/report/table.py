@@ -7,16 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from namm_xmodal.evaluation.arm import ArmKey
-from namm_xmodal.evaluation.estimate import FEWEST, Estimate
+from namm_xmodal.evaluation.estimate import FEWEST
 from namm_xmodal.evaluation.modality import Metric
 from namm_xmodal.report.fitted import add_labels, fitted
 from namm_xmodal.report.summary import Cell, Row, Summary
+from namm_xmodal.report.words import digits_for, interval_words
 
 HEAD_WIDTH = 30
 """Longer names of tasks and metrics are folded: `+0.000 [-0.000, +0.000]* 100%` below them has as much."""
-
-SMALL = 0.2
-"""Scores below this get three digits after the point instead of two, or their differences would all read 0.00."""
 
 Column = tuple[str, Metric]
 """Task and metric."""
@@ -43,12 +41,26 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
             tables += fitted(lambda chosen, rows=rows, tag=tag: _groups(rows, tag, chosen), values, width)  # type: ignore[misc]
             tables[last].title = f"{section}: by {tag}"
     if tables:
-        level = f"{summary.bootstrap.level:.0%}"
-        tables[-1].caption = (
-            f"score [{level} interval]; below: paired difference to the full cache [{level}], cache kept when answering. * "
-            f"the interval of the difference excludes 0, n >= {FEWEST}. IQM: mean of the middle half."
-        )
+        tables[-1].caption = _legend(summary)
     return tables
+
+
+def _legend(summary: Summary) -> str:
+    """What the cells mean; only of what occurs in them."""
+    cells = [cell for row in summary.rows for cell in row.cells.values() if cell.metric.headline]
+    level = f"{summary.bootstrap.level:.0%}"
+    score = f"score [{level} interval]" if any(cell.score.low is not None for cell in cells) else "score"
+    parts = [f"{summary.incomplete}: the evaluation is not complete."] if summary.incomplete else []
+    if any(cell.difference for cell in cells):
+        parts.append(
+            f"{score}; below: paired difference to the full cache [{level}], cache kept when answering. * the interval of "
+            f"the difference excludes 0, n >= {FEWEST}."
+        )
+    elif cells:
+        parts.append(f"{score}; below: cache kept when answering.")
+    if any(cell.metric.estimator == "iqm" for cell in cells):
+        parts.append("IQM: mean of the middle half.")
+    return " ".join(parts)
 
 
 def _scores(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
@@ -149,9 +161,8 @@ def _filled(table: Table, rows: Sequence[Row], cells: Callable[[ArmKey], list[Te
 
 
 def _digits(rows: Sequence[Row], task: str, metric: str) -> int:
-    held = [abs(row.cells[metric].score.value) for row in rows if row.task == task and metric in row.cells]
-    largest = max(held, default=0.0)
-    return 1 if largest >= 5 else 3 if 0 < largest < SMALL else 2
+    held = [row.cells[metric].score.value for row in rows if row.task == task and metric in row.cells]
+    return digits_for(held)
 
 
 def _draw(row: Row | None, metric: str, digits: int) -> Text:
@@ -166,20 +177,3 @@ def _draw(row: Row | None, metric: str, digits: int) -> Text:
         text.append(f"{interval_words(cell.difference, digits, sign=True)}{'*' if sure else ''} ", style=style)
     text.append(f"{row.kept.fraction:.0%}", style="cyan")
     return text
-
-
-def interval_words(found: Estimate, digits: int, sign: bool = False) -> str:
-    """`0.71 [0.60, 0.80]`.
-
-    Args:
-        found: The estimate.
-        digits: After the point.
-        sign: Whether to write a plus.
-    """
-
-    def number(value: float) -> str:
-        return f"{value:{'+' if sign else ''}.{digits}f}"
-
-    if found.low is None or found.high is None:
-        return f"{number(found.value)} [n = 1]"
-    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"

@@ -53,10 +53,8 @@ def write_report(
         ResultsError: If there are no records, or the folder cannot be written.
     """
     folder = config.folder
-    if not records:
-        raise ResultsError(f"{folder}: no results yet; expected at least one finished item, run the evaluation")
-    summary = summarise(records, plan, config.run.bootstrap)
-    exhibits = _exhibits(folder, plan, notice)
+    summary = _summary(records, config, plan, notice)
+    exhibits = _exhibits(folder, plan, records, notice)
     by_section = {section.name: [each for each in records if each.section == section.name] for section in plan}
     for section in plan:
         more = section.modality.exhibits_of_records(section.section, by_section[section.name])
@@ -75,6 +73,30 @@ def write_report(
     return score_tables(summary, width or Console().width)
 
 
+def tables_only(
+    records: Sequence[Record],
+    config: EvaluationConfig,
+    plan: Sequence[SectionPlan],
+    *,
+    notice: Callable[[str], None] = lambda text: None,
+) -> list[Table]:
+    """The tables for the terminal, as of `write_report`; nothing is written."""
+    return score_tables(_summary(records, config, plan, notice), Console().width)
+
+
+def _summary(
+    records: Sequence[Record], config: EvaluationConfig, plan: Sequence[SectionPlan], notice: Callable[[str], None]
+) -> Summary:
+    if not records:
+        raise ResultsError(f"{config.folder}: no results yet; expected at least one finished item, run the evaluation")
+    summary = summarise(records, plan, config.run.bootstrap)
+    if summary.incomplete:
+        notice(
+            f"{summary.incomplete} in {config.folder}: the evaluation is not complete, and the tables show what is there"
+        )
+    return summary
+
+
 def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[SectionPlan]) -> str:
     """The summary as JSON text, and why items were skipped or failed."""
     messages: dict[str, dict[str, str]] = {}
@@ -91,20 +113,23 @@ def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[Sec
     return json.dumps(content, indent=1) + "\n"
 
 
-def shown_arms(section: SectionPlan) -> list[Arm]:
-    """NAMMs first, then KeyDiff, then the other baselines, each at its smallest size; a few."""
+def shown_arms(section: SectionPlan, records: Sequence[Record]) -> list[Arm]:
+    """NAMMs first, then KeyDiff, then the other baselines, each at its smallest size; a few that have results."""
+    there = {record.arm for record in records if record.section == section.name}
 
     def rank(arm: Arm) -> tuple[bool, bool, float]:
         size = 0.0 if arm.budget is None else float(arm.budget)
         return (not arm.learned, type(arm.policy).__name__ != "KeyDiff", size)
 
     by_label: dict[str, Arm] = {}
-    for arm in sorted((arm for arm in section.arms if arm.policy is not None), key=rank):
+    for arm in sorted((arm for arm in section.arms if arm.policy is not None and arm.key in there), key=rank):
         by_label.setdefault(arm.label, arm)
     return list(by_label.values())[:MOST_ARMS]
 
 
-def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str], None]) -> dict[str, list[Exhibit]]:
+def _exhibits(
+    folder: Path, plan: Sequence[SectionPlan], records: Sequence[Record], notice: Callable[[str], None]
+) -> dict[str, list[Exhibit]]:
     """Made once and kept: they need the models. Those of arms that have changed are made anew."""
     path = folder / EXHIBITS
     try:
@@ -113,7 +138,9 @@ def _exhibits(folder: Path, plan: Sequence[SectionPlan], notice: Callable[[str],
         known = {}
     found, fresh = {}, {}
     for section in plan:
-        arms = shown_arms(section)
+        arms = shown_arms(section, records)
+        if not arms:
+            continue
         wanted = [section.digest, *(f"{arm.key} {arm.fingerprint}" for arm in arms)]
         before = known.get(section.name) if isinstance(known, dict) else None
         if isinstance(before, dict) and before.get("of") == wanted:

@@ -14,7 +14,8 @@ from namm_xmodal.evaluation.modality import Kept
 from namm_xmodal.evaluation.results_folder import open_results
 from namm_xmodal.report.comparison import against_baselines, compare, equal_size
 from namm_xmodal.report.differences import differences
-from namm_xmodal.report.page.headline import left_out, overview, tallies
+from namm_xmodal.report.page.headline import overview, tallies
+from namm_xmodal.report.page.sentences import left_out
 from namm_xmodal.report.read import read_results
 
 

@@ -39,9 +39,9 @@ def text_exhibits(section: LanguageSection, arms: Sequence[Arm]) -> list[Exhibit
         seen = inspect_text(
             session.language.model, session.language.tokenizer, policy, sample.context + sample.question, **options
         )
-        name = f"{arm.label}, {arm.size}"
-        found.append(ShadedText(f"A sample of {label}", name, seen.tokens, seen.updates, _fates(seen)))
-        found.append(KeptMap(f"Kept of a sample of {label}", name, "layer", "kv head", _shares(seen)))
+        what = f"sample of {label}, {len(seen.tokens):,} tokens"
+        found.append(ShadedText(f"A {what}", arm.name, seen.tokens, seen.updates, _fates(seen)))
+        found.append(KeptMap(f"Kept of a {what}", arm.name, "layer", "kv head", _shares(seen)))
     return found
 
 

@@ -46,14 +46,14 @@ def episode_exhibits(section: RlSection, arms: Sequence[Arm]) -> list[Exhibit]:
         found.append(
             Pictures(
                 f"{player.label} in {episode.environment}, return {episode.total:.0f} of {episode.length} steps",
-                f"{arm.label}, {arm.size}",
+                arm.name,
                 tuple(f"step {step}" for step, _ in looks),
                 tuple(png(memory_picture(remembered, episode.length)) for _, remembered in looks),
                 "Steps from left to right, layers from top to bottom: returns orange, states blue, actions green; evicted "
                 "ones are grey.",
             )
         )
-        found.append(KeptMap("Kept at the end", f"{arm.label}, {arm.size}", "layer", "kv head", agent.shares))
+        found.append(KeptMap("Kept at the end", arm.name, "layer", "kv head", agent.shares))
     return found
 
 

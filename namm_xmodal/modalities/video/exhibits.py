@@ -55,15 +55,15 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
         share = kept.mean(0)
         found.append(
             Pictures(
-                f"{question.question}",
-                f"{arm.label}, {arm.size}: keeps {share.mean():.0%}",
+                question.question,
+                f"{arm.name}: keeps {share.mean():.0%}",
                 tuple(f"{clip.times[at]:.1f} s: {share[at].mean():.0%} kept" for at in shown),
                 tuple(png(dim(_thumbnail(clip.frames[at]), share[at])) for at in shown),
                 "Brightness: share of layers and heads that still hold a patch when the answer is due.",
             )
         )
         by_frame = tuple(tuple(np.round(layer[shown].mean((-1, -2)), 4).tolist()) for layer in kept)
-        found.append(KeptMap("Kept of each frame", f"{arm.label}, {arm.size}", "layer", "frame", by_frame))
+        found.append(KeptMap("Kept of each frame", arm.name, "layer", "frame", by_frame))
     return found
 
 

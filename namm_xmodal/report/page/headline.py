@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from namm_xmodal.report.comparison import Comparison, against_baselines, equal_size
 from namm_xmodal.report.summary import Cell, Row, Summary
-from namm_xmodal.report.table import interval_words
+from namm_xmodal.report.words import digits_for, interval_words, number
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Entry:
     @property
     def score(self) -> str:
         """The score."""
-        return "-" if self.cell is None else f"{self.cell.score.value:.{self.digits}f}"
+        return "-" if self.cell is None else number(self.cell.score.value, self.digits)
 
     @property
     def interval(self) -> str:
         """Its interval."""
         if self.cell is None or self.cell.score.low is None or self.cell.score.high is None:
             return "n = 1" if self.cell else ""
-        return f"[{self.cell.score.low:.{self.digits}f}, {self.cell.score.high:.{self.digits}f}]"
+        return f"[{number(self.cell.score.low, self.digits)}, {number(self.cell.score.high, self.digits)}]"
 
     def group(self, tag: str, value: str) -> str:
         """Score and interval of the items with a value of a tag."""
@@ -64,6 +64,8 @@ class TaskTable:
         metric: The first headline metric.
         lower_is_better: Of that metric.
         n: Most items that an arm was scored on.
+        full: Whether the full cache is among the arms, so that something can be relative to it.
+        lost: Why items have no score, `skipped` or `failed`, where some have none.
         entries: Arms, NAMMs first, then the full cache, then baselines by size.
         groups: Tags by which scores are shown apart, and their values.
     """
@@ -73,6 +75,8 @@ class TaskTable:
     metric: str
     lower_is_better: bool
     n: int
+    full: bool
+    lost: tuple[str, ...]
     entries: tuple[Entry, ...]
     groups: Mapping[str, Sequence[str]]
 
@@ -87,13 +91,15 @@ def task_tables(summary: Summary) -> list[TaskTable]:
                 continue
             metric, rows = metrics[0], summary.of(section, task)
             cells = {row.arm: row.cells.get(metric.name) for row in rows}
-            largest = max((abs(cell.score.value) for cell in cells.values() if cell), default=0.0)
-            digits = 1 if largest >= 5 else 3 if largest < 0.2 else 2
+            digits = digits_for(cell.score.value for cell in cells.values() if cell)
             ordered = sorted(rows, key=lambda row: (not row.learned, not row.full))
             entries = tuple(Entry(row, cells[row.arm], digits) for row in ordered)
             n = max((cell.score.n for cell in cells.values() if cell), default=0)
             groups = {tag: [value for _, value in held] for tag, held in summary.tags(section, task).items()}
-            found.append(TaskTable(section, task, metric.name, not metric.higher_is_better, n, entries, groups))
+            full = any(row.full for row in rows)
+            lost = tuple(status for status in ("skipped", "failed") if any(row.count(status) for row in rows))
+            lower = not metric.higher_is_better
+            found.append(TaskTable(section, task, metric.name, lower, n, full, lost, entries, groups))
     return found
 
 
@@ -104,7 +110,7 @@ class Overall:
     Attributes:
         relative: Mean of the score relative to the full cache's, over the tasks that have one; None where none has.
         kept: Mean share of the cache that is kept, over all tasks.
-        without: Tasks without a relative score: the full cache's own is too uncertain to divide by.
+        without: Tasks without a relative score.
     """
 
     relative: float | None
@@ -149,16 +155,6 @@ def _overall(summary: Summary, rows: Sequence[Row]) -> Overall:
     return Overall(mean, sum(row.kept.fraction for row in rows) / len(rows), tuple(without))
 
 
-def left_out(overall: Mapping[str, Mapping[str, Overall]]) -> dict[str, list[str]]:
-    """Section to the tasks that some policy has no relative score of."""
-    found: dict[str, dict[str, None]] = {}
-    for sections in overall.values():
-        for section, each in sections.items():
-            if each.without:
-                found.setdefault(section, {}).update(dict.fromkeys(each.without))
-    return {section: list(tasks) for section, tasks in found.items()}
-
-
 @dataclass(frozen=True)
 class Tally:
     """A NAMM against one baseline in one section.
@@ -186,32 +182,15 @@ def tallies(summary: Summary) -> list[Tally]:
     for row in summary.rows:
         if row.learned:
             for each in against_baselines(summary, row):
-                groups.setdefault((row.section, f"{row.policy}, {row.size}", each.theirs.policy), []).append(each)
+                groups.setdefault((row.section, f"{row.label}, {row.size}", each.theirs.label), []).append(each)
     return [Tally(*key, tuple(group)) for key, group in groups.items()]
 
 
 def verdict_words(comparison: Comparison) -> str:
     """One comparison in a sentence."""
     found = comparison.difference
-    interval = "" if found.low is None or found.high is None else f" [{found.low:+.3f}, {found.high:+.3f}]"
+    n = "" if found.low is None else f", n = {found.n}"
     return (
-        f"{comparison.ours.task}: {comparison.metric} {found.value:+.3f}{interval}, n = {found.n}, at "
+        f"{comparison.ours.task}: {comparison.metric} {interval_words(found, 3, sign=True)}{n}, at "
         f"{comparison.ours.kept.fraction:.1%} against {comparison.theirs.kept.fraction:.1%} kept"
     )
-
-
-def sections_in_words(summary: Summary) -> Sequence[str]:
-    """One line for each section: model, tasks, items, arms."""
-    lines = []
-    for section in summary.sections():
-        rows = summary.of(section)
-        models = sorted({record.model["name"] for row in rows for record in row.records if record.model})
-        items = {record.item for row in rows for record in row.records}
-        skipped = {record.item for row in rows for record in row.records if record.status == "skipped"}
-        arms = {row.arm for row in rows}
-        lost = f", {len(skipped)} of them skipped" if skipped else ""
-        lines.append(
-            f"{section}: {', '.join(models)}; {len(items)} items{lost} of {', '.join(summary.tasks(section))}; "
-            f"{len(arms)} arms"
-        )
-    return lines

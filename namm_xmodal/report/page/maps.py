@@ -8,14 +8,16 @@ from namm_xmodal.report.figure import INK, Figure, blank
 
 MOST_CELLS = 4000
 MOST_ACROSS = 4
+MOST_TICKS = 10
 
 
-def draw_maps(name: str, maps: Sequence[KeptMap]) -> Figure | None:
+def draw_maps(name: str, maps: Sequence[KeptMap], section: str = "") -> Figure | None:
     """One panel for each arm, on one scale.
 
     Args:
         name: Of the figure's files.
         maps: Of one section and one kind.
+        section: Its name, for the caption.
     """
     maps = [each for each in maps if each.shares and len(each.shares) * len(each.shares[0]) <= MOST_CELLS]
     if not maps:
@@ -48,8 +50,12 @@ def draw_maps(name: str, maps: Sequence[KeptMap]) -> Figure | None:
             axis.tick_params(labelbottom=True)
         if each.column_names:
             axis.set_xticks(range(columns), each.column_names, rotation=60)
+        else:
+            axis.set_xticks(_ticks(columns))
         if each.row_names:
             axis.set_yticks(range(rows), each.row_names)
+        else:
+            axis.set_yticks(_ticks(rows))
     axes[0][0].invert_yaxis()
     for place in range(len(maps), across * down):
         axes[place // across][place % across].set_visible(False)
@@ -59,10 +65,16 @@ def draw_maps(name: str, maps: Sequence[KeptMap]) -> Figure | None:
         bar = drawing.colorbar(mesh, ax=list(axes.ravel()), shrink=0.8, pad=0.02)
         bar.ax.tick_params(colors=INK, labelsize=7)
         bar.set_label("share kept", fontsize=8, color=INK)
-    alt = f"{maps[0].title}: share kept by {maps[0].rows} and {maps[0].columns} of " + "; ".join(map(_range, maps))
-    return Figure(name, maps[0].title, alt, drawing, values)
+    where = f"{section}: " if section else ""
+    alt = f"{where}{maps[0].title}, by {maps[0].rows} and {maps[0].columns}: {'; '.join(map(_range, maps))}"
+    return Figure(name, alt, drawing, values)
+
+
+def _ticks(count: int) -> range:
+    """Numbers of layers, heads or frames: whole ones, few enough to be read."""
+    return range(0, count, math.ceil(count / MOST_TICKS))
 
 
 def _range(shown: KeptMap) -> str:
     shares = [share for row in shown.shares for share in row if share is not None]
-    return f"{shown.arm}, from {min(shares, default=0):.0%} to {max(shares, default=0):.0%}"
+    return f"{shown.arm}, from {min(shares, default=0):.0%} to {max(shares, default=0):.0%} kept"

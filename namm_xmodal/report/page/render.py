@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.evaluation.estimate import FEWEST
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, ShadedText
 from namm_xmodal.report.curves import draw_curves
 from namm_xmodal.report.figure import Figure
-from namm_xmodal.report.page.headline import left_out, overview, sections_in_words, tallies, task_tables, verdict_words
+from namm_xmodal.report.page.headline import overview, tallies, task_tables, verdict_words
 from namm_xmodal.report.page.maps import draw_maps
+from namm_xmodal.report.page.sentences import (
+    left_out,
+    left_out_in_words,
+    policies_in_words,
+    sections_in_words,
+    size_rule,
+)
 from namm_xmodal.report.summary import Summary
+from namm_xmodal.report.words import counted, ended
 
 BIBTEX = """@software{namm_xmodal,
   title  = {namm-xmodal: evolve a memory policy once, use it in any transformer},
@@ -80,6 +89,7 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["ended"] = ended
     shown = [_shown(summary, name, exhibits.get(name, ())) for name in summary.sections()]
     for section in shown:
         for figure in section.figures:
@@ -95,13 +105,19 @@ def write_page(
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
         about=sections_in_words(summary),
+        policies=policies_in_words(summary),
+        incomplete=summary.incomplete,
         overview=overall,
-        without=left_out(overall),
+        size_rule=size_rule(summary),
+        without=left_out_in_words(summary, left_out(overall)),
         names=summary.sections(),
         learned={row.policy for row in summary.rows if row.learned},
         tables=task_tables(summary),
         tallies=tallies(summary),
         words=verdict_words,
+        counted=counted,
+        fewest=FEWEST,
+        full=any(row.full for row in summary.rows),
         sections=shown,
         texts=json.dumps([_plain(text) for section in shown for text in section.texts]).replace("<", "\\u003c"),
         seeds=sorted({record.seed for record in records}),
@@ -171,7 +187,10 @@ def _shown(summary: Summary, section: str, exhibits: Sequence[Exhibit]) -> Shown
         if isinstance(each, KeptMap):
             maps.setdefault(each.figure, []).append(each)
     file = section.replace("@", "-")
-    drawn = [draw_curves(summary, section), *(draw_maps(f"{name}-{file}", group) for name, group in maps.items())]
+    drawn = [
+        draw_curves(summary, section),
+        *(draw_maps(f"{name}-{file}", group, section) for name, group in maps.items()),
+    ]
     return Shown(
         section,
         tuple(each for each in drawn if each is not None),
