@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 PLUGINS_FIRST = "`--plugins FILE.py` before the command"
 """How the names of a plug-in become known, for messages."""
 

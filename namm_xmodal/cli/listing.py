@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from namm_xmodal.config import FieldHelp
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, metrics, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
-    "Example: `namm-xmodal list policies`",
+    help="What there is: policies, tasks, metrics, texts, models, benchmarks, reductions, samplers, strategies, adapters, "
+    "configs. Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
 
@@ -59,7 +59,7 @@ def metrics(as_json: AsJson = False) -> None:
     def fields(name: str) -> dict[str, str]:
         firsts = ", ".join(task for task, cls in TASKS.items() if cls.primary_metric == name)
         better = "higher" if METRICS[name].higher_is_better else "lower"
-        return {"better": better, "first of": firsts or "no task"}
+        return {"better": better, **({"first of": firsts} if firsts else {})}
 
     _show(
         "metric",

@@ -151,7 +151,7 @@ def _end(end: float | None, mean: float) -> float:
 
 def _words(row: Row, cell: Cell) -> str:
     score = interval_words(cell.score, digits_for([cell.score.value]))
-    n = "" if cell.score.low is None else f", n = {cell.score.n}"
+    n = "" if cell.score.n == 1 else f", n = {cell.score.n}"
     return f"{row.label}, {row.size}: {cell.metric.name} {score} at {row.kept.fraction:.1%} kept{n}"
 
 

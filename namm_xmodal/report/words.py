@@ -51,17 +51,22 @@ def number(value: float, digits: int, sign: bool = False) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
+def no_interval(found: Estimate) -> str:
+    """Why an estimate has no interval: one item, or several of one group, such as questions about one video."""
+    return "n = 1" if found.n == 1 else "one group"
+
+
 def interval_words(found: Estimate, digits: int, sign: bool = False) -> str:
     """`0.71 [0.60, 0.80]`.
 
     Args:
         found: The estimate.
-        digits: After the point; of a difference whose interval excludes zero more, if it would be written as zero.
+        digits: After the point; more of a difference that is marked and would be written as zero.
         sign: Whether it is a difference: with a plus.
     """
     if found.low is None or found.high is None:
-        return f"{number(found.value, digits, sign)} [n = 1]"
-    if sign and found.excludes_zero:
+        return f"{number(found.value, digits, sign)} [{no_interval(found)}]"
+    if sign and found.marked:
         digits = max([digits, *(-floor(log10(abs(each))) for each in (found.value, found.low, found.high) if each)])
     return (
         f"{number(found.value, digits, sign)} [{number(found.low, digits, sign)}, {number(found.high, digits, sign)}]"

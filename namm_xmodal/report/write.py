@@ -91,9 +91,7 @@ def _summary(
         raise ResultsError(f"{config.folder}: no results yet; expected at least one finished item, run the evaluation")
     summary = summarise(records, plan, config.run.bootstrap)
     if summary.incomplete:
-        notice(
-            f"{summary.incomplete} in {config.folder}: the evaluation is not complete, and the tables show what is there"
-        )
+        notice(f"{summary.incomplete} in {config.folder}: not complete, the tables show what is there")
     return summary
 
 

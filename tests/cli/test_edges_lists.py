@@ -13,6 +13,7 @@ from namm_xmodal.config.loader import load_mapping
 from namm_xmodal.modalities.table import MODALITIES
 
 KINDS = (
+    "metrics",
     "policies",
     "tasks",
     "texts",

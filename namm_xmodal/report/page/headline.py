@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from namm_xmodal.report.comparison import Comparison, against_baselines, equal_size
 from namm_xmodal.report.summary import Cell, Row, Summary
-from namm_xmodal.report.words import digits_for, interval_words, number
+from namm_xmodal.report.words import digits_for, interval_words, no_interval, number
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Entry:
     def interval(self) -> str:
         """Its interval."""
         if self.cell is None or self.cell.score.low is None or self.cell.score.high is None:
-            return "n = 1" if self.cell else ""
+            return no_interval(self.cell.score) if self.cell else ""
         return f"[{number(self.cell.score.low, self.digits)}, {number(self.cell.score.high, self.digits)}]"
 
     def group(self, tag: str, value: str) -> str:
@@ -189,7 +189,7 @@ def tallies(summary: Summary) -> list[Tally]:
 def verdict_words(comparison: Comparison) -> str:
     """One comparison in a sentence."""
     found = comparison.difference
-    n = "" if found.low is None else f", n = {found.n}"
+    n = "" if found.n == 1 else f", n = {found.n}"
     return (
         f"{comparison.ours.task}: {comparison.metric} {interval_words(found, 3, sign=True)}{n}, at "
         f"{comparison.ours.kept.fraction:.1%} against {comparison.theirs.kept.fraction:.1%} kept"

@@ -77,4 +77,5 @@ def _ticks(count: int) -> range:
 
 def _range(shown: KeptMap) -> str:
     shares = [share for row in shown.shares for share in row if share is not None]
-    return f"{shown.arm}, from {min(shares, default=0):.0%} to {max(shares, default=0):.0%} kept"
+    least, most = f"{min(shares, default=0):.0%}", f"{max(shares, default=0):.0%}"
+    return f"{shown.arm}, {least if least == most else f'from {least} to {most}'} kept"
