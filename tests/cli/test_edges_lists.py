@@ -51,6 +51,12 @@ def test_nothing_is_lost_on_the_way_to_the_terminal(run, monkeypatch, what, widt
             assert cell.replace(" ", "") in shown
 
 
+def test_metrics_name_the_tasks_that_they_are_first_of(run):
+    fields = {row["name"]: row["fields"] for row in json.loads(run("list", "metrics", "--json").stdout)}
+    assert fields["token_probability"] == {"better": "higher", "first of": "next_token"}
+    assert fields["negative_log_likelihood"] == {"better": "lower"}
+
+
 @pytest.mark.parametrize("what", LISTS, ids=" ".join)
 def test_values_and_types_are_in_words_and_yaml(run, what):
     for row in json.loads(run("list", *what, "--json").stdout):

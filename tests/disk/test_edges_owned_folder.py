@@ -7,7 +7,7 @@ from killing import in_fork
 
 from namm_xmodal.disk.owned_folder import OwnedFolder
 from namm_xmodal.disk.owner import MARKER, owner_of
-from namm_xmodal.errors import FolderError
+from namm_xmodal.errors import FolderError, FolderInUseError
 
 HEADERS = {
     "evolve": ("journal.jsonl", '{"kind":"run","format":1,"created":"2026-01-01","config":"abc"}'),
@@ -34,6 +34,18 @@ def test_a_claim_leaves_a_marker_and_can_be_repeated(tmp_path):
             (tmp_path / "a" / "b" / "config.yaml").write_text("")
     assert owner_of(tmp_path / "a" / "b") == "eval"
     assert json.loads((tmp_path / "a" / "b" / MARKER).read_text())["software"].startswith("namm-xmodal ")
+
+
+@pytest.mark.parametrize("marker", [None, b"", b"{", b"[]\n", b'{"software":"x"}\n'])
+def test_a_folder_whose_marker_is_lost_is_known_by_its_journal_and_marked_again(tmp_path, marker):
+    (tmp_path / "results.jsonl").write_text('{"format":2,"created":"2026-01-01T00:00:00+00:00"}\n')
+    if marker is not None:
+        (tmp_path / MARKER).write_bytes(marker)
+    with pytest.raises(FolderError, match="was made by `namm-xmodal eval`"):
+        folder(tmp_path, "evolve").check()
+    with folder(tmp_path).claimed():
+        pass
+    assert json.loads((tmp_path / MARKER).read_text())["command"] == "eval"
 
 
 @pytest.mark.parametrize("owner", HEADERS)
@@ -93,7 +105,7 @@ def test_two_processes_cannot_hold_one_folder(tmp_path):
     place = tmp_path / "out"
 
     def intrude():
-        with pytest.raises(FolderError, match="in use by another run; wait for it or choose another --output"):
+        with pytest.raises(FolderInUseError, match="/out: in use by another run; wait for it or choose another --out"):
             with folder(place).claimed():
                 pass
 

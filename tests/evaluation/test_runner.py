@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from evaluations import load, numbers, plan_of, run
+from matplotlib.figure import Figure
 
 from namm_xmodal.config import build_policy
 from namm_xmodal.errors import ConfigError, DataError, ResultsError
 from namm_xmodal.modalities.language import fit
 from namm_xmodal.modalities.language import session as language_session
+from namm_xmodal.report.picture import save_picture
 
 SMALL = ["language.budgets=[0.5]", "language.policies.namm=null", "language.generate_tokens=3"]
 
@@ -85,8 +87,14 @@ def test_more_samples_extend_a_run(reference, tmp_path):
     shutil.copy(folder / "results.jsonl", tmp_path)
     larger = run(small(tmp_path, "language.tasks.next_token.n=3"))
     assert len(larger) == len(records) + len(plan_of(small(tmp_path))[0].arms)
-    fewer = run(small(tmp_path, "language.tasks.next_token.n=1", "language.tasks.key_retrieval.n=1"))
+    notices = []
+    few = small(tmp_path, "language.tasks.next_token.n=1", "language.tasks.key_retrieval.n=1")
+    fewer = run(few, notice=notices.append)
     assert {record.number for record in fewer} == {0}
+    rest = len(larger) - len(fewer)
+    assert notices[0] == (
+        f"{rest} results of other sections, arms or items: kept in results.jsonl, left out of the tables"
+    )
 
 
 def test_a_policy_is_added_to_a_finished_run(reference, tmp_path, monkeypatch):
@@ -113,7 +121,9 @@ def test_a_section_is_added_to_a_finished_run(reference, tmp_path):
     records = run(small(tmp_path, maze))
     assert numbers(records[: len(reference[1])]) == numbers(reference[1])
     assert [record.section for record in records[len(reference[1]) :]] == ["rl"]
-    assert numbers(run(small(tmp_path))) == numbers(reference[1])
+    notices = []
+    assert numbers(run(small(tmp_path), notice=notices.append)) == numbers(reference[1])
+    assert notices[0].startswith("1 result of other sections, arms or items: kept in")
 
 
 def test_statistics_are_estimated_on_the_model_and_named(tmp_path):
@@ -155,10 +165,15 @@ def test_results_of_an_earlier_version_are_refused_with_the_reason(tmp_path):
 def test_fresh_backs_earlier_results_up(reference, tmp_path):
     old = (reference[0] / "results.jsonl").read_bytes()
     (tmp_path / "results.jsonl").write_bytes(old)
+    (tmp_path / "report").mkdir()
+    for name in ("scores.png", "scores.svg", "report/curves-rl.png"):  # of a former version, of another section
+        save_picture(Figure(), tmp_path / name)
+    (tmp_path / "mine.png").write_bytes(b"a photo")
     few = ["language.tasks.key_retrieval=null", "language.tasks.next_token.n=1"]
     run(small(tmp_path, "language.seed=1", *few), fresh=True)
     aside = [path for path in Path(tmp_path).glob("results.*.jsonl")]
     assert [path.read_bytes() for path in aside] == [old]
+    assert [path.name for path in tmp_path.rglob("*.[ps][nv]g")] == ["mine.png"]
 
 
 def test_impossible_samples_are_one_line(tmp_path):

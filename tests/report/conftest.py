@@ -7,6 +7,7 @@ import pytest
 from made_records import made_plan, made_records
 from rich.console import Console
 
+from namm_xmodal.evaluation.results_folder import open_results
 from namm_xmodal.report.summary import summarise
 
 TAGS = {"length": (2048, 16384), "depth": (0.0, 0.25, 0.5)}
@@ -24,6 +25,21 @@ def summary():
     """Of all three modalities, with scores apart."""
     config, plan = made_plan(bootstrap={"resamples": 100})
     return summarise(tagged(made_records(plan)), plan, config.run.bootstrap)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Writes results of a random language model, as `namm-xmodal eval` does."""
+
+    def write(name, keep=lambda record: True, change=lambda record: record, **changes):
+        few = {"video": None, "rl": None, "bootstrap": {"resamples": 100}}
+        config, plan = made_plan(tmp_path / name, **{**few, **changes})
+        with open_results(config, plan, fresh=False, notice=print) as journal:
+            for each in filter(keep, made_records(plan)):
+                journal.append(change(each))
+        return tmp_path / name
+
+    return write
 
 
 @pytest.fixture
