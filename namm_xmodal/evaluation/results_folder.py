@@ -15,7 +15,8 @@ from namm_xmodal.evaluation.plan import SectionPlan
 
 JOURNAL = "results.jsonl"
 RESOLVED = "config.yaml"
-PICTURES = (".png", ".svg", ".pdf")
+FORMER = ("scores", "accuracy", "survivors")
+"""Pictures that earlier versions drew beside the results, not all of them signed."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -39,7 +40,7 @@ def open_results(
     folder = config.folder
     if fresh and (kept := set_aside(folder / JOURNAL)):
         notice(f"earlier results are kept as {kept}")
-        _remove_pictures(folder)
+        _set_pictures_aside(folder)
     facts = {section.modality.name: section.modality.facts for section in plan}
     with Journal(folder / JOURNAL, facts, notice) as journal:
         for section in plan:
@@ -56,12 +57,14 @@ def open_results(
         yield journal
 
 
-def _remove_pictures(folder: Path) -> None:
-    """Pictures of earlier results must not be taken for those of the new ones; none but our own are touched."""
-    for place in (folder, folder / "report"):
-        for path in place.iterdir() if place.is_dir() else ():
-            if path.suffix in PICTURES and is_own(path):
-                path.unlink(missing_ok=True)
+def _set_pictures_aside(folder: Path) -> None:
+    """Pictures of earlier results must not be taken for those of the new ones; figures of the page are drawn anew."""
+    for path in (folder / f"{name}{suffix}" for name in FORMER for suffix in (".png", ".svg")):
+        if path.is_file() and (is_own(path) or b"matplotlib" in path.read_bytes()[:4096].lower()):
+            set_aside(path)
+    for path in (*(folder / "report").glob("*.png"), *(folder / "report").glob("*.svg")):
+        if is_own(path):
+            path.unlink()
 
 
 def _check_settings(journal: Journal, section: SectionPlan) -> None:

@@ -1,6 +1,7 @@
 """Whole evaluations of a random model: resuming, workers, extending, refusing."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -166,14 +167,17 @@ def test_fresh_backs_earlier_results_up(reference, tmp_path):
     old = (reference[0] / "results.jsonl").read_bytes()
     (tmp_path / "results.jsonl").write_bytes(old)
     (tmp_path / "report").mkdir()
-    for name in ("scores.png", "scores.svg", "report/curves-rl.png"):  # of a former version, of another section
-        save_picture(Figure(), tmp_path / name)
-    (tmp_path / "mine.png").write_bytes(b"a photo")
+    for name in ("scores.png", "scores.svg"):  # of a former version, unsigned
+        Figure().savefig(tmp_path / name)
+    save_picture(Figure(), tmp_path / "report" / "curves-rl.png")  # of another section
+    save_picture(Figure(), tmp_path / "inspected.png")  # of another command
+    (tmp_path / "survivors.svg").write_bytes(b"a drawing of the user's")
     few = ["language.tasks.key_retrieval=null", "language.tasks.next_token.n=1"]
     run(small(tmp_path, "language.seed=1", *few), fresh=True)
     aside = [path for path in Path(tmp_path).glob("results.*.jsonl")]
     assert [path.read_bytes() for path in aside] == [old]
-    assert [path.name for path in tmp_path.rglob("*.[ps][nv]g")] == ["mine.png"]
+    pictures = {re.sub(r"\.\d+T\d+", ".aside", path.name) for path in tmp_path.rglob("*.[ps][nv]g")}
+    assert pictures == {"inspected.png", "survivors.svg", "scores.aside.png", "scores.aside.svg"}
 
 
 def test_impossible_samples_are_one_line(tmp_path):
