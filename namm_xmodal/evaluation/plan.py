@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from namm_xmodal.config.building import at
@@ -113,16 +114,17 @@ def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> t
     return tuple(plans)
 
 
-def say_left_out(count: int, notice: Callable[[str], None]) -> None:
+def say_left_out(count: int, journal: Path, notice: Callable[[str], None]) -> None:
     """Tells of results that a folder holds beside those of a plan.
 
     Args:
         count: How many.
+        journal: Where they are.
         notice: Told if there are any.
     """
     if count:
         results = "1 result" if count == 1 else f"{count:,} results"
-        notice(f"{results} of other sections, arms or items: kept in results.jsonl, left out of the tables")
+        notice(f"{results} of other sections, arms or items: kept in {journal}, left out of the tables")
 
 
 def total(plan: Sequence[SectionPlan]) -> int:

@@ -45,7 +45,7 @@ def evaluate(
         works = {section.name: section.works(done) for section in plan}
         everything = total(plan)
         own = sum(len(section.in_order(journal.records)) for section in plan)
-        say_left_out(len(journal.records) - own + journal.unread, notice)
+        say_left_out(len(journal.records) - own + journal.unread, journal.path, notice)
         finished = everything - sum(len(arms) for each in works.values() for work in each for arms in work.arms)
         if finished == everything:
             notice(

@@ -54,5 +54,5 @@ def read_results(folder: Path, notice: Callable[[str], None] = lambda text: None
     except NammError as error:
         raise at(str(path), error) from None
     own = [record for section in plan for record in section.in_order(records)]
-    say_left_out(len(records) - len(own), notice)
+    say_left_out(len(records) - len(own), folder / JOURNAL, notice)
     return Results(config, plan, own)

@@ -51,9 +51,11 @@ def _legend(summary: Summary) -> str:
     level = f"{summary.bootstrap.level:.0%}"
     score = f"score [{level} interval]" if any(cell.score.low is not None for cell in cells) else "score"
     parts = [f"{summary.incomplete}: the evaluation is not complete."] if summary.incomplete else []
-    if any(cell.difference for cell in cells):
+    pairs = [cell.difference for cell in cells if cell.difference]
+    if pairs:
+        interval = f" [{level}]" if any(pair.low is not None for pair in pairs) else ""
         parts.append(
-            f"{score}; below: paired difference to the full cache [{level}], cache kept when answering. * the interval of "
+            f"{score}; below: paired difference to the full cache{interval}, cache kept when answering. * the interval of "
             f"the difference excludes 0, n >= {FEWEST}."
         )
     elif cells:

@@ -94,7 +94,7 @@ def test_more_samples_extend_a_run(reference, tmp_path):
     assert {record.number for record in fewer} == {0}
     rest = len(larger) - len(fewer)
     assert notices[0] == (
-        f"{rest} results of other sections, arms or items: kept in results.jsonl, left out of the tables"
+        f"{rest} results of other sections, arms or items: kept in {tmp_path / 'results.jsonl'}, left out of the tables"
     )
 
 

@@ -130,7 +130,8 @@ def test_results_beside_those_of_the_configuration_are_told(folder):
     place = folder("a")
     folder("a", policies={"full": {"policy": "full"}}, keep=lambda each: False)  # config.yaml of fewer policies
     _, said = call("report", place)
-    assert "note: 192 results of other sections, arms or items: kept in results.jsonl, left out of the tables" in said
+    where = place / "results.jsonl"
+    assert f"note: 192 results of other sections, arms or items: kept in {where}, left out of the tables" in said
 
 
 # ------------------------------------------------------------------ compare
