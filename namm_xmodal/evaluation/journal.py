@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from namm_xmodal.config.evaluation import modality_of
@@ -34,8 +35,9 @@ class Remedies:
     @classmethod
     def of_reading(cls, folder: Path) -> "Remedies":
         """Of a command that only reads a folder, so that another one has to help."""
+        file, place = quote(str(folder / "config.yaml")), quote(str(folder))
         return cls(
-            f"run `namm-xmodal eval {folder / 'config.yaml'} --output {folder} --fresh` (existing results are backed up)",
+            f"run `namm-xmodal eval {file} --output {place} --fresh` (existing results are backed up)",
             "evaluate again, with `namm-xmodal eval FILE --output` and another folder",
         )
 

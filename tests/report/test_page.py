@@ -178,8 +178,17 @@ def test_a_phone_scrolls_tables_and_not_the_page(opened):
     opened.set_window_size(390, 800)
     width = opened.execute_script("return document.documentElement.scrollWidth")
     inner = opened.execute_script("return window.innerWidth")
+    captions = opened.execute_script(
+        "return [...document.querySelectorAll('caption span')].map(c => c.getBoundingClientRect().right)"
+    )
+    scales = opened.execute_script(
+        "return [...document.querySelectorAll('.drawing svg')].map(s => "
+        "s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    )
     opened.set_window_size(1200, 1600)
     assert width <= inner + 1
+    assert captions and max(captions) <= inner  # whole, whatever the table is scrolled to
+    assert min(scales) * 8 > 9  # pixels of letters of 8 points: drawings scroll rather than shrink
 
 
 def test_a_task_of_single_items_has_no_curve(tmp_path):
