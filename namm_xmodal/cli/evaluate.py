@@ -118,12 +118,15 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
+    from namm_xmodal.evaluation.results_folder import check_results
     from namm_xmodal.modalities.table import MODALITIES
 
     plan = make_plan(settings, MODALITIES)
     folder = eval_folder(settings)
     if dry_run:
         folder.check()
+        if not fresh:
+            check_results(settings, plan, notice)
     for section in plan:
         say(section, settings)
         if dry_run:

@@ -60,6 +60,9 @@ class OwnedFolder:
     def _check(self, remedy: str) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f"{self.path}: is a file, expected a folder or a new name; {remedy}")
+        place = next(each for each in (self.path, *self.path.absolute().parents) if each.exists())
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise FolderError(f"{self.path}: cannot be written ({place} is read-only for you); {remedy}")
         owner = owner_of(self.path)
         if owner not in (None, self.command):
             raise FolderError(

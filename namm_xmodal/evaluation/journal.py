@@ -18,6 +18,8 @@ from namm_xmodal.trust.json_text import parse_json
 FORMAT = 2
 
 Notice = Callable[[str], None]
+Settings = dict[str, dict[str, Any]]
+"""By section, the settings that all of its results depend on."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Journal:
             ResultsError: If the file is of another format, is in use, or cannot be written.
         """
         self.path, self._facts = path, facts
-        self.settings: dict[str, dict[str, Any]] = {}
+        self.settings: Settings = {}
         self.records: list[Record] = []
         self.unread = 0
         self._file = AppendOnlyFile(path, error=ResultsError, elsewhere="choose another --output")
@@ -130,13 +132,23 @@ class Journal:
 def read_journal(
     path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None, remedies: Remedies | None = None
 ) -> list[Record]:
-    """The records of a journal, also of one that is being written; nothing is changed.
+    """The records of a journal; see `read_settings_and_records`."""
+    return read_settings_and_records(path, facts, notice, remedies)[1]
+
+
+def read_settings_and_records(
+    path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None, remedies: Remedies | None = None
+) -> tuple[Settings, list[Record]]:
+    """What a journal holds, also one that is being written; nothing is changed.
 
     Args:
         path: The file.
         facts: The dataclass of facts of each modality; records of unknown ones are left out.
         notice: Told of a torn line.
         remedies: What to advise; what `eval` can do if None.
+
+    Returns:
+        By section, what its results depend on; and the records.
 
     Raises:
         ResultsError: If it cannot be read, or is of another format.
@@ -147,18 +159,18 @@ def read_journal(
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
     if lines.pop():
         notice(f"{path}: left out a last line that is not complete")
-    return _contents(lines, path, facts, remedies or Remedies())[1] if lines else []
+    return _contents(lines, path, facts, remedies or Remedies())[:2] if lines else ({}, [])
 
 
 def _contents(
     lines: list[bytes], path: Path, facts: Mapping[str, type], remedies: Remedies
-) -> tuple[dict[str, dict[str, Any]], list[Record], int]:
+) -> tuple[Settings, list[Record], int]:
     found = _parse(lines[0], path, 1, remedies)
     if found.get("format") != FORMAT:
         raise ResultsError(
             f"{path}: results format {found.get('format')!r}, this version reads {FORMAT}; {remedies.former}"
         )
-    settings: dict[str, dict[str, Any]] = {}
+    settings: Settings = {}
     records, unread = [], 0
     for number, line in enumerate(lines[1:], start=2):
         values = _parse(line, path, number, remedies)

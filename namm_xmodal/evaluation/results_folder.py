@@ -10,8 +10,9 @@ from namm_xmodal.disk.own_files import is_own
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation.journal import Journal, Notice, set_aside
+from namm_xmodal.evaluation.journal import Journal, Notice, Settings, read_settings_and_records, set_aside
 from namm_xmodal.evaluation.plan import SectionPlan
+from namm_xmodal.evaluation.record import Record
 
 JOURNAL = "results.jsonl"
 RESOLVED = "config.yaml"
@@ -43,9 +44,7 @@ def open_results(
         _set_pictures_aside(folder)
     facts = {section.modality.name: section.modality.facts for section in plan}
     with Journal(folder / JOURNAL, facts, notice) as journal:
-        for section in plan:
-            _check_settings(journal, section)
-            _check_arms(journal, section)
+        _check(journal.path, journal.settings, journal.records, plan)
         for section in plan:
             if section.name not in journal.settings:
                 journal.add_section(section.name, section.digest, section.relevant)
@@ -55,6 +54,24 @@ def open_results(
         except OSError as error:
             raise ResultsError(f"{path}: cannot be written: {disk_trouble(error, 'run again to resume')}") from None
         yield journal
+
+
+def check_results(config: EvaluationConfig, plan: Sequence[SectionPlan], notice: Notice) -> None:
+    """Refuses what `open_results` would refuse of the results that a folder holds; writes nothing.
+
+    Raises:
+        ResultsError: See `open_results`.
+    """
+    path = config.folder / JOURNAL
+    if path.exists():
+        facts = {section.modality.name: section.modality.facts for section in plan}
+        _check(path, *read_settings_and_records(path, facts, notice), plan)
+
+
+def _check(path: Path, settings: Settings, records: Sequence[Record], plan: Sequence[SectionPlan]) -> None:
+    for section in plan:
+        _check_settings(path, settings, section)
+        _check_arms(path, records, section)
 
 
 def _set_pictures_aside(folder: Path) -> None:
@@ -67,16 +84,16 @@ def _set_pictures_aside(folder: Path) -> None:
             path.unlink()
 
 
-def _check_settings(journal: Journal, section: SectionPlan) -> None:
+def _check_settings(path: Path, settings: Settings, section: SectionPlan) -> None:
     """Results of other settings are refused, with the keys that differ."""
-    before = journal.settings.get(section.name)
+    before = settings.get(section.name)
     if before is None or before == section.relevant:
         return
     changed = ", ".join(
         f"{section.name}.{key} ({old!r}, now {new!r})" for key, old, new in _changes(before, section.relevant)
     )
     raise ResultsError(
-        f"{journal.path}: holds results of other settings: {changed}; choose another --output, or use --fresh (existing "
+        f"{path}: holds results of other settings: {changed}; choose another --output, or use --fresh (existing "
         "results are backed up)"
     )
 
@@ -91,13 +108,13 @@ def _changes(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]
     return found
 
 
-def _check_arms(journal: Journal, section: SectionPlan) -> None:
+def _check_arms(path: Path, records: Sequence[Record], section: SectionPlan) -> None:
     fingerprints = {arm.key: arm.fingerprint for arm in section.arms}
-    for record in journal.records:
+    for record in records:
         now = fingerprints.get(record.arm, record.fingerprint)
         if record.section == section.name and record.fingerprint != now:
             raise ResultsError(
-                f"{journal.path}: holds results of another policy named {record.policy!r} (fingerprint "
+                f"{path}: holds results of another policy named {record.policy!r} (fingerprint "
                 f"{record.fingerprint}, now {now}: other fields or other weights); give it another label, or use --fresh "
                 "(existing results are backed up)"
             )

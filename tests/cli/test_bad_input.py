@@ -56,6 +56,10 @@ def test_results_of_another_configuration(refused, run, tmp_path):
     before = contents(tmp_path)
     said = refused(*EVAL, "--output", tmp_path, *few, "--set", "language.seed=5")
     assert "holds results of other settings: language.seed (0, now 5); choose another --output, or use --fresh" in said
+    other = ("--set", "language.policies.h2o.recent_fraction=0.3")
+    for change, expected in ((("--set", "language.seed=5"), said), (other, "another policy named 'h2o'")):
+        assert expected in refused(*EVAL, "--output", tmp_path, *few, *change, "--dry-run")
+    run(*EVAL, "--output", tmp_path, *few, *other, "--dry-run", "--fresh")
     assert contents(tmp_path) == before
 
 
