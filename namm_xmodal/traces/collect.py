@@ -1,0 +1,105 @@
+"""Records the traces of all sources of a run, one shard at a time; shards that are there are not made again."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from namm_xmodal.config.train import LanguageTraces, RlTraces, TraceSource, VideoTraces
+from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.memory.pruned import pruned
+from namm_xmodal.policies.namm.channels import Features
+from namm_xmodal.traces.recorder import TraceRecorder
+from namm_xmodal.traces.shards import Traces, of_snapshots, read_shard, write_shard
+from namm_xmodal.traces.source import Inputs, TracedInput
+
+DONE = "done"
+Told = Callable[[int, int, str], None]
+
+
+def collect(sources: Mapping[str, TraceSource], features: Features, folder: Path, told: Told) -> None:
+    """Writes what is missing below `folder`, a folder for each source.
+
+    Args:
+        sources: By name.
+        features: Of the policy that will be trained.
+        folder: Where to.
+        told: Called before each input with what is done, what is to do, and the source.
+
+    Raises:
+        NammError: If a model cannot be loaded, an input reaches no update, or the disk refuses.
+    """
+    everything, before = sum(source.count for source in sources.values()), 0
+    for name, source in sources.items():
+        place = folder / name.replace("@", "-")
+        if not (place / DONE).exists():
+            for number, each in enumerate(_inputs(source)):
+                told(before + number, everything, f"traces of {name}")
+                path = place / f"{each.name}.safetensors"
+                if not path.exists():
+                    try:
+                        write_shard(path, _traces(each, source, features))
+                    except DataError as error:
+                        raise DataError(f"traces.{name}: {error}") from None
+            place.mkdir(parents=True, exist_ok=True)
+            (place / DONE).touch()
+        before += source.count
+
+
+def read_all(sources: Mapping[str, TraceSource], features: Features, folder: Path) -> dict[str, list[Traces]]:
+    """All traces of each source, in the order of their files.
+
+    Raises:
+        DataError: If a shard is damaged, or there is none.
+    """
+    found = {}
+    for name in sources:
+        paths = sorted((folder / name.replace("@", "-")).glob("*.safetensors"))
+        found[name] = [traces for path in paths for traces in read_shard(path, features.channels)]
+        if not found[name]:
+            raise DataError(f"traces.{name}: no shards in {folder}; run the command again")
+    return found
+
+
+def updates_of(cached: int, every: int, count: int) -> list[int]:
+    """Tokens seen at the updates to note: the last one of so many tokens, and others spread evenly before it."""
+    last = cached // every
+    return sorted({max(1, round(last * (number + 1) / count)) * every for number in range(count)} if last else set())
+
+
+def _traces(each: TracedInput, source: TraceSource, features: Features) -> list[Traces]:
+    length = next(iter(each.inputs.values())).shape[1]
+    cached = min(each.cached, length - 1)  # later attention needs a later query
+    updates = updates_of(cached, source.update_every, source.updates)
+    if not updates:
+        raise DataError(
+            f"{each.name}: {cached} tokens reach no update (update_every={source.update_every}); use more tokens or a "
+            "smaller update_every"
+        )
+    recorder = TraceRecorder(features, updates, each.count_from)
+    with torch.no_grad(), pruned(each.model, recorder, update_every=source.update_every) as memory:
+        memory.adapter.forward(each.model, each.inputs, memory.cache())
+    generator = torch.Generator().manual_seed(source.seed + sum(map(ord, each.name)))
+    return of_snapshots(recorder.snapshots, source.heads, generator)
+
+
+def _inputs(source: Any) -> Inputs:
+    for kind, module, function in (
+        (LanguageTraces, "language", "language_inputs"),
+        (VideoTraces, "video", "video_inputs"),
+        (RlTraces, "rl", "rl_inputs"),
+    ):
+        if isinstance(source, kind):
+            return _imported(module, function)(source)
+    raise NammError(f"no traces of {type(source).__name__}")
+
+
+def _imported(module: str, function: str) -> Callable[[Any], Iterator[TracedInput]]:
+    """Imported when it is needed: gymnasium and PyAV are extras."""
+    import importlib
+
+    found: Callable[[Any], Iterator[TracedInput]] = getattr(
+        importlib.import_module(f"namm_xmodal.traces.{module}"), function
+    )
+    return found

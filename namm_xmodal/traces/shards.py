@@ -1,0 +1,105 @@
+"""Traces on disk: one safetensors file per text, video or episode, bounded, written whole, read back in any order."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replacing
+from namm_xmodal.errors import DataError
+from namm_xmodal.traces.recorder import Snapshot
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.safetensors_file import read_safetensors
+
+LARGEST = 256 * MIB
+_EXPECTED = "a shard of traces written by `namm-xmodal train`"
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Heads of one or several layers at one update of one input.
+
+    Attributes:
+        seen: Tokens seen, all of them cached; S of them.
+        raw: (N, channels, S) what the features saw, not standardised.
+        future: (N, S) the largest attention that each token received later.
+        layers: (N,) int64 layer of each head.
+    """
+
+    seen: int
+    raw: Tensor
+    future: Tensor
+    layers: Tensor
+
+
+def of_snapshots(snapshots: Sequence[Snapshot], heads: int, generator: torch.Generator) -> list[Traces]:
+    """Some heads of every layer, drawn anew at each update.
+
+    Args:
+        snapshots: Of one input.
+        heads: Most kv heads of a layer and update; bounds the size of a shard.
+        generator: Draws them.
+    """
+    found = []
+    for seen in sorted({each.seen for each in snapshots}):
+        raws, futures, layers = [], [], []
+        for each in snapshots:
+            if each.seen != seen:
+                continue
+            raw, future = each.raw.flatten(0, 1), each.future.flatten(0, 1)  # (B, H, ...) -> (B H, ...)
+            chosen = torch.randperm(len(raw), generator=generator)[:heads].sort().values
+            raws.append(raw[chosen].cpu())
+            futures.append(future[chosen].cpu())
+            layers += [each.layer] * len(chosen)
+        found.append(Traces(seen, torch.cat(raws).float(), torch.cat(futures).float(), torch.tensor(layers)))
+    return found
+
+
+def write_shard(path: Path, traces: Sequence[Traces]) -> None:
+    """Writes the traces of one input, as a whole.
+
+    Raises:
+        DataError: If the disk refuses.
+    """
+    tensors = {}
+    for each in traces:
+        tensors |= {f"raw.{each.seen}": each.raw, f"future.{each.seen}": each.future, f"layers.{each.seen}": each.layers}
+    about = {"updates": json.dumps([each.seen for each in traces])}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as fresh:
+            fresh.write_bytes(save_tensors({name: each.contiguous() for name, each in tensors.items()}, about))
+    except OSError as error:
+        raise DataError(f"{path}: {disk_trouble(error)}; earlier shards are kept") from None
+
+
+def read_shard(path: Path, channels: int) -> list[Traces]:
+    """Reads a shard back.
+
+    Args:
+        path: The file.
+        channels: That a trace must have.
+
+    Raises:
+        DataError: If it is damaged, too large, or of other features.
+    """
+    tensors = read_safetensors(path, error=DataError, expected=_EXPECTED, most=LARGEST)
+    found = []
+    for name in sorted(name for name in tensors if name.startswith("raw.")):
+        number = name.removeprefix("raw.")
+        raw, future, layers = tensors[name], tensors.get(f"future.{number}"), tensors.get(f"layers.{number}")
+        if future is None or layers is None or not number.isdigit() or raw.ndim != 3:
+            raise DataError(f"{path}: damaged, expected {_EXPECTED}; remove it and run the command again")
+        heads, found_channels, slots = raw.shape
+        if found_channels != channels or future.shape != (heads, slots) or layers.shape != (heads,):
+            raise DataError(
+                f"{path}: traces of shape {tuple(raw.shape)} and {tuple(future.shape)}, expected {channels} channels as "
+                "these features have; remove it and run the command again"
+            )
+        found.append(Traces(int(number), raw, future, layers))
+    return sorted(found, key=lambda each: each.seen)
