@@ -60,8 +60,8 @@ def options(
         list[Path] | None,
         typer.Option(
             metavar="FILE.py",
-            help="Policies, tasks, metrics, benchmarks, adapters, environments, modalities or strategies of your own, in "
-            "mappings such as `POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
+            help="Policies, channels, tasks, metrics, benchmarks, adapters, environments, modalities or strategies of your "
+            "own, in mappings such as `POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
             show_default=False,
         ),
     ] = None,

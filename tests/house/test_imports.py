@@ -41,7 +41,7 @@ ALLOWED = {
     },
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "training": {"agents", "envs", "evaluation", "language", "video"},
-    "gradient": {"evolution", "fitness", "policies", "workers"},
+    "gradient": {"adapters", "evolution", "fitness", "policies", "workers"},
     "report": {"config", "evaluation", "evolution", "gradient", "modalities"},
     "cli": {
         "adapters",
