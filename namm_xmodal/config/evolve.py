@@ -145,10 +145,15 @@ def load_evolve_config(
     content = load_mapping(path)
     refuse_other_command("evolve", content, str(name))
     content = apply_overrides(content, overrides)
-    content["run"] = run or content.get("run") or f"runs/{path.stem}"
+    content = with_run(content, run, path)
     if workers is not None:
         content = apply_overrides(content, _with_workers(content, workers))
     return validate(EvolveConfig, content, str(name))
+
+
+def with_run(content: Mapping, run: str | None, path: Path) -> Mapping:
+    """The same with a folder for the run: what is asked for, else the file's, else `runs/<name of the file>`."""
+    return {**content, "run": run or content.get("run") or f"runs/{path.stem}"}
 
 
 def _with_workers(content: Mapping, workers: int) -> list[str]:

@@ -72,10 +72,16 @@ class RankingConfig(Strict):
     rate: float = Field(0.005, gt=0, description="Largest change of a parameter per step; falls along half a cosine.")
     sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
     smallest: float = Field(
-        1 / 32, gt=0, lt=1, description="Smallest cache that counts; sizes from there to the whole weigh alike by octave."
+        1 / 32,
+        gt=0,
+        lt=1,
+        description="Smallest cache that counts; sizes from there to the whole weigh alike by octave.",
     )
     across: float = Field(
-        0.5, ge=0, le=1, description="Weight of pairs from different heads, by attention; the rest are pairs of one head."
+        0.5,
+        ge=0,
+        le=1,
+        description="Weight of pairs from different heads, by attention; the rest are pairs of one head.",
     )
 
 

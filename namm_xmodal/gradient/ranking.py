@@ -49,9 +49,7 @@ def ranking_loss(scores: Tensor, future: Tensor, settings: RankingSettings, gene
         return within
     flat, other = scores.flatten(), torch.randperm(heads * slots, generator=generator)
     everywhere = future.flatten().argsort(descending=True).argsort()
-    among = _pairs(
-        flat, flat[other], *_octaves(everywhere, everywhere[other], heads * slots, settings.smallest)
-    )
+    among = _pairs(flat, flat[other], *_octaves(everywhere, everywhere[other], heads * slots, settings.smallest))
     return (1 - settings.across) * within + settings.across * among
 
 
@@ -85,10 +83,10 @@ class RankingBatches:
         generator = torch.Generator().manual_seed(1_000_003 * self.settings.seed + step)
         source = self._sources[step % len(self._sources)]
         traces = source[int(torch.randint(len(source), (1,), generator=generator))]
-        chosen = torch.randperm(len(traces.raw), generator=generator)[: self.settings.batch]
-        raw, future = traces.raw[chosen][None], traces.future[chosen]  # (1, N, channels, S), (N, S)
-        positions = torch.arange(traces.seen).expand(1, len(chosen), -1)
-        scores = self.policy.score_raw(raw, positions, traces.seen, torch.ones_like(positions, dtype=torch.bool), parameters[None, None])
+        chosen = torch.randperm(len(traces.future), generator=generator)[: self.settings.batch]
+        constants, future = traces.constants[chosen][None], traces.future[chosen]  # (1, N, C, S), (N, S)
+        live = torch.ones(1, *future.shape, dtype=torch.bool)
+        scores = self.policy.score_constants(constants, live, parameters[None, None])
         return ranking_loss(scores[0], future, self.settings, generator)
 
     def gradient(self, parameters: Vector, step: int, length: float) -> Vector:
@@ -103,7 +101,10 @@ class RankingBatches:
 
 
 def rank(
-    batches: RankingBatches, count: int, start: Vector | None = None, told: Callable[[int, float], None] = lambda step, loss: None
+    batches: RankingBatches,
+    count: int,
+    start: Vector | None = None,
+    told: Callable[[int, float], None] = lambda step, loss: None,
 ) -> tuple[Vector, list[float]]:
     """Adam from a random start.
 

@@ -9,7 +9,7 @@ import torch
 from namm_xmodal.config.train import LanguageTraces, RlTraces, TraceSource, VideoTraces
 from namm_xmodal.errors import DataError, NammError
 from namm_xmodal.memory.pruned import pruned
-from namm_xmodal.policies.namm.channels import Features
+from namm_xmodal.policies.namm import Namm
 from namm_xmodal.traces.recorder import TraceRecorder
 from namm_xmodal.traces.shards import Traces, of_snapshots, read_shard, write_shard
 from namm_xmodal.traces.source import Inputs, TracedInput
@@ -18,12 +18,12 @@ DONE = "done"
 Told = Callable[[int, int, str], None]
 
 
-def collect(sources: Mapping[str, TraceSource], features: Features, folder: Path, told: Told) -> None:
+def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told: Told) -> None:
     """Writes what is missing below `folder`, a folder for each source.
 
     Args:
         sources: By name.
-        features: Of the policy that will be trained.
+        policy: The one that will be trained: its features and statistics.
         folder: Where to.
         told: Called before each input with what is done, what is to do, and the source.
 
@@ -39,7 +39,7 @@ def collect(sources: Mapping[str, TraceSource], features: Features, folder: Path
                 path = place / f"{each.name}.safetensors"
                 if not path.exists():
                     try:
-                        write_shard(path, _traces(each, source, features))
+                        write_shard(path, _traces(each, source, policy))
                     except DataError as error:
                         raise DataError(f"traces.{name}: {error}") from None
             place.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def collect(sources: Mapping[str, TraceSource], features: Features, folder: Path
         before += source.count
 
 
-def read_all(sources: Mapping[str, TraceSource], features: Features, folder: Path) -> dict[str, list[Traces]]:
+def read_all(sources: Mapping[str, TraceSource], policy: Namm, folder: Path) -> dict[str, list[Traces]]:
     """All traces of each source, in the order of their files.
 
     Raises:
@@ -56,7 +56,7 @@ def read_all(sources: Mapping[str, TraceSource], features: Features, folder: Pat
     found = {}
     for name in sources:
         paths = sorted((folder / name.replace("@", "-")).glob("*.safetensors"))
-        found[name] = [traces for path in paths for traces in read_shard(path, features.channels)]
+        found[name] = [traces for path in paths for traces in read_shard(path, policy.features.num_constants)]
         if not found[name]:
             raise DataError(f"traces.{name}: no shards in {folder}; run the command again")
     return found
@@ -68,7 +68,7 @@ def updates_of(cached: int, every: int, count: int) -> list[int]:
     return sorted({max(1, round(last * (number + 1) / count)) * every for number in range(count)} if last else set())
 
 
-def _traces(each: TracedInput, source: TraceSource, features: Features) -> list[Traces]:
+def _traces(each: TracedInput, source: TraceSource, policy: Namm) -> list[Traces]:
     length = next(iter(each.inputs.values())).shape[1]
     cached = min(each.cached, length - 1)  # later attention needs a later query
     updates = updates_of(cached, source.update_every, source.updates)
@@ -77,7 +77,7 @@ def _traces(each: TracedInput, source: TraceSource, features: Features) -> list[
             f"{each.name}: {cached} tokens reach no update (update_every={source.update_every}); use more tokens or a "
             "smaller update_every"
         )
-    recorder = TraceRecorder(features, updates, each.count_from)
+    recorder = TraceRecorder(policy.features, policy.statistics, updates, each.count_from)
     with torch.no_grad(), pruned(each.model, recorder, update_every=source.update_every) as memory:
         memory.adapter.forward(each.model, each.inputs, memory.cache())
     generator = torch.Generator().manual_seed(source.seed + sum(map(ord, each.name)))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from namm_xmodal.policies.namm.channels import Features
+from namm_xmodal.policies.namm.features import Features
+from namm_xmodal.policies.namm.statistics import FeatureStatistics
 from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
@@ -21,14 +22,14 @@ class Snapshot:
     Attributes:
         layer: Its number.
         seen: Tokens seen, all of them cached.
-        raw: (B, H, channels, S) what the features saw, not standardised.
+        constants: (B, H, num_constants, S) what the features saw; see `Features.constants`.
         future: (B, H, S) the largest attention that each token received after the update, averaged over the query heads of
             a kv head; of the counted queries only.
     """
 
     layer: int
     seen: int
-    raw: Tensor
+    constants: Tensor
     future: Tensor
 
 
@@ -37,13 +38,17 @@ class TraceRecorder:
 
     Attributes:
         features: Of the policies that will be trained.
+        statistics: Of their frozen channels.
         updates: Tokens seen at the updates to note; those of the clock that are not among them pass.
         count_from: Position of the first query whose attention counts as later attention.
     """
 
-    def __init__(self, features: Features, updates: Sequence[int], count_from: int = 0) -> None:
+    def __init__(
+        self, features: Features, statistics: FeatureStatistics, updates: Sequence[int], count_from: int = 0
+    ) -> None:
         """Notes nothing yet."""
-        self.features, self.updates, self.count_from = features, frozenset(updates), count_from
+        self.features, self.statistics = features, statistics
+        self.updates, self.count_from = frozenset(updates), count_from
         self._taken: dict[int, list[Snapshot]] = {}
 
     @property
@@ -81,11 +86,10 @@ class TraceRecorder:
     def score(self, observation: Observation) -> Tensor:
         """Notes an update; (B, H, S) zeros."""
         if observation.seen in self.updates:
-            raw = self.features.read(observation)
+            layer, seen = observation.shape.layer, observation.seen
+            constants = self.features.constants(observation, self.statistics)
             future = torch.zeros_like(observation.positions, dtype=torch.float32)
-            self._taken[observation.shape.layer].append(
-                Snapshot(observation.shape.layer, observation.seen, raw.clone(), future)
-            )
+            self._taken[layer].append(Snapshot(layer, seen, constants, future))
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
@@ -97,5 +101,4 @@ class TraceRecorder:
         return seen in self.updates
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        """As the features' hop wants it."""
-        self.features.check_clock(update_every)
+        """Any clock that falls on whole hops, which the policy to be trained checks."""

@@ -26,13 +26,13 @@ class Traces:
 
     Attributes:
         seen: Tokens seen, all of them cached; S of them.
-        raw: (N, channels, S) what the features saw, not standardised.
+        constants: (N, num_constants, S) what the features saw; see `Features.constants`.
         future: (N, S) the largest attention that each token received later.
         layers: (N,) int64 layer of each head.
     """
 
     seen: int
-    raw: Tensor
+    constants: Tensor
     future: Tensor
     layers: Tensor
 
@@ -43,20 +43,20 @@ def of_snapshots(snapshots: Sequence[Snapshot], heads: int, generator: torch.Gen
     Args:
         snapshots: Of one input.
         heads: Most kv heads of a layer and update; bounds the size of a shard.
-        generator: Draws them.
+        generator: Dseen_by them.
     """
     found = []
     for seen in sorted({each.seen for each in snapshots}):
-        raws, futures, layers = [], [], []
+        seen_by, futures, layers = [], [], []
         for each in snapshots:
             if each.seen != seen:
                 continue
-            raw, future = each.raw.flatten(0, 1), each.future.flatten(0, 1)  # (B, H, ...) -> (B H, ...)
-            chosen = torch.randperm(len(raw), generator=generator)[:heads].sort().values
-            raws.append(raw[chosen].cpu())
+            constants, future = each.constants.flatten(0, 1), each.future.flatten(0, 1)  # (B, H, ...) -> (B H, ...)
+            chosen = torch.randperm(len(constants), generator=generator)[:heads].sort().values
+            seen_by.append(constants[chosen].cpu())
             futures.append(future[chosen].cpu())
             layers += [each.layer] * len(chosen)
-        found.append(Traces(seen, torch.cat(raws).float(), torch.cat(futures).float(), torch.tensor(layers)))
+        found.append(Traces(seen, torch.cat(seen_by).float(), torch.cat(futures).float(), torch.tensor(layers)))
     return found
 
 
@@ -68,7 +68,11 @@ def write_shard(path: Path, traces: Sequence[Traces]) -> None:
     """
     tensors = {}
     for each in traces:
-        tensors |= {f"raw.{each.seen}": each.raw, f"future.{each.seen}": each.future, f"layers.{each.seen}": each.layers}
+        tensors |= {
+            f"constants.{each.seen}": each.constants,
+            f"future.{each.seen}": each.future,
+            f"layers.{each.seen}": each.layers,
+        }
     about = {"updates": json.dumps([each.seen for each in traces])}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,28 +82,28 @@ def write_shard(path: Path, traces: Sequence[Traces]) -> None:
         raise DataError(f"{path}: {disk_trouble(error)}; earlier shards are kept") from None
 
 
-def read_shard(path: Path, channels: int) -> list[Traces]:
+def read_shard(path: Path, numbers: int) -> list[Traces]:
     """Reads a shard back.
 
     Args:
         path: The file.
-        channels: That a trace must have.
+        numbers: Per token, `Features.num_constants`.
 
     Raises:
         DataError: If it is damaged, too large, or of other features.
     """
     tensors = read_safetensors(path, error=DataError, expected=_EXPECTED, most=LARGEST)
     found = []
-    for name in sorted(name for name in tensors if name.startswith("raw.")):
-        number = name.removeprefix("raw.")
-        raw, future, layers = tensors[name], tensors.get(f"future.{number}"), tensors.get(f"layers.{number}")
-        if future is None or layers is None or not number.isdigit() or raw.ndim != 3:
+    for name in sorted(name for name in tensors if name.startswith("constants.")):
+        number = name.removeprefix("constants.")
+        constants, future, layers = tensors[name], tensors.get(f"future.{number}"), tensors.get(f"layers.{number}")
+        if future is None or layers is None or not number.isdigit() or constants.ndim != 3:
             raise DataError(f"{path}: damaged, expected {_EXPECTED}; remove it and run the command again")
-        heads, found_channels, slots = raw.shape
-        if found_channels != channels or future.shape != (heads, slots) or layers.shape != (heads,):
+        heads, found_numbers, slots = constants.shape
+        if found_numbers != numbers or future.shape != (heads, slots) or layers.shape != (heads,):
             raise DataError(
-                f"{path}: traces of shape {tuple(raw.shape)} and {tuple(future.shape)}, expected {channels} channels as "
+                f"{path}: traces of shape {tuple(constants.shape)} and {tuple(future.shape)}, expected {numbers} numbers per token as "
                 "these features have; remove it and run the command again"
             )
-        found.append(Traces(int(number), raw, future, layers))
+        found.append(Traces(int(number), constants, future, layers))
     return sorted(found, key=lambda each: each.seen)

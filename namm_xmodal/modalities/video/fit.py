@@ -22,10 +22,10 @@ OTHER_SEED = 500_000
 class PlainPrompts:
     """The first question about each of some videos."""
 
-    def __init__(self, loaded: VideoModel, benchmark: Any, section: VideoSection) -> None:
+    def __init__(self, loaded: VideoModel, benchmark: Any, section: VideoSection, count: int = VIDEOS) -> None:
         """Decodes nothing yet."""
-        self._loaded, self._benchmark, self._section = loaded, benchmark, section
-        self.source = f"{loaded.name}, {VIDEOS} videos of {section.benchmark}, update every {section.update_every}"
+        self._loaded, self._benchmark, self._section, self._count = loaded, benchmark, section, count
+        self.source = f"{loaded.name}, {count} videos of {section.benchmark}, update every {section.update_every}"
 
     def for_statistics(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_statistics`."""
@@ -38,7 +38,7 @@ class PlainPrompts:
     def _prompts(self) -> Iterator[Inputs]:
         benchmark = self._benchmark
         if isinstance(benchmark, MadeVideos):
-            benchmark = replace(benchmark, n=12 * VIDEOS, seed=benchmark.seed + OTHER_SEED)
+            benchmark = replace(benchmark, n=12 * self._count, seed=benchmark.seed + OTHER_SEED)
         first: dict[object, Any] = {}
         for question in benchmark.questions():
             first.setdefault(question.id if question.video is None else question.video, question)
@@ -54,5 +54,5 @@ class PlainPrompts:
                 continue
             yield {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
             given += 1
-            if given == VIDEOS:
+            if given == self._count:
                 return
