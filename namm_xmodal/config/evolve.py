@@ -147,7 +147,7 @@ def load_evolve_config(
     content = apply_overrides(content, overrides)
     content = with_run(content, run, path)
     if workers is not None:
-        content = apply_overrides(content, _with_workers(content, workers))
+        content = apply_overrides(content, with_workers(content, workers))
     return validate(EvolveConfig, content, str(name))
 
 
@@ -156,7 +156,8 @@ def with_run(content: Mapping, run: str | None, path: Path) -> Mapping:
     return {**content, "run": run or content.get("run") or f"runs/{path.stem}"}
 
 
-def _with_workers(content: Mapping, workers: int) -> list[str]:
+def with_workers(content: Mapping, workers: int) -> list[str]:
+    """Assignments that make so many workers of what a file says."""
     evaluator = content.get("evaluator")
     kind = evaluator.get("kind") if isinstance(evaluator, dict) else None
     changed = [] if kind == "ray" else [f"evaluator.kind={'processes' if workers > 1 else 'in_process'}"]

@@ -1,4 +1,4 @@
-"""The configuration of `namm-xmodal train`: an evolution file with traces of several models and a ranking stage before it."""
+"""The configuration of `namm-xmodal train`: that of an evolution, with traces of several models that come first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from namm_xmodal.config.evolve import EvolveConfig, with_run
+from namm_xmodal.config.evolve import EvolveConfig, with_run, with_workers
 from namm_xmodal.config.loader import load_mapping, resolve_config
 from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.overrides import apply_overrides
@@ -94,6 +94,7 @@ class TrainConfig(EvolveConfig):
         "count, and those of its kind.",
     )
     ranking: RankingConfig = Field(default_factory=RankingConfig, description="Learning from the traces.")
+    generations: int = Field(0, ge=0, description="Generations of evolution at the end; 0 for none.")
     keep_ranking: float = Field(
         0.5, ge=0, description="Length of the ranking's gradient in each gradient step, beside the tasks' (at most 1)."
     )
@@ -118,12 +119,20 @@ class TrainConfig(EvolveConfig):
         return found
 
 
-def load_train_config(name: str | Path, overrides: Sequence[str] = (), run: str | None = None) -> TrainConfig:
+def load_train_config(
+    name: str | Path, overrides: Sequence[str] = (), run: str | None = None, workers: int | None = None
+) -> TrainConfig:
     """Reads, merges, overrides and validates; see `load_evolve_config`.
 
     Raises:
         ConfigError: With one line that names file, key, value and what is expected.
     """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of every command
+
     path = resolve_config(name)
-    content = apply_overrides(load_mapping(path), overrides)
-    return validate(TrainConfig, with_run(content, run, path), str(name))
+    content = load_mapping(path)
+    refuse_other_command("train", content, str(name))
+    content = with_run(apply_overrides(content, overrides), run, path)
+    if workers is not None:
+        content = apply_overrides(content, with_workers(content, workers))
+    return validate(TrainConfig, content, str(name))

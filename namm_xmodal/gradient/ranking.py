@@ -111,7 +111,6 @@ def rank(
     Args:
         batches: What to learn from.
         count: Parameters.
-        start: Where to begin; random if None.
         told: Called every hundred steps with the number of steps done and the mean loss of the last hundred.
 
     Returns:
@@ -119,8 +118,7 @@ def rank(
     """
     settings = batches.settings
     rng = np.random.default_rng([settings.seed, 1])
-    first = rng.normal(0.0, settings.sigma, count) if start is None else start
-    vector = torch.tensor(first, dtype=torch.float32, requires_grad=True)
+    vector = torch.tensor(rng.normal(0.0, settings.sigma, count), dtype=torch.float32, requires_grad=True)
     adam = torch.optim.Adam([vector], lr=settings.rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.steps)
     losses: list[float] = []
@@ -129,7 +127,7 @@ def rank(
         for step in range(settings.steps):
             loss = batches.loss(vector, step)
             adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_([vector], 1.0)
             adam.step()
             cosine.step()

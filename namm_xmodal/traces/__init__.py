@@ -1,1 +1,1 @@
-"""Traces: what a NAMM's features see of an unpruned cache at an update, and the attention that each token still receives."""
+"""Traces: what features see of an unpruned cache at an update, and what attention each token receives later."""

@@ -1,4 +1,4 @@
-"""Texts, each repeated after itself: what a repetition attends to is what of a text may be asked for (KVzip, 2505.23416)."""
+"""Texts, each repeated after itself: a repetition attends to all that may be asked for (KVzip, arXiv 2505.23416)."""
 
 import random
 

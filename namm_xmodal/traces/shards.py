@@ -66,13 +66,10 @@ def write_shard(path: Path, traces: Sequence[Traces]) -> None:
     Raises:
         DataError: If the disk refuses.
     """
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for each in traces:
-        tensors |= {
-            f"constants.{each.seen}": each.constants,
-            f"future.{each.seen}": each.future,
-            f"layers.{each.seen}": each.layers,
-        }
+        parts = {"constants": each.constants, "future": each.future, "layers": each.layers}
+        tensors |= {f"{name}.{each.seen}": part for name, part in parts.items()}
     about = {"updates": json.dumps([each.seen for each in traces])}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,8 +99,8 @@ def read_shard(path: Path, numbers: int) -> list[Traces]:
         heads, found_numbers, slots = constants.shape
         if found_numbers != numbers or future.shape != (heads, slots) or layers.shape != (heads,):
             raise DataError(
-                f"{path}: traces of shape {tuple(constants.shape)} and {tuple(future.shape)}, expected {numbers} numbers per token as "
-                "these features have; remove it and run the command again"
+                f"{path}: traces of shape {tuple(constants.shape)} and {tuple(future.shape)}, expected {numbers} numbers "
+                "per token as these features have; remove it and run the command again"
             )
         found.append(Traces(int(number), constants, future, layers))
     return sorted(found, key=lambda each: each.seen)
