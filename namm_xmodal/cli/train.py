@@ -38,8 +38,8 @@ def train_command(
 ) -> None:
     """Train one NAMM for several models and modalities: on later attention first, then through evictions.
 
-    The unpruned models of `traces` are read once, without labels; the scorer learns to rank tokens by the attention that they
-    receive later. Then come straight-through gradients on the tasks, the ranking beside them, and, with `generations`,
+    The unpruned models of `traces` read once, without labels; the scorer learns to rank tokens by the attention that
+    they receive later. Then come straight-through gradients on the tasks, the ranking beside them, and, with `generations`,
     evolution. Killed at any moment, run the command again to resume.
 
     Example: `namm-xmodal train train/smoke --run runs/first`

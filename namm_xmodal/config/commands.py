@@ -10,7 +10,9 @@ Command = Literal["eval", "evolve", "train"]
 
 
 def command_of(content: Mapping[str, Any]) -> Command | None:
-    """The command that reads a file: `evolve` for what has all that it needs, `train` if there are traces, `eval` for what has a section; else None.
+    """The command that reads a file, None if no command does.
+
+    A file with all that an evolution needs is of `evolve`, or of `train` if it names traces; one with a section, of `eval`.
 
     Args:
         content: Of the file, after `extends`.

@@ -101,10 +101,7 @@ class RankingBatches:
 
 
 def rank(
-    batches: RankingBatches,
-    count: int,
-    start: Vector | None = None,
-    told: Callable[[int, float], None] = lambda step, loss: None,
+    batches: RankingBatches, count: int, told: Callable[[int, float], None] = lambda step, loss: None
 ) -> tuple[Vector, list[float]]:
     """Adam from a random start.
 
