@@ -87,9 +87,15 @@ def test_a_file_with_one_of_each_kind_is_evaluated_by_workers(tmp_path):
     assert (tmp_path / "out/report/index.html").is_file()
 
 
-@pytest.mark.parametrize("kind", ["policies", "tasks", "benchmarks", "adapters", "strategies"])
+@pytest.mark.parametrize("kind", ["policies", "channels", "tasks", "benchmarks", "adapters", "strategies"])
 def test_lists_show_what_a_file_adds(files, kind, monkeypatch):
-    names = {"policies": "value_norm", "tasks": "parrot", "benchmarks": "own_needles", "adapters": "own_adapter"}
+    names = {
+        "policies": "value_norm",
+        "channels": "key_length",
+        "tasks": "parrot",
+        "benchmarks": "own_needles",
+        "adapters": "own_adapter",
+    }
     monkeypatch.setenv(FILES, json.dumps([str(EVERY_KIND)]))
     assert names.get(kind, "own_search") in Registry(kind, {})
 
