@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from namm_xmodal.config import FieldHelp
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, texts, models, benchmarks, reductions, samplers, strategies, adapters, configs. "
-    "Example: `namm-xmodal list policies`",
+    help="What there is: policies, channels, tasks, texts, models, benchmarks, reductions, samplers, strategies, adapters, "
+    "configs. Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
 
@@ -30,6 +30,23 @@ def policies(as_json: AsJson = False) -> None:
     _show(
         "policy",
         [{"name": name, "about": line, "fields": policy_fields(name)} for name, line in about.items()],
+        as_json,
+    )
+
+
+@list_app.command()
+def channels(as_json: AsJson = False) -> None:
+    """What a NAMM can see of a token, with its settings, as written in `features:` of an evolution file."""
+    from namm_xmodal.config.describe import as_yaml
+    from namm_xmodal.policies.namm.channels import CHANNELS
+
+    def fields(name: str) -> dict[str, str]:
+        kind = CHANNELS[name]
+        return {"standardise": kind.usual, **{key: as_yaml(value) for key, value in kind().config().items()}}
+
+    _show(
+        "channel",
+        [{"name": name, "about": first_line(cls), "fields": fields(name)} for name, cls in CHANNELS.items()],
         as_json,
     )
 

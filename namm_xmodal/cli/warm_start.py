@@ -37,7 +37,7 @@ def warm_start_command(
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
     Evictions are decided hard and differentiated soft. The base model is differentiated, not changed, and the policy that
-    comes out reads attention only, as any NAMM. Killed at any moment, run the command again to resume.
+    comes out is a NAMM as any other. Killed at any moment, run the command again to resume.
 
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`

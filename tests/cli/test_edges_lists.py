@@ -14,6 +14,7 @@ from namm_xmodal.modalities.table import MODALITIES
 
 KINDS = (
     "policies",
+    "channels",
     "tasks",
     "texts",
     "models",

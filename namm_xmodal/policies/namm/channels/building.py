@@ -49,6 +49,8 @@ def make_channel(name: str, settings: Mapping[str, Any], usual: Mapping[str, Any
     if name not in CHANNELS:
         raise UnknownNameError("channel", name, sorted(CHANNELS))
     kind = CHANNELS[name]
+    if kind.name != name:  # a saved policy would look for a channel that is not in the table
+        raise ConfigError(f"the channel {name} calls itself {kind.name!r}; give the class the name of its row")
     known = {"standardise": kind.usual, **kind().config()}
     for key, value in settings.items():
         if key not in known:
