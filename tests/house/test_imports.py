@@ -57,6 +57,7 @@ ALLOWED = {
         "modalities",
         "policies",
         "report",
+        "traces",
         "training",
         "video",
     },
