@@ -7,8 +7,8 @@ from torch import Tensor
 from namm_xmodal.policies.namm.channels.channel import Channel
 from namm_xmodal.policies.protocol import Observation
 
-BLOCK = 2**22
-"""Most similarities in memory at once: 16 MiB."""
+BLOCK = 2**20
+"""Most similarities in memory at once: 4 MiB, which stay in a processor's cache."""
 
 
 class NearestKey(Channel):
@@ -35,15 +35,17 @@ def nearest(keys: Tensor, live: Tensor, block: int = BLOCK) -> Tensor:
     """
     batch, heads, slots, _ = keys.shape
     unit = F.normalize(keys.float().masked_fill(~live[..., None], 0.0), dim=-1)
+    # Two more dimensions take 4 from a cosine for each dead key of its pair: a mask over pairs would cost as much again.
+    dead = (~live).float()[..., None]
+    left = torch.cat([unit, dead, torch.ones_like(dead)], dim=-1)  # (B, H, S, D + 2)
+    right = torch.cat([unit, torch.full_like(dead, -4.0), -4.0 * dead], dim=-1).transpose(-1, -2)
     found = unit.new_full((batch, heads, slots), -1.0)
     size = max(1, block // max(1, batch * heads * slots))
     for start in range(0, slots, size):
         stop = min(slots, start + size)
         # Similarity is symmetric: each block of rows meets itself and what comes after it, and both sides learn of it.
-        cosines = unit[:, :, start:stop] @ unit[:, :, start:].transpose(-1, -2)  # (B, H, n, S - start)
+        cosines = left[:, :, start:stop] @ right[..., start:]  # (B, H, n, S - start)
         cosines.diagonal(dim1=-2, dim2=-1).fill_(-1.0)  # of a key with itself
-        pair = live[:, :, start:stop, None] & live[:, :, None, start:]
-        cosines = cosines.clamp(-1.0, 1.0).masked_fill(~pair, -1.0)
         for place, largest in ((slice(start, stop), cosines.amax(-1)), (slice(start, slots), cosines.amax(-2))):
             found[..., place] = torch.maximum(found[..., place], largest)
-    return found
+    return found.clamp(max=1.0)
