@@ -36,7 +36,9 @@ def test_the_loss_of_one_head_pair_by_pair():
     settings = RankingSettings(across=0.0, smallest=1 / 8)
     found = ranking_loss(scores, future, settings, torch.Generator().manual_seed(3))
     other = torch.randperm(40, generator=torch.Generator().manual_seed(3)).tolist()
-    wanted = loss_by_hand(scores[0].tolist(), future[0].tolist(), 1 / 8, [(i, j) for i, j in enumerate(other) if i != j])
+    wanted = loss_by_hand(
+        scores[0].tolist(), future[0].tolist(), 1 / 8, [(i, j) for i, j in enumerate(other) if i != j]
+    )
     assert float(found) == pytest.approx(wanted)
 
 

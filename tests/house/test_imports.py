@@ -41,7 +41,8 @@ ALLOWED = {
     },
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "training": {"agents", "envs", "evaluation", "language", "video"},
-    "gradient": {"adapters", "evolution", "fitness", "policies", "workers"},
+    "traces": {"config", "language", "memory", "modalities", "policies", "video"},
+    "gradient": {"adapters", "evolution", "fitness", "policies", "traces", "workers"},
     "report": {"config", "evaluation", "evolution", "gradient", "modalities"},
     "cli": {
         "adapters",

@@ -37,7 +37,9 @@ def quiet(done, total, what):
 
 
 def digests(folder):
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.s*")}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.s*")
+    }
 
 
 def test_every_kind_of_source(tmp_path):

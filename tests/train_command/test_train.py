@@ -46,7 +46,13 @@ def test_a_run_that_lost_its_later_stages_ends_as_it_would_have(run, tmp_path):
     run("train", "train/smoke", "--run", tmp_path / "whole", *LANGUAGE)
     run("train", "train/smoke", "--run", tmp_path / "cut", *LANGUAGE)
     cut = tmp_path / "cut"
-    for name in ("gradient.npz", "gradient.jsonl", "ranking.json", "traces/language/done", "traces/language/0002.safetensors"):
+    for name in (
+        "gradient.npz",
+        "gradient.jsonl",
+        "ranking.json",
+        "traces/language/done",
+        "traces/language/0002.safetensors",
+    ):
         (cut / name).unlink()
     run("train", "train/smoke", "--run", cut, *LANGUAGE)
     assert torch.equal(policy_of(cut).parameters, policy_of(tmp_path / "whole").parameters)
