@@ -49,6 +49,9 @@ class VideoTraces(TraceSource):
     data: str = Field("", description="Folder of the benchmark in its published layout.")
     options: dict[str, Any] = Field(default_factory=dict, description="The benchmark's own fields.")
     frames: int = Field(16, ge=1, description="Frames of each video.")
+    question: bool = Field(
+        True, description="Count the attention of the question only; else that of later frames as well."
+    )
 
 
 class RlTraces(TraceSource):

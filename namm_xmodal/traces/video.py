@@ -25,6 +25,8 @@ def video_inputs(source: VideoTraces) -> Inputs:
         update_every=source.update_every,
     )
     loaded = load_video_model(source.model, dtype=source.dtype, device=source.device)
-    prompts = PlainPrompts(loaded, build_benchmark(section), section, source.count)
-    for number, inputs in enumerate(prompts.for_statistics()):
-        yield TracedInput(f"{number:04}", loaded.model, inputs, inputs["inputs_embeds"].shape[1])
+    plain = PlainPrompts(loaded, build_benchmark(section), section, source.count)
+    for number, prompt in enumerate(plain.prompts()):
+        inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+        after = int(prompt.visual.nonzero()[-1, 0]) + 1  # the question's first token
+        yield TracedInput(f"{number:04}", loaded.model, inputs, after, after if source.question else 0)

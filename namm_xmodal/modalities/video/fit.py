@@ -11,7 +11,7 @@ from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.benchmarks.made import MadeVideos
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import all_tokens
-from namm_xmodal.video.tokens import embed_prompt
+from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
 from namm_xmodal.video.vision import encode_video
 
 VIDEOS = 16
@@ -29,13 +29,14 @@ class PlainPrompts:
 
     def for_statistics(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_statistics`."""
-        return list(self._prompts())
+        return [{"inputs_embeds": each.embeddings, "position_ids": each.position_ids} for each in self.prompts()]
 
     def for_calibration(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_calibration`."""
         return self.for_statistics()
 
-    def _prompts(self) -> Iterator[Inputs]:
+    def prompts(self) -> Iterator[EmbeddedPrompt]:
+        """One after another; videos and questions that are broken are left out."""
         benchmark = self._benchmark
         if isinstance(benchmark, MadeVideos):
             benchmark = replace(benchmark, n=12 * self._count, seed=benchmark.seed + OTHER_SEED)
@@ -52,7 +53,7 @@ class PlainPrompts:
                 prompt = embed_prompt(self._loaded, benchmark.prompt(question, clip.times), visual)
             except ItemError:
                 continue
-            yield {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+            yield prompt
             given += 1
             if given == self._count:
                 return
