@@ -88,10 +88,12 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
         statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
     save_config(setup, statistics, folder)
     template, sources = make_template(setup.template(statistics)), settings.sources()
-    with progress("recording traces") as advance:
-        collect(sources, template, folder / "traces", advance)
+    place = Path(settings.recorded) if settings.recorded else folder / "traces"
+    if settings.recorded is None:
+        with progress("recording traces") as advance:
+            collect(sources, template, place, advance)
     options = RankingSettings(**to_mapping(settings.ranking), seed=settings.seed)
-    batches = RankingBatches(template, read_all(sources, template, folder / "traces"), options)
+    batches = RankingBatches(template, read_all(sources, template, place), options)
     start = _ranked(setup, settings, template, batches, folder)
 
     def beside(parameters: "Vector", step: int) -> "Vector":

@@ -96,6 +96,9 @@ class TrainConfig(EvolveConfig):
         description="What traces are taken from: language, video, rl, each as often as needed (rl@tmaze). Keys: model, "
         "count, and those of its kind.",
     )
+    recorded: str | None = Field(
+        None, description="Folder `traces` of another run of the same features and sources, to record nothing anew."
+    )
     ranking: RankingConfig = Field(default_factory=RankingConfig, description="Learning from the traces.")
     generations: int = Field(0, ge=0, description="Generations of evolution at the end; 0 for none.")
     keep_ranking: float = Field(

@@ -1,20 +1,28 @@
 """Records the traces of all sources of a run, one shard at a time; shards that are there are not made again."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from namm_xmodal.config.save import to_mapping
 from namm_xmodal.config.train import LanguageTraces, RlTraces, TraceSource, VideoTraces
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import DataError, NammError
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.traces.recorder import TraceRecorder
 from namm_xmodal.traces.shards import Traces, of_snapshots, read_shard, write_shard
 from namm_xmodal.traces.source import Inputs, TracedInput
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.json_text import read_json
 
-DONE = "done"
+ABOUT = "about.json"
+"""Written last: what the shards beside it are of."""
+
 Told = Callable[[int, int, str], None]
 
 
@@ -33,7 +41,7 @@ def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told
     everything, before = sum(source.count for source in sources.values()), 0
     for name, source in sources.items():
         place = folder / name.replace("@", "-")
-        if not (place / DONE).exists():
+        if not _is_of(place, source, policy):
             for number, each in enumerate(_inputs(source)):
                 told(before + number, everything, f"traces of {name}")
                 path = place / f"{each.name}.safetensors"
@@ -42,8 +50,7 @@ def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told
                         write_shard(path, _traces(each, source, policy))
                     except DataError as error:
                         raise DataError(f"traces.{name}: {error}") from None
-            place.mkdir(parents=True, exist_ok=True)
-            (place / DONE).touch()
+            _write_about(place, _about(source, policy))
         before += source.count
 
 
@@ -51,11 +58,14 @@ def read_all(sources: Mapping[str, TraceSource], policy: Namm, folder: Path) -> 
     """All traces of each source, in the order of their files.
 
     Raises:
-        DataError: If a shard is damaged, or there is none.
+        DataError: If they are of another source or other features, a shard is damaged, or there is none.
     """
     found = {}
-    for name in sources:
-        paths = sorted((folder / name.replace("@", "-")).glob("*.safetensors"))
+    for name, source in sources.items():
+        place = folder / name.replace("@", "-")
+        if not _is_of(place, source, policy):
+            raise DataError(f"traces.{name}: {place} is not complete; run the command again")
+        paths = sorted(place.glob("*.safetensors"))
         found[name] = [traces for path in paths for traces in read_shard(path, policy.features.num_constants)]
         if not found[name]:
             raise DataError(f"traces.{name}: no shards in {folder}; run the command again")
@@ -82,6 +92,43 @@ def _traces(each: TracedInput, source: TraceSource, policy: Namm) -> list[Traces
         memory.adapter.forward(each.model, each.inputs, memory.cache())
     generator = torch.Generator().manual_seed(source.seed + sum(map(ord, each.name)))
     return of_snapshots(recorder.snapshots, source.heads, generator)
+
+
+def _about(source: TraceSource, policy: Namm) -> dict[str, Any]:
+    statistics = policy.statistics
+    return {
+        "source": to_mapping(source),
+        "features": policy.features.entries(),
+        "statistics": [statistics.mean.tolist(), statistics.std.tolist()],
+    }
+
+
+def _is_of(place: Path, source: TraceSource, policy: Namm) -> bool:
+    """Whether a folder holds all traces of a source.
+
+    Raises:
+        DataError: If it holds those of another source, or of other features.
+    """
+    path, wanted = place / ABOUT, _about(source, policy)
+    if not path.exists():
+        return False
+    found = read_json(path, error=DataError, expected="what traces are of", most=MIB)
+    for key, value in wanted.items():
+        before = found.get(key) if isinstance(found, dict) else None
+        if before != value:
+            shown = "other statistics" if key == "statistics" else f"{before}, now {value}"
+            raise DataError(
+                f"{place}: holds traces of another {key} ({shown}); choose another --run, or remove the folder"
+            )
+    return True
+
+
+def _write_about(place: Path, about: dict[str, Any]) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        replace_text(place / ABOUT, json.dumps(about, indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"{place}: {disk_trouble(error)}; earlier shards are kept") from None
 
 
 def _inputs(source: Any) -> Inputs:

@@ -66,7 +66,7 @@ def test_what_was_made_is_not_made_again(tmp_path):
     before = digests(tmp_path)
     assert len(before) == 3
     (tmp_path / "language" / "0001.safetensors").unlink()  # a run that was killed has no mark that it is done
-    (tmp_path / "language" / "done").unlink()
+    (tmp_path / "language" / "about.json").unlink()
     kept = (tmp_path / "language" / "0000.safetensors").stat().st_mtime_ns
     collect(chosen, POLICY, tmp_path, quiet)
     assert digests(tmp_path) == before
@@ -77,8 +77,21 @@ def test_texts_too_short_for_an_update_are_one_line(tmp_path):
     short = {"language": KINDS["language"](**{**GIVEN["language"], "update_every": 512})}
     with pytest.raises(DataError, match=r"traces.language: 0000: \d+ tokens reach no update \(update_every=512\)"):
         collect(short, POLICY, tmp_path, quiet)
-    with pytest.raises(DataError, match=r"traces.language: no shards in"):
+    with pytest.raises(DataError, match=r"traces.language: .* is not complete; run the command again"):
         read_all(short, POLICY, tmp_path)
+
+
+def test_traces_of_something_else_are_refused(tmp_path):
+    collect(sources("language"), POLICY, tmp_path, quiet)
+    before = digests(tmp_path)
+    other = {"language": KINDS["language"](**{**GIVEN["language"], "tokens": 200})}
+    blind = Namm.untrained(features=make_features(["key_novelty"]))
+    for chosen, policy, key in ((other, POLICY, "source"), (sources("language"), blind, "features")):
+        for action in (lambda: collect(chosen, policy, tmp_path, quiet), lambda: read_all(chosen, policy, tmp_path)):  # noqa: B023
+            with pytest.raises(DataError, match=f"holds traces of another {key} .*choose another --run") as caught:
+                action()
+            assert "\n" not in str(caught.value)
+    assert digests(tmp_path) == before
 
 
 def test_updates_are_spread_over_the_length():

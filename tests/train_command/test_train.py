@@ -67,6 +67,15 @@ def test_the_ranking_beside_the_tasks_changes_the_steps(run, tmp_path):
     assert np.abs(with_it[0].numpy() - np.array(start, dtype=np.float32))[:-1].max() < 0.1  # a few steps from there
 
 
+def test_traces_of_another_run_serve_again(run, tmp_path):
+    run("train", "train/smoke", "--run", tmp_path / "first", *LANGUAGE)
+    statistics = f"statistics.path={tmp_path / 'first' / 'policy'}"
+    shared = ("--set", f"recorded={tmp_path / 'first' / 'traces'}", "--set", statistics)
+    run("train", "train/smoke", "--run", tmp_path / "second", *LANGUAGE, *shared)
+    assert not (tmp_path / "second" / "traces").exists()
+    assert torch.equal(policy_of(tmp_path / "first").parameters, policy_of(tmp_path / "second").parameters)
+
+
 def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
     run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE)
     before = policy_of(tmp_path / "run").parameters
