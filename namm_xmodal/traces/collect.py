@@ -90,6 +90,10 @@ def _traces(each: TracedInput, source: TraceSource, policy: Namm) -> list[Traces
     recorder = TraceRecorder(policy.features, policy.statistics, updates, each.count_from)
     with torch.no_grad(), pruned(each.model, recorder, update_every=source.update_every) as memory:
         memory.adapter.forward(each.model, each.inputs, memory.cache())
+    if not recorder.snapshots:
+        raise DataError(
+            f"{each.name}: every layer of the model has a window that ends before {length} tokens; use fewer"
+        )
     generator = torch.Generator().manual_seed(source.seed + sum(map(ord, each.name)))
     return of_snapshots(recorder.snapshots, source.heads, generator)
 

@@ -50,6 +50,7 @@ class TraceRecorder:
         self.features, self.statistics = features, statistics
         self.updates, self.count_from = frozenset(updates), count_from
         self._taken: dict[int, list[Snapshot]] = {}
+        self._windowed: set[int] = set()
 
     @property
     def reads(self) -> Reads:
@@ -58,12 +59,13 @@ class TraceRecorder:
 
     @property
     def snapshots(self) -> list[Snapshot]:
-        """All of them, layer by layer."""
-        return [each for layer in sorted(self._taken) for each in self._taken[layer]]
+        """All of them, layer by layer, but for layers whose window has moved on: their slots are not positions."""
+        return [each for layer in sorted(set(self._taken) - self._windowed) for each in self._taken[layer]]
 
     def clear(self) -> None:
         """Forgets everything, for the next text."""
         self._taken.clear()
+        self._windowed.clear()
 
     def start(self, state: State, shape: LayerShape) -> None:
         """Declares the features' buffers."""
@@ -78,8 +80,10 @@ class TraceRecorder:
         assert rows is not None
         counted = rows[:, :, max(0, self.count_from - tile.first) :]  # (B, H, Q, V)
         if counted.shape[2]:
-            largest = counted.amax(2).float()  # (B, H, V)
-            for each in self._taken[int(state.row(_LAYER)[0])]:
+            largest, layer = counted.amax(2).float(), int(state.row(_LAYER)[0])  # (B, H, V)
+            if any(each.seen > largest.shape[-1] for each in self._taken[layer]):
+                self._windowed.add(layer)
+            for each in self._taken[layer] if layer not in self._windowed else ():
                 torch.maximum(each.future, largest[..., : each.seen], out=each.future)
         self.features.observe(state, tile)
 

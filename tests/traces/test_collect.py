@@ -96,6 +96,6 @@ def test_traces_of_something_else_are_refused(tmp_path):
 
 def test_updates_are_spread_over_the_length():
     assert updates_of(448, 128, 3) == [128, 256, 384]
-    assert updates_of(3000, 48, 3) == [1008, 2016, 2976]
+    assert updates_of(3000, 48, 3) == [1008, 1968, 2976]
     assert updates_of(100, 48, 5) == [48, 96]
     assert updates_of(40, 48, 3) == []

@@ -50,7 +50,7 @@ def test_a_run_that_lost_its_later_stages_ends_as_it_would_have(run, tmp_path):
         "gradient.npz",
         "gradient.jsonl",
         "ranking.json",
-        "traces/language/done",
+        "traces/language/about.json",
         "traces/language/0002.safetensors",
     ):
         (cut / name).unlink()
@@ -79,7 +79,7 @@ def test_traces_of_another_run_serve_again(run, tmp_path):
 def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
     run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE)
     before = policy_of(tmp_path / "run").parameters
-    shown = run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE, "--set", "keep_ranking=0.1", code=1)
+    shown = run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE, "--set", "keep_ranking=0.1", code=2)
     assert "holds a warm start with other settings" in shown.output
     assert torch.equal(policy_of(tmp_path / "run").parameters, before)
 
@@ -97,14 +97,14 @@ def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
     ],
 )
 def test_mistakes_are_one_line_before_anything_is_written(run, tmp_path, change, message):
-    shown = run("train", "train/smoke", "--run", tmp_path / "run", "--set", change, "--dry-run", code=1).output
+    shown = run("train", "train/smoke", "--run", tmp_path / "run", "--set", change, "--dry-run", code=2).output
     assert message in shown
     assert len(shown.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
 def test_files_of_other_commands_are_named(run):
-    assert "namm-xmodal evolve evolve/smoke" in run("train", "evolve/smoke", "--dry-run", code=1).output
-    assert "namm-xmodal train train/smoke" in run("evolve", "train/smoke", "--dry-run", code=1).output
+    assert "namm-xmodal evolve evolve/smoke" in run("train", "evolve/smoke", "--dry-run", code=2).output
+    assert "namm-xmodal train train/smoke" in run("evolve", "train/smoke", "--dry-run", code=2).output
     with pytest.raises(ConfigError, match="namm-xmodal eval language/smoke"):
         load_train_config("language/smoke")
