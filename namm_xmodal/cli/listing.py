@@ -162,6 +162,7 @@ def configs(
     as_json: AsJson = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every key of an `eval` file instead.")] = False,
     evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an `evolve` file.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="With --keys: of a `train` file.")] = False,
 ) -> None:
     """Shipped configurations and the command that each is for; `--keys` explains every key that a file may hold."""
     from namm_xmodal.config import packaged_configs
@@ -169,10 +170,11 @@ def configs(
     from namm_xmodal.config.loader import load_mapping
     from namm_xmodal.errors import ConfigError
 
-    if evolve and not keys:
-        raise ConfigError("--evolve: goes with --keys; without it, the keys are those of `eval`")
+    if (evolve or train) and not keys:
+        flag = "--evolve" if evolve else "--train"
+        raise ConfigError(f"{flag}: goes with --keys; without it, the keys are those of `eval`")
     if keys:
-        _show("key", _evolution_keys() if evolve else _evaluation_keys(), as_json)
+        _show("key", _training_keys() if train else _evolution_keys() if evolve else _evaluation_keys(), as_json)
         return
     _show(
         "config",
@@ -192,6 +194,15 @@ def _evolution_keys() -> list[dict[str, Any]]:
     from namm_xmodal.config import EvolveConfig, describe
 
     return [_key(row) for row in describe(EvolveConfig)]
+
+
+def _training_keys() -> list[dict[str, Any]]:
+    """Those of the file, and those of each kind of source of traces."""
+    from namm_xmodal.config import describe
+    from namm_xmodal.config.train import KINDS, TrainConfig
+
+    found = [_key(row) for row in describe(TrainConfig)]
+    return found + [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"traces.{name}.")]
 
 
 def _evaluation_keys() -> list[dict[str, Any]]:

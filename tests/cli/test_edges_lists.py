@@ -25,7 +25,7 @@ KINDS = (
     "adapters",
     "configs",
 )
-KEYS = {"eval": (), "evolve": ("--evolve",)}
+KEYS = {"eval": (), "evolve": ("--evolve",), "train": ("--train",)}
 LISTS = [(kind,) for kind in KINDS] + [("configs", "--keys", *flags) for flags in KEYS.values()]
 RAW = re.compile(
     r"Literal|FieldInfo|typing|NoneType|Annotated|Union|dict\[|tuple\[|metadata=|\bNone\b|\bTrue\b|\bFalse\b|<class"
