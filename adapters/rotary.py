@@ -1,12 +1,14 @@
 """Finds a model's rotary embedding, so that policies can turn cached queries to other positions."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from namm_xmodal.policies.protocol import Rotary
+from namm_xmodal.errors import UnsupportedModelError
+from namm_xmodal.policies.protocol import Reads, Rotary
 
 
 def find_rotary(decoder: torch.nn.Module, num_layers: int) -> list[Rotary | None]:
@@ -32,6 +34,24 @@ def find_rotary(decoder: torch.nn.Module, num_layers: int) -> list[Rotary | None
     ]
     turned = getattr(config, "no_rope_layers", None) or [True] * num_layers  # despite the name, 0 means not turned
     return [table if turn else None for table, turn in zip(tables, turned, strict=True)]
+
+
+def check_provides(reads: Reads, tables: Sequence[Rotary | None], model: str) -> None:
+    """Refuses a model without any rotary embedding where a policy needs one, before the model is touched.
+
+    Args:
+        reads: Of the policy.
+        tables: Of each layer of the model.
+        model: Its name, for the message.
+
+    Raises:
+        UnsupportedModelError: With the remedy.
+    """
+    if reads.rotary and not any(table is not None for table in tables):
+        raise UnsupportedModelError(
+            f"{model} has no rotary embedding, which this policy reads (the channel unrotated_key_novelty of a NAMM does); "
+            "use a policy with key_novelty instead, which is the same on such a model"
+        )
 
 
 def _pairs_neighbours(decoder: torch.nn.Module) -> bool:

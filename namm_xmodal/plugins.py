@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from namm_xmodal.errors import PluginError
 
-Kind = Literal["policies", "tasks", "metrics", "benchmarks", "adapters", "environments", "modalities", "strategies"]
+Kind = Literal[
+    "policies", "channels", "tasks", "metrics", "benchmarks", "adapters", "environments", "modalities", "strategies"
+]
 
 FILES = "NAMM_XMODAL_PLUGINS"
 """Environment variable that holds the files, a JSON list, so that worker processes know them too."""

@@ -16,6 +16,7 @@ from namm_xmodal.cli.listing import list_app
 from namm_xmodal.cli.plot import plot_command
 from namm_xmodal.cli.prepare import prepare_app
 from namm_xmodal.cli.report import report_command
+from namm_xmodal.cli.train import train_command
 from namm_xmodal.cli.warm_start import warm_start_command
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("eval")(evaluate_command)
 app.command("report")(report_command)
 app.command("compare")(compare_command)
+app.command("train")(train_command)
 app.command("evolve")(evolve_command)
 app.command("rollout")(rollout_command)
 app.command("warm-start")(warm_start_command)
@@ -60,8 +62,8 @@ def options(
         list[Path] | None,
         typer.Option(
             metavar="FILE.py",
-            help="Policies, tasks, metrics, benchmarks, adapters, environments, modalities or strategies of your own, in "
-            "mappings such as `POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
+            help="Policies, channels, tasks, metrics, benchmarks, adapters, environments, modalities or strategies of your "
+            "own, in mappings such as `POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
             show_default=False,
         ),
     ] = None,

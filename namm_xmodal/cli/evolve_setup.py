@@ -21,9 +21,7 @@ from namm_xmodal.evolution.table import build_strategy
 from namm_xmodal.evolution.tracking.tracker import Tracker
 from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec, make_template
 from namm_xmodal.fitness.population_run import PruningSettings
-from namm_xmodal.fitness.template import make_features
-from namm_xmodal.policies.namm import FeatureStatistics, Namm, ThresholdSchedule
-from namm_xmodal.policies.namm.features import Features
+from namm_xmodal.policies.namm import Features, FeatureStatistics, Namm, ThresholdSchedule, make_features
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def no_statistics(config: EvolveConfig) -> FeatureStatistics:
 
 def features_of(config: EvolveConfig) -> Features:
     """What the run's policies see."""
-    return make_features(config.features, config.ema_coefficient)
+    return make_features(config.features, ema_coefficient=config.ema_coefficient)
 
 
 def statistics_digest(statistics: FeatureStatistics) -> str:
@@ -177,16 +175,18 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
     except NammError as error:
         raise at("start", error) from None
     parts = (policy.sharing, policy.features.name, policy.scorer.name, policy.parameters.shape[-1])
-    if parts != ("model", config.features, config.scorer, size):
+    if parts != ("model", template.features.name, config.scorer, size):
         raise ConfigError(
-            f"start: {config.start}: {policy}; expected one set of {size} parameters, {config.features} -> {config.scorer}"
+            f"start: {config.start}: {policy}; expected one set of {size} parameters, {template.features.name} -> "
+            f"{config.scorer}"
         )
-    coefficient = policy.features.config().get("ema_coefficient")
-    if coefficient != config.ema_coefficient:
-        raise ConfigError(
-            f"start: {config.start}: evolved with ema_coefficient={coefficient}, this run has {config.ema_coefficient}; "
-            f"set ema_coefficient: {coefficient}"
-        )
+    for old, new in zip(policy.features.entries(), template.features.entries(), strict=True):
+        for key, value in old.items():
+            if new[key] != value:
+                raise ConfigError(
+                    f"start: {config.start}: evolved with {key}={value}, this run has {new[key]}; set {key}: {value}"
+                    + (f" of the channel {old['channel']}" if len(policy.features.channels) > 1 else "")
+                )
     return np.asarray(policy.parameters[0].double().numpy(), dtype=np.float64)
 
 

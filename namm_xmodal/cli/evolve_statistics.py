@@ -50,9 +50,9 @@ def given_statistics(config: EvolveConfig) -> FeatureStatistics | None:
         statistics = load_statistics(Path(source))
     except NammError as error:
         raise at(place, error) from None
-    channels = no_statistics(config).mean.shape
-    if statistics.mean.shape != channels:
-        raise ConfigError(f"{place}: {source}: statistics of {len(statistics.mean)} channels, expected {channels[0]}")
+    numbers = no_statistics(config).mean.shape
+    if statistics.mean.shape != numbers:
+        raise ConfigError(f"{place}: {source}: statistics of {len(statistics.mean)} numbers, expected {numbers[0]}")
     return statistics
 
 

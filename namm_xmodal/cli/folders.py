@@ -32,10 +32,11 @@ def eval_folder(config: EvaluationConfig, remedy: str = "") -> OwnedFolder:
 
 
 def run_folder(config: EvolveConfig, command: str) -> OwnedFolder:
-    """Of `namm-xmodal evolve` or `warm-start`."""
+    """Of `namm-xmodal evolve`, `warm-start` or `train`."""
     own = {
         "evolve": ("journal.jsonl", "mean.npy", "start.npy", "validation.json"),
         "warm-start": ("gradient.jsonl", "gradient.npz"),
+        "train": ("gradient.jsonl", "gradient.npz", "traces", "ranking.json", "evolution"),
     }
     writes = ("config.yaml", "held_out.yaml", "statistics.json", "policy", "plot.png", "plot.svg", *own[command])
     read = [name for name in (config.after, config.statistics.path) if name]

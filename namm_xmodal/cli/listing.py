@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from namm_xmodal.config import FieldHelp
 
 list_app = typer.Typer(
-    help="What there is: policies, tasks, metrics, texts, models, benchmarks, reductions, samplers, strategies, adapters, "
-    "configs. Example: `namm-xmodal list policies`",
+    help="What there is: policies, channels, tasks, metrics, texts, models, benchmarks, reductions, samplers, strategies, "
+    "adapters, configs. Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
 
@@ -30,6 +30,23 @@ def policies(as_json: AsJson = False) -> None:
     _show(
         "policy",
         [{"name": name, "about": line, "fields": policy_fields(name)} for name, line in about.items()],
+        as_json,
+    )
+
+
+@list_app.command()
+def channels(as_json: AsJson = False) -> None:
+    """What a NAMM can see of a token, with its settings, as written in `features:` of an evolution file."""
+    from namm_xmodal.config.describe import as_yaml
+    from namm_xmodal.policies.namm.channels import CHANNELS
+
+    def fields(name: str) -> dict[str, str]:
+        kind = CHANNELS[name]
+        return {"standardise": kind.usual, **{key: as_yaml(value) for key, value in kind().config().items()}}
+
+    _show(
+        "channel",
+        [{"name": name, "about": first_line(cls), "fields": fields(name)} for name, cls in CHANNELS.items()],
         as_json,
     )
 
@@ -163,6 +180,7 @@ def configs(
     as_json: AsJson = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every key of an `eval` file instead.")] = False,
     evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an `evolve` file.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="With --keys: of a `train` file.")] = False,
 ) -> None:
     """Shipped configurations and the command that each is for; `--keys` explains every key that a file may hold."""
     from namm_xmodal.config import packaged_configs
@@ -170,10 +188,11 @@ def configs(
     from namm_xmodal.config.loader import load_mapping
     from namm_xmodal.errors import ConfigError
 
-    if evolve and not keys:
-        raise ConfigError("--evolve: goes with --keys; without it, the keys are those of `eval`")
+    if (evolve or train) and not keys:
+        flag = "--evolve" if evolve else "--train"
+        raise ConfigError(f"{flag}: goes with --keys; without it, the keys are those of `eval`")
     if keys:
-        _show("key", _evolution_keys() if evolve else _evaluation_keys(), as_json)
+        _show("key", _training_keys() if train else _evolution_keys() if evolve else _evaluation_keys(), as_json)
         return
     _show(
         "config",
@@ -193,6 +212,15 @@ def _evolution_keys() -> list[dict[str, Any]]:
     from namm_xmodal.config import EvolveConfig, describe
 
     return [_key(row) for row in describe(EvolveConfig)]
+
+
+def _training_keys() -> list[dict[str, Any]]:
+    """Those of the file, and those of each kind of source of traces."""
+    from namm_xmodal.config import describe
+    from namm_xmodal.config.train import KINDS, TrainConfig
+
+    found = [_key(row) for row in describe(TrainConfig)]
+    return found + [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"traces.{name}.")]
 
 
 def _evaluation_keys() -> list[dict[str, Any]]:

@@ -12,8 +12,11 @@ from namm_xmodal.cli.options import DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.gradient.descent import Descent
+    from namm_xmodal.gradient.sample import Vector
     from namm_xmodal.policies.namm import FeatureStatistics
 
 
@@ -35,7 +38,7 @@ def warm_start_command(
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
     Evictions are decided hard and differentiated soft. The base model is differentiated, not changed, and the policy that
-    comes out reads attention only, as any NAMM. Killed at any moment, run the command again to resume.
+    comes out is a NAMM as any other. Killed at any moment, run the command again to resume.
 
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
@@ -70,36 +73,60 @@ def warm_start_command(
 
 
 def _descend(setup: "Setup", folder: Path) -> int:
-    """All steps, the policy and the plot; returns the number of steps."""
+    """Statistics, all steps, the policy and the plot; returns the number of steps."""
+    from namm_xmodal.cli.console import progress
+    from namm_xmodal.cli.evolve_statistics import statistics_for
+    from namm_xmodal.gradient.run import STATE
+
+    with progress("estimating feature statistics") as advance:
+        statistics = statistics_for(setup, folder, saved=(folder / STATE).exists(), advance=advance)
+    start = setup.strategy.mean if setup.config.start != "zeros" else None
+    return descend_to(setup, statistics, folder, start)
+
+
+def descend_to(
+    setup: "Setup",
+    statistics: "FeatureStatistics",
+    folder: Path,
+    start: "Vector | None",
+    beside: "Callable[[Vector, int], Vector] | None" = None,
+    more: "Sequence[object]" = (),
+) -> int:
+    """All steps, the policy and the plot; returns the number of steps.
+
+    Args:
+        setup: The run.
+        statistics: Of its features.
+        folder: Where to.
+        start: First parameters; random if None.
+        beside: See `descend`.
+        more: What else decides the result, for its fingerprint.
+    """
     from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
     from namm_xmodal.cli.evolve_setup import start_schedule, statistics_digest
-    from namm_xmodal.cli.evolve_statistics import statistics_for
     from namm_xmodal.config.evolve import evolve_digest
     from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.evolution.arrays import digest as digest_of
     from namm_xmodal.gradient.descent import DescentSettings
-    from namm_xmodal.gradient.run import STATE, StepRecord, descend, read_steps, saved_state
+    from namm_xmodal.gradient.run import StepRecord, descend, read_steps, saved_state
     from namm_xmodal.report.evolution import BOTH
     from namm_xmodal.report.warm_start import plot_warm_start
 
-    begun = (folder / STATE).exists()
-    with progress("estimating feature statistics") as advance:
-        statistics = statistics_for(setup, folder, saved=begun, advance=advance)
     options = to_mapping(setup.config.gradient)
     settings = DescentSettings(**options, seed=setup.config.seed)
-    start = schedule = None
-    if setup.config.start != "zeros":
-        start, schedule = setup.strategy.mean, start_schedule(setup.config)
-    relevant = [
+    relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,
         setup.config.seed,
         setup.config.start,
     ]
+    if more:
+        relevant += [*more, "" if start is None else digest_of(start)]
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
     saved_state(folder, digest)  # another run's folder is refused before anything of it is replaced
     save_config(setup, statistics, folder)
-    with progress("warm start") as advance:
+    with progress("gradients") as advance:
 
         def told(record: StepRecord) -> None:
             losses = ", ".join(f"{task} {loss:.2f}" for task, loss in record.loss.items())
@@ -111,9 +138,10 @@ def _descend(setup: "Setup", folder: Path) -> int:
             folder,
             digest,
             start=start,
-            schedule=schedule,
+            schedule=start_schedule(setup.config) if setup.config.start != "zeros" else None,
             workers=setup.config.evaluator.workers,
             silence=setup.config.evaluator.silence,
+            beside=beside,
             told=told,
         )
     save_policy(setup, statistics, descent, folder / "policy")

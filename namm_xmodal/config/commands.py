@@ -6,18 +6,20 @@ from typing import Any, Literal
 from namm_xmodal.config.evolve import EvolveConfig
 from namm_xmodal.errors import ConfigError
 
-Command = Literal["eval", "evolve"]
+Command = Literal["eval", "evolve", "train"]
 
 
 def command_of(content: Mapping[str, Any]) -> Command | None:
-    """The command that reads a file: `evolve` for what has all that it needs, `eval` for what has a section; else None.
+    """The command that reads a file, None if no command does.
+
+    A file with all that an evolution needs is of `evolve`, or of `train` if it names traces; one with a section, of `eval`.
 
     Args:
         content: Of the file, after `extends`.
     """
     fields = EvolveConfig.model_fields
     if {name for name, field in fields.items() if field.is_required()} <= content.keys():
-        return "evolve"
+        return "train" if "traces" in content else "evolve"
     sections = [name for name, value in content.items() if isinstance(value, dict) and name not in fields]
     return "eval" if set(sections) - {"bootstrap", "policies"} else None
 

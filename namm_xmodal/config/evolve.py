@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from namm_xmodal.config.channels import FeaturesValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
     GradientConfig,
@@ -74,12 +75,16 @@ class EvolveConfig(Strict):
         description="First mean: zeros (keeps everything), or a saved policy: folder, shipped name or hub id.",
     )
     scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
-    features: Literal["spectrogram", "mean_attention", "projection"] = Field(
+    features: FeaturesValue = Field(
         "spectrogram",
-        description="What the NAMM sees of attention: spectrogram as published, mean_attention, or a projection that is "
-        "evolved too.",
+        description="What the NAMM sees of a token: spectrogram as published, or a list of channels such as [spectrogram, "
+        "key_novelty, {channel: convolution, standardise: context}]. A mapping holds channel (a name of `namm-xmodal list "
+        "channels`), standardise (frozen statistics, or context: over the live tokens of a head) and the channel's own "
+        "settings.",
     )
-    ema_coefficient: float = Field(0.99, gt=0, lt=1, description="Decay of the attention features per query.")
+    ema_coefficient: float = Field(
+        0.99, gt=0, lt=1, description="Decay of averaged attention per query, for channels that say nothing else."
+    )
     threshold: float = Field(0.0, allow_inf_nan=False, description="Tokens that score at least this are kept.")
     max_tokens: BudgetValue | None = Field(
         None, description="Hard cap of kept tokens per head: a fraction of the tokens seen, or a number; null for none."
@@ -140,13 +145,19 @@ def load_evolve_config(
     content = load_mapping(path)
     refuse_other_command("evolve", content, str(name))
     content = apply_overrides(content, overrides)
-    content["run"] = run or content.get("run") or f"runs/{path.stem}"
+    content = with_run(content, run, path)
     if workers is not None:
-        content = apply_overrides(content, _with_workers(content, workers))
+        content = apply_overrides(content, with_workers(content, workers))
     return validate(EvolveConfig, content, str(name))
 
 
-def _with_workers(content: Mapping, workers: int) -> list[str]:
+def with_run(content: Mapping, run: str | None, path: Path) -> Mapping:
+    """The same with a folder for the run: what is asked for, else the file's, else `runs/<name of the file>`."""
+    return {**content, "run": run or content.get("run") or f"runs/{path.stem}"}
+
+
+def with_workers(content: Mapping, workers: int) -> list[str]:
+    """Assignments that make so many workers of what a file says."""
     evaluator = content.get("evaluator")
     kind = evaluator.get("kind") if isinstance(evaluator, dict) else None
     changed = [] if kind == "ray" else [f"evaluator.kind={'processes' if workers > 1 else 'in_process'}"]

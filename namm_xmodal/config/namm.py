@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from namm_xmodal.errors import ConfigError
+from namm_xmodal.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from namm_xmodal.policies.namm import Namm
@@ -20,6 +20,7 @@ class NammSpec:
         sigma: Deviation of random parameters.
         seed: Seed of random parameters.
         scorer: `bam` or `mlp`, for untrained ones.
+        features: Channels that an untrained one sees, as in a file of `namm-xmodal evolve`.
         threshold: Tokens that score at least this are kept; `-.inf` with a budget keeps the best-scored ones.
         budget: Most tokens kept per head: a fraction of the tokens seen, or a number of tokens; no bound if absent.
         max_tokens: Another name of `budget`, as the Python API calls it.
@@ -35,6 +36,7 @@ class NammSpec:
     sigma: float = 0.065
     seed: int = 0
     scorer: Literal["bam", "mlp"] = "bam"
+    features: str | tuple[str | dict[str, Any], ...] = "spectrogram"
     threshold: float | None = None
     budget: int | float | None = None
     max_tokens: int | float | None = None
@@ -47,13 +49,13 @@ class NammSpec:
         Args:
             path: Where the mapping stands in the configuration, for messages.
         """
-        from namm_xmodal.policies.namm import BamScorer, MlpScorer, Namm
+        from namm_xmodal.policies.namm import BamScorer, MlpScorer, Namm, make_features
 
         if (self.path is None) == (self.init is None):
             raise ConfigError(
                 f"{path}: expected either path (an evolved NAMM) or init: zeros | random (an untrained one)"
             )
-        unread = ("sigma", "seed", "scorer") if self.init is None else ("revision",)
+        unread = ("sigma", "seed", "scorer", "features") if self.init is None else ("revision",)
         for each in fields(self):
             if each.name in unread and getattr(self, each.name) != each.default:
                 kind = "an untrained one: init" if self.init is None else "an evolved one: path"
@@ -71,4 +73,8 @@ class NammSpec:
             return Namm.from_pretrained(self.path, revision=self.revision, **knobs)
         assert self.init is not None
         scorer = BamScorer() if self.scorer == "bam" else MlpScorer()
-        return Namm.untrained(self.init, sigma=self.sigma, seed=self.seed, scorer=scorer, **knobs)
+        try:
+            features = make_features(self.features)
+        except (ConfigError, UnknownNameError) as error:
+            raise ConfigError(f"{path}.features: {error}") from None
+        return Namm.untrained(self.init, sigma=self.sigma, seed=self.seed, features=features, scorer=scorer, **knobs)

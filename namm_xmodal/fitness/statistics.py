@@ -24,11 +24,13 @@ def statistics_of(
     Args:
         objective: The run's objective.
         samples: Samples of each task.
-        features: Those that will use the statistics.
+        features: Those that will use the statistics; nothing is read if no channel needs any.
         told: Called before each text with the number of texts done, of all texts, and the model's name.
     """
     settings = objective.settings
-    pooled = StatisticsEstimator(features.channels)
+    if not features.num_frozen:
+        return FeatureStatistics.identity(0)
+    pooled = StatisticsEstimator(features.num_frozen)
     places = [(task, index) for task in settings.tasks for index in range(min(samples, settings.pool))]
     for turn, name in enumerate(settings.models):
         told(turn * len(places), len(settings.models) * len(places), name)

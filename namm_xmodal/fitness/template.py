@@ -8,26 +8,13 @@ import torch
 from namm_xmodal.policies.namm import (
     BamScorer,
     FeatureStatistics,
-    MeanAttentionFeatures,
     MlpScorer,
     Namm,
-    ProjectionFeatures,
-    SpectrogramFeatures,
     ThresholdSchedule,
+    make_features,
 )
-from namm_xmodal.policies.namm.features import Features
+from namm_xmodal.policies.namm.channels.building import FeaturesSpec
 from namm_xmodal.types import Budget
-
-FeaturesName = Literal["spectrogram", "mean_attention", "projection"]
-
-
-def make_features(name: FeaturesName, ema_coefficient: float) -> Features:
-    """Features by name."""
-    if name == "mean_attention":
-        return MeanAttentionFeatures(ema_coefficient=ema_coefficient)
-    if name == "projection":
-        return ProjectionFeatures(ema_coefficient=ema_coefficient)
-    return SpectrogramFeatures(ema_coefficient=ema_coefficient)
 
 
 @dataclass(frozen=True)
@@ -35,13 +22,13 @@ class TemplateSpec:
     """What members share.
 
     Attributes:
-        mean: Feature means, one per channel.
+        mean: Feature means, one for each number that frozen statistics standardise.
         std: Feature deviations.
         source: Where they come from.
         count: Tokens they were estimated from.
         scorer: `bam` or `mlp`.
-        features: `spectrogram`, `mean_attention` or `projection`.
-        ema_coefficient: Decay of the features per query.
+        features: The name of a channel, or a list of names and mappings.
+        ema_coefficient: Decay of averaged attention per query, for channels that say nothing else.
         threshold: Tokens that score at least this are kept.
         max_tokens: Hard cap of kept tokens, None for none.
         schedule: Tokens seen -> what is added to the threshold there, as pairs.
@@ -52,7 +39,7 @@ class TemplateSpec:
     source: str
     count: int = 0
     scorer: Literal["bam", "mlp"] = "bam"
-    features: FeaturesName = "spectrogram"
+    features: FeaturesSpec = "spectrogram"
     ema_coefficient: float = 0.99
     threshold: float = 0.0
     max_tokens: Budget | None = None
@@ -70,7 +57,7 @@ def make_template(spec: TemplateSpec) -> Namm:
     return Namm.untrained(
         "zeros",
         statistics=statistics,
-        features=make_features(spec.features, spec.ema_coefficient),
+        features=make_features(spec.features, ema_coefficient=spec.ema_coefficient),
         scorer=BamScorer() if spec.scorer == "bam" else MlpScorer(),
         threshold=spec.threshold,
         max_tokens=spec.max_tokens,

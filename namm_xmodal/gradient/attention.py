@@ -118,7 +118,8 @@ def _update(
     """Scores, decides, and multiplies the gates: (B, H, S) gates and live tokens after an update."""
     seen = keys.shape[2]
     positions = torch.arange(seen, device=keys.device).expand(live.shape)
-    observation = Observation(keys.detach(), values.detach(), positions, live, seen, state, shape, scaling)
+    rotary = trace.rotary[shape.layer]
+    observation = Observation(keys.detach(), values.detach(), positions, live, seen, state, shape, scaling, rotary)
     scores = trace.policy.score_with(observation, trace.parameters[None, None])
     protected = (positions < trace.protect_first) | (positions >= seen - trace.protect_recent)
     step = straight_through(scores, live, protected, trace.schedule.at(seen))

@@ -100,8 +100,12 @@ class Descent:
         """The thresholds of the next step."""
         return ThresholdSchedule.of(self.thresholds)
 
-    def take(self, results: Sequence[SampleGradient]) -> float:
+    def take(self, results: Sequence[SampleGradient], beside: Vector | None = None) -> float:
         """One step from the gradients of one batch; returns the length of the mean gradient.
+
+        Args:
+            results: Of the batch.
+            beside: (N,) gradient of another objective, added to the mean.
 
         Every sample's gradient is cut to length 1 first: one sample that has lost its answer has gradients ten times as
         long as the others, and would drown them.
@@ -110,6 +114,7 @@ class Descent:
             EvolutionError: If a gradient is not finite.
         """
         gradient = np.mean([r.gradient / max(1.0, float(np.linalg.norm(r.gradient))) for r in results], axis=0)
+        gradient = gradient if beside is None else gradient + beside
         size = np.mean([r.size_gradient for r in results], axis=0)
         if not np.isfinite(gradient).all() or not np.isfinite(size).all():
             raise EvolutionError(f"step {self.step}: a gradient is not finite; use dtype: float32, or a smaller rate")

@@ -61,6 +61,7 @@ def descend(
     schedule: ThresholdSchedule | None = None,
     workers: int = 1,
     silence: float = SILENCE,
+    beside: Callable[[Vector, int], Vector] | None = None,
     told: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
     """Runs all steps that the folder does not hold yet.
@@ -74,6 +75,8 @@ def descend(
         schedule: First thresholds.
         workers: Processes.
         silence: Seconds without an answer after which one is replaced.
+        beside: Parameters and step to the gradient of another objective, added to the mean of each batch; a part of what
+            `digest` stands for.
         told: Called after each step is on disk.
 
     Raises:
@@ -90,7 +93,8 @@ def descend(
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
             results = take(Point(descent.parameters, descent.schedule, budget, settings.floor), shards)
-            length = descent.take(results)
+            other = None if beside is None else beside(descent.parameters, descent.step)
+            length = descent.take(results, other)
             record = _record(descent, budget, length, shards, results)
             _append(folder / JOURNAL, {"kind": "step", **asdict(record)})
             _save(descent, folder, digest)

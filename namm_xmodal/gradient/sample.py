@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from namm_xmodal.adapters.rotary import check_provides
+from namm_xmodal.adapters.table import find_adapter
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.gradient.attention import STRAIGHT_THROUGH
@@ -65,7 +67,9 @@ def sample_gradient(
     vector = torch.tensor(parameters, dtype=torch.float32, device=model.device, requires_grad=True)
     ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
     answer = torch.tensor(sample.answer, device=model.device)
-    trace = Trace(policy, vector, schedule, pruning.update_every, pruning.protect_first, pruning.protect_recent)
+    rotary = find_adapter(model).rotary(model)
+    check_provides(policy.reads, rotary, type(model).__name__)
+    trace = Trace(policy, vector, schedule, pruning.update_every, pruning.protect_first, pruning.protect_recent, rotary)
     with tracing(trace), torch.enable_grad():
         embedded = model.get_input_embeddings()(ids)
         logits = model(inputs_embeds=embedded, use_cache=False, logits_to_keep=len(answer)).logits[0]

@@ -1,6 +1,6 @@
 """What a differentiable pruned forward needs to know, and what it leaves behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from namm_xmodal.policies.namm import Namm, ThresholdSchedule
+from namm_xmodal.policies.protocol import Rotary
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Trace:
         update_every: Tokens between updates.
         protect_first: Oldest tokens that always stay.
         protect_recent: Newest tokens that always stay.
+        rotary: The model's rotary embedding, layer by layer.
         scores: Tokens seen -> detached scores of the evictable live tokens, one flat tensor per layer.
         kept: Tokens seen -> kept fraction of them, one number per layer.
         tokens: Tokens that a full cache would hold, summed over layers, heads and updates.
@@ -34,6 +36,7 @@ class Trace:
     update_every: int
     protect_first: int
     protect_recent: int
+    rotary: Sequence[Rotary | None]
     scores: dict[int, list[Tensor]] = field(default_factory=dict)
     kept: dict[int, list[float]] = field(default_factory=dict)
     tokens: int = 0

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.adapters.rotary import check_provides
 from namm_xmodal.adapters.table import adapter_by_name, find_adapter
 from namm_xmodal.cache.clock import Clock
 from namm_xmodal.cache.settings import Settings
@@ -58,7 +59,7 @@ def pruned(
         The memory, from which caches and reports come.
 
     Raises:
-        UnsupportedModelError: If the model lacks something; names it.
+        UnsupportedModelError: If the model lacks something that pruning or the policy needs; names it.
         BudgetError: If the budget does not hold the protected tokens.
         ClockError: If `update_every` does not fit the policy.
 
@@ -71,6 +72,8 @@ def pruned(
     missing = found.missing(model)
     if missing is not None:
         raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {missing}")
+    if policy is not None:
+        check_provides(policy.reads, found.rotary(model), type(model).__name__)
     switch = switch_of(found.decoder(model))
     memory = Memory(model, found, replace(settings, switch=switch))
     with block(memory, switch):

@@ -11,7 +11,7 @@ from namm_xmodal.adapters.table import adapter_by_name, find_adapter
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
-from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -31,8 +31,8 @@ class FeatureRecorder:
 
     @property
     def reads(self) -> Reads:
-        """Every attention row."""
-        return Reads(rows=ALL_ROWS)
+        """What the features read."""
+        return self.features.reads
 
     def start(self, state: State, shape: LayerShape) -> None:
         """Declares the features' buffers."""
@@ -45,7 +45,7 @@ class FeatureRecorder:
     def score(self, observation: Observation) -> Tensor:
         """Notes the features; (B, H, S) zeros."""
         estimator = self.estimators[observation.shape.layer if len(self.estimators) > 1 else 0]
-        estimator.add(self.features.read(observation.state), observation.live)
+        estimator.add(self.features.frozen(observation), observation.live)
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
@@ -70,9 +70,10 @@ def estimate_statistics(
     adapter: Adapter | str | None = None,
     estimator: StatisticsEstimator | None = None,
 ) -> FeatureStatistics:
-    """Mean and deviation of each feature channel over batches, updates, layers, heads and tokens.
+    """Mean and deviation of each number of the frozen channels over batches, updates, layers, heads and tokens.
 
-    As published (docs/algorithm.md): pooled over every update of an unpruned cache, one set for all layers and heads.
+    As published (docs/algorithm.md): pooled over every update of an unpruned cache, one set for all layers and heads. If
+    every channel is standardised in context, there is nothing to estimate and no batch is read.
 
     Args:
         model: The target model, in evaluation mode.
@@ -86,7 +87,9 @@ def estimate_statistics(
     Raises:
         CheckpointError: If no batch reaches an update.
     """
-    recorder = FeatureRecorder(features, StatisticsEstimator(features.channels) if estimator is None else estimator)
+    if not features.num_frozen:
+        return FeatureStatistics.identity(0)
+    recorder = FeatureRecorder(features, StatisticsEstimator(features.num_frozen) if estimator is None else estimator)
     with torch.no_grad(), pruned(model, recorder, update_every=update_every, adapter=adapter) as memory:
         for batch in batches:
             memory.adapter.forward(model, batch, memory.cache())
@@ -109,9 +112,10 @@ def estimate_by_layer(
     """
     found = find_adapter(model) if adapter is None else adapter
     by_name = adapter_by_name(found) if isinstance(found, str) else found
-    recorder = FeatureRecorder(
-        features, [StatisticsEstimator(features.channels) for _ in range(by_name.num_layers(model))]
-    )
+    layers = by_name.num_layers(model)
+    if not features.num_frozen:
+        return [FeatureStatistics.identity(0)] * layers
+    recorder = FeatureRecorder(features, [StatisticsEstimator(features.num_frozen) for _ in range(layers)])
     with torch.no_grad(), pruned(model, recorder, update_every=update_every, adapter=by_name) as memory:
         for batch in batches:
             memory.adapter.forward(model, batch, memory.cache())

@@ -23,10 +23,12 @@ class Reads:
     Attributes:
         rows: How many attention rows before each update: 0 none, n the last n, `ALL_ROWS` every one.
         queries: How many of the last query vectors before each update.
+        rotary: Whether scores need the model's rotary embedding; models without one are refused.
     """
 
     rows: int = 0
     queries: int = 0
+    rotary: bool = False
 
     @property
     def anything(self) -> bool:

@@ -29,6 +29,7 @@ def test_dry_run_lists_runs_and_writes_nothing(run, tmp_path):
     ("what", "expected"),
     [
         ("policies", {"h2o", "snapkv", "full", "namm", "adakv"}),
+        ("channels", {"spectrogram", "key_novelty", "relative_age"}),
         ("tasks", {"key_retrieval", "next_token", "code_completion"}),
         ("adapters", {"language"}),
         ("models", {"smollm2-135m", "tiny-random"}),

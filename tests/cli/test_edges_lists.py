@@ -15,6 +15,7 @@ from namm_xmodal.modalities.table import MODALITIES
 KINDS = (
     "metrics",
     "policies",
+    "channels",
     "tasks",
     "texts",
     "models",
@@ -25,7 +26,7 @@ KINDS = (
     "adapters",
     "configs",
 )
-KEYS = {"eval": (), "evolve": ("--evolve",)}
+KEYS = {"eval": (), "evolve": ("--evolve",), "train": ("--train",)}
 LISTS = [(kind,) for kind in KINDS] + [("configs", "--keys", *flags) for flags in KEYS.values()]
 RAW = re.compile(
     r"Literal|FieldInfo|typing|NoneType|Annotated|Union|dict\[|tuple\[|metadata=|\bNone\b|\bTrue\b|\bFalse\b|<class"
@@ -115,7 +116,8 @@ def test_lists_name_what_ships(run):
 
 def test_every_shipped_file_is_of_the_command_of_its_folder(run):
     for row in json.loads(run("list", "configs", "--json").stdout):
-        command = "evolve" if row["name"].startswith("evolve/") else "eval"
+        room = row["name"].partition("/")[0]
+        command = room if room in ("evolve", "train") else "eval"
         assert row["fields"] == {"command": f"namm-xmodal {command}"}
 
 

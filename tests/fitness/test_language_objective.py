@@ -13,7 +13,7 @@ from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.next_token import NextToken
-from namm_xmodal.policies.namm import SpectrogramFeatures
+from namm_xmodal.policies.namm import make_features
 
 SPEC = TemplateSpec((0.01,) * 17, (0.02,) * 17, "a test")
 
@@ -81,7 +81,7 @@ def test_samples_are_a_function_of_seed_and_generation():
 def test_statistics_describe_the_unpruned_model():
     run = objective()
     told = []
-    statistics = statistics_of(run, 2, SpectrogramFeatures(), lambda *progress: told.append(progress))
+    statistics = statistics_of(run, 2, make_features("spectrogram"), lambda *progress: told.append(progress))
     assert [(done, total) for done, total, _ in told][-1] == (3, 4)
     assert (statistics.mean > 0).all()
     assert (statistics.std > 0).all()

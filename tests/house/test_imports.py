@@ -41,7 +41,8 @@ ALLOWED = {
     },
     "fitness": {"cache", "evolution", "language", "memory", "policies"},
     "training": {"agents", "envs", "evaluation", "language", "video"},
-    "gradient": {"evolution", "fitness", "policies", "workers"},
+    "traces": {"config", "language", "memory", "modalities", "policies", "video"},
+    "gradient": {"adapters", "evolution", "fitness", "policies", "traces", "workers"},
     "report": {"config", "evaluation", "evolution", "gradient", "modalities"},
     "cli": {
         "adapters",
@@ -57,6 +58,7 @@ ALLOWED = {
         "modalities",
         "policies",
         "report",
+        "traces",
         "training",
         "video",
     },

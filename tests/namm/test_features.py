@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from observations import observation
 
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.policies.namm import SpectrogramFeatures
-from namm_xmodal.policies.namm.features import age_embedding
+from namm_xmodal.policies.namm.age import age_embedding
+from namm_xmodal.policies.namm.channels import Spectrogram
 from namm_xmodal.policies.protocol import Tile
 from namm_xmodal.policies.state import State
 
@@ -33,7 +34,7 @@ def causal_rows(queries: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("tile", [1, 7, 16, 33, 64, 1000])
 def test_streaming_equals_batch(tile, ema):
     rows = causal_rows(160)
-    features = SpectrogramFeatures(ema_coefficient=ema)
+    features = Spectrogram(ema_coefficient=ema)
     state = State(2, 3, 0, torch.device("cpu"))
     features.start(state)
     for start in range(0, 160, tile):
@@ -41,12 +42,12 @@ def test_streaming_equals_batch(tile, ema):
         state.grow(stop - start, spare=3)
         # A tile may leave out the slots that none of its queries can see.
         features.observe(state, Tile(start, rows[:, :, start:stop, :stop], None))
-    assert (features.read(state) - batch_definition(rows, ema)).abs().max() < 1e-6
+    assert (features.read(observation(state)) - batch_definition(rows, ema)).abs().max() < 1e-6
 
 
 def test_evicting_between_hops_leaves_the_survivors_alone():
     rows, keep = causal_rows(96), torch.arange(0, 40, 3)
-    features = SpectrogramFeatures()
+    features = Spectrogram()
     state = State(2, 3, 40, torch.device("cpu"))
     features.start(state)
     features.observe(state, Tile(0, rows[:, :, :40, :40], None))  # 40 = 2 hops and a half
@@ -54,7 +55,7 @@ def test_evicting_between_hops_leaves_the_survivors_alone():
     state.grow(56)
     features.observe(state, Tile(40, torch.cat([rows[:, :, 40:, keep], rows[:, :, 40:, 40:]], -1), None))
     expected = batch_definition(rows, 0.99)
-    assert (features.read(state)[..., : len(keep)] - expected[..., keep]).abs().max() < 1e-6
+    assert (features.read(observation(state))[..., : len(keep)] - expected[..., keep]).abs().max() < 1e-6
 
 
 def test_age_embedding():
@@ -72,4 +73,4 @@ def test_age_embedding():
 @pytest.mark.parametrize("wrong", [{"n_fft": 30}, {"hop": 0}, {"ema_coefficient": 1.0}, {"ema_coefficient": 0.0}])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ConfigError, match="expected"):
-        SpectrogramFeatures(**wrong)
+        Spectrogram(**wrong)

@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from namm_xmodal import Namm, pruned
 from namm_xmodal.policies.namm import FeatureStatistics
-from namm_xmodal.policies.namm.features import age_embedding
+from namm_xmodal.policies.namm.age import age_embedding
 
 DATA = Path(__file__).parents[1] / "data"
 SIZES = (
@@ -46,7 +46,7 @@ class Watching(Namm):
     """Writes down what the policy sees and decides at each update."""
 
     def score(self, observation):
-        standardised = self.statistics.standardise(self.features.read(observation.state))
+        standardised = self.statistics.standardise(self.features.frozen(observation))
         age = age_embedding(observation.positions, observation.seen)
         scores = super().score(observation)
         self.metadata.setdefault(observation.shape.layer, []).append(

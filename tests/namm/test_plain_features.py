@@ -2,14 +2,16 @@
 
 import pytest
 import torch
+from observations import observation
 
 from namm_xmodal import Namm, pruned
 from namm_xmodal.errors import CheckpointError
-from namm_xmodal.policies.namm import FeatureStatistics, MeanAttentionFeatures, NammPopulation, ProjectionFeatures
+from namm_xmodal.policies.namm import Features, FeatureStatistics, NammPopulation
+from namm_xmodal.policies.namm.channels import MeanAttention, Projection
 from namm_xmodal.policies.protocol import Tile
 from namm_xmodal.policies.state import State
 
-KINDS = [MeanAttentionFeatures, ProjectionFeatures]
+KINDS = [MeanAttention, Projection]
 
 
 def rows(queries=96, seed=0):
@@ -26,25 +28,25 @@ def averages(features, attention, sizes):
     for size in sizes:
         features.observe(state, Tile(first, attention[:, :, first : first + size], None))
         first += size
-    return features.read(state)
+    return features.read(observation(state))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_averages_are_those_of_the_formula_for_any_tiles(kind):
     attention, decay = rows(), 0.95**16
     features = kind(ema_coefficient=0.95)
-    expected = torch.zeros(1, 2, features.channels, 96)
+    expected = torch.zeros(1, 2, features.raw, 96)
     padded = torch.cat([torch.zeros(1, 2, 16, 96), attention], 2)
     for hop in range(6):
         frame = padded[:, :, 16 * hop : 16 * hop + 32]
-        new = frame[:, :, 16:].mean(2, keepdim=True) if kind is MeanAttentionFeatures else frame
+        new = frame[:, :, 16:].mean(2, keepdim=True) if kind is MeanAttention else frame
         expected = decay * expected + (1 - decay) * new
     for sizes in ([96], [7] * 13 + [5], [16] * 6, [1] * 96, [40, 56]):
         assert torch.allclose(averages(features, attention, sizes), expected, atol=1e-7)
 
 
 def test_a_projection_of_the_average_is_the_average_of_the_projections():
-    attention, features = rows(), ProjectionFeatures()
+    attention, features = rows(), Projection()
     weight = torch.randn(32, 17, generator=torch.Generator().manual_seed(1))
     whole = features.project(averages(features, attention, [96]), weight.reshape(1, 1, -1))
     assert whole.shape == (1, 2, 17, 96)
@@ -60,14 +62,12 @@ def test_a_projection_of_the_average_is_the_average_of_the_projections():
 def test_saved_and_loaded_and_alone_in_a_population(kind, tmp_path):
     from families import tiny
 
-    features = kind()
-    statistics = FeatureStatistics(
-        torch.full((features.channels,), 0.02), torch.full((features.channels,), 0.02), "a test"
-    )
+    features = Features([kind()])
+    statistics = FeatureStatistics(*torch.full((2, features.num_frozen), 0.02), "a test")
     policy = Namm.untrained("random", sigma=0.4, seed=3, features=features, statistics=statistics)
     policy.save_pretrained(tmp_path)
     again = Namm.from_pretrained(tmp_path)
-    assert type(again.features) is kind
+    assert type(again.features.channels[0]) is kind
     other = Namm.untrained("random", sigma=0.4, seed=4, features=features, statistics=statistics)
     model, ids = tiny("llama"), torch.arange(3, 90)[None] % 90
     population = NammPopulation(torch.cat([other.parameters, again.parameters]), policy)
@@ -88,5 +88,5 @@ def test_vectors_of_other_features_are_refused():
         Namm(
             spectrogram.parameters,
             FeatureStatistics(torch.zeros(32), torch.ones(32), "a test"),
-            ProjectionFeatures(),
+            Features([Projection()]),
         )

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from namm_xmodal import Namm, pruned
 from namm_xmodal.errors import BudgetError, CheckpointError, ClockError, ConfigError
 from namm_xmodal.memory.statistics import estimate_statistics
-from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer, SpectrogramFeatures, StatisticsEstimator
+from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer, StatisticsEstimator, make_features
 
 
 def random_namm(**settings) -> Namm:
@@ -174,7 +174,7 @@ def test_mistakes_are_refused_before_the_model_is_touched():
 def test_estimated_statistics_describe_the_features():
     model = tiny("llama")
     batches = [padded_batch(64, rows=2, seed=s) for s in range(3)]
-    statistics = estimate_statistics(model, batches, SpectrogramFeatures(), update_every=32, source="a test")
+    statistics = estimate_statistics(model, batches, make_features("spectrogram"), update_every=32, source="a test")
     # 2 updates, of 32 and 64 tokens (51 with the padding gone, whose first update has 32), 3 layers, 2 heads, 3 batches
     assert statistics.count == (32 + 64 + 32) * 3 * 2 * 3
     assert statistics.source == "a test"
@@ -182,9 +182,7 @@ def test_estimated_statistics_describe_the_features():
 
     class Spy(Namm):
         def score(self, observation):
-            seen.append(
-                self.statistics.standardise(self.features.read(observation.state)).movedim(2, -1)[observation.live]
-            )
+            seen.append(self.statistics.standardise(self.features.frozen(observation)).movedim(2, -1)[observation.live])
             return super().score(observation)
 
     zeros = Namm.untrained("zeros")
@@ -198,7 +196,7 @@ def test_estimated_statistics_describe_the_features():
 
 def test_statistics_of_nothing_are_refused():
     with pytest.raises(CheckpointError, match="nothing that was read reached an update"):
-        estimate_statistics(tiny("llama"), [padded_batch(20)], SpectrogramFeatures(), update_every=32, source="")
+        estimate_statistics(tiny("llama"), [padded_batch(20)], make_features("spectrogram"), update_every=32, source="")
     estimator = StatisticsEstimator(2)
     values = torch.tensor([[[[1.0, 2.0, 3.0, 9.0], [0.0, 0.0, 6.0, 9.0]]]])
     estimator.add(values, torch.tensor([[[True, True, True, False]]]))

@@ -15,6 +15,7 @@ from namm_xmodal.evaluation.modality import Item, Kept, Metric, Modality, Outcom
 from namm_xmodal.evolution.random_search import RandomSearch
 from namm_xmodal.language import metrics
 from namm_xmodal.language.sample import Sample
+from namm_xmodal.policies.namm import Channel
 from namm_xmodal.video.benchmarks.generated import GeneratedVideos
 
 
@@ -24,6 +25,15 @@ class ValueNorm(Budgeted):
 
     def score(self, observation):
         return observation.values.norm(dim=-1)
+
+
+class KeyLength(Channel):
+    """How long a key is."""
+
+    name = "key_length"
+
+    def read(self, observation):
+        return observation.keys.float().masked_fill(~observation.live[..., None], 0.0).norm(dim=-1)[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,7 @@ def vowels(prediction, answers):
 
 
 POLICIES = {"value_norm": ValueNorm}
+CHANNELS = {"key_length": KeyLength}
 TASKS = {"parrot": Parrot}
 METRICS = {"vowels": metrics.Metric("vowels", 0, 1, True, "share of vowels", of_text=vowels, headline=True)}
 BENCHMARKS = {"own_needles": Needles}

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from namm_xmodal import check_policy, check_task
+from namm_xmodal import Namm, check_policy, check_task
 from namm_xmodal.adapters import table as adapters
 from namm_xmodal.cli.check import check_adapter_command
 from namm_xmodal.config.policies import build_policy
 from namm_xmodal.errors import ConfigError, NammError, PluginError, UnknownNameError
 from namm_xmodal.plugins import FILES, Registry, use_files
+from namm_xmodal.policies.namm import make_features
+from namm_xmodal.policies.namm.channels import CHANNELS
 from namm_xmodal.policies.recency import Recency
 
 ROOT = Path(__file__).parents[2]
@@ -87,9 +89,15 @@ def test_a_file_with_one_of_each_kind_is_evaluated_by_workers(tmp_path):
     assert (tmp_path / "out/report/index.html").is_file()
 
 
-@pytest.mark.parametrize("kind", ["policies", "tasks", "benchmarks", "adapters", "strategies"])
+@pytest.mark.parametrize("kind", ["policies", "channels", "tasks", "benchmarks", "adapters", "strategies"])
 def test_lists_show_what_a_file_adds(files, kind, monkeypatch):
-    names = {"policies": "value_norm", "tasks": "parrot", "benchmarks": "own_needles", "adapters": "own_adapter"}
+    names = {
+        "policies": "value_norm",
+        "channels": "key_length",
+        "tasks": "parrot",
+        "benchmarks": "own_needles",
+        "adapters": "own_adapter",
+    }
     monkeypatch.setenv(FILES, json.dumps([str(EVERY_KIND)]))
     assert names.get(kind, "own_search") in Registry(kind, {})
 
@@ -107,6 +115,21 @@ def test_an_adapter_without_an_example_is_checked_in_python(files, monkeypatch):
     use_files([EVERY_KIND])
     with pytest.raises(ConfigError, match=r"call namm_xmodal\.check_adapter"):
         check_adapter_command("own_adapter")
+
+
+def test_a_channel_of_a_file_is_seen_saved_and_found_again(files, tmp_path, monkeypatch):
+    use_files([EVERY_KIND])
+    policy = Namm.untrained("random", features=make_features(["spectrogram", "key_length"]))
+    check_policy(policy)
+    policy.save_pretrained(tmp_path / "policy")
+    assert Namm.from_pretrained(tmp_path / "policy").features.name == "spectrogram+key_length"
+    monkeypatch.setenv(FILES, "[]")
+    done = command(tmp_path, "check", "policy", "namm", "path=policy", code=2)
+    assert "unknown channel 'key_length'" in done.stderr and "give its file by --plugins" in done.stderr
+    use_files([files("from every_kind import KeyLength\nCHANNELS = {'key_size': KeyLength}")])
+    vars(CHANNELS).pop("_entries")
+    with pytest.raises(ConfigError, match="the channel key_size calls itself 'key_length'"):
+        make_features("key_size")
 
 
 def test_the_policy_and_the_task_of_the_file_pass_their_contracts(files):

@@ -39,7 +39,9 @@ def estimate_on(
         DataError: If every episode failed before its first step.
     """
     layers = player.body.model.config.n_layer
-    by_layer = [StatisticsEstimator(namm.features.channels) for _ in range(layers)]
+    if not namm.features.num_frozen:
+        return [FeatureStatistics.identity(0)] * (1 + layers)
+    by_layer = [StatisticsEstimator(namm.features.num_frozen) for _ in range(layers)]
     recorder = FeatureRecorder(namm.features, by_layer)
     agent = CacheAgent(player.body, recorder, update_every=config.update_every, protect_recent=config.protect_recent)
     seeds = range(ESTIMATION_SEED, ESTIMATION_SEED + config.estimation_episodes)
@@ -49,7 +51,7 @@ def estimate_on(
     if not any(episode.length for episode in episodes):
         raise DataError(f"{player.label}: no episode to estimate feature statistics from ({episodes[0].message})")
     source = f"estimated on {player.label}, {config.estimation_episodes} episodes with full memory"
-    pooled = StatisticsEstimator(namm.features.channels)
+    pooled = StatisticsEstimator(namm.features.num_frozen)
     for each in by_layer:
         pooled.merge(each)
     return [

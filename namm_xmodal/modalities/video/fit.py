@@ -11,7 +11,7 @@ from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.benchmarks.made import MadeVideos
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.reductions import all_tokens
-from namm_xmodal.video.tokens import embed_prompt
+from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
 from namm_xmodal.video.vision import encode_video
 
 VIDEOS = 16
@@ -22,23 +22,24 @@ OTHER_SEED = 500_000
 class PlainPrompts:
     """The first question about each of some videos."""
 
-    def __init__(self, loaded: VideoModel, benchmark: Any, section: VideoSection) -> None:
+    def __init__(self, loaded: VideoModel, benchmark: Any, section: VideoSection, count: int = VIDEOS) -> None:
         """Decodes nothing yet."""
-        self._loaded, self._benchmark, self._section = loaded, benchmark, section
-        self.source = f"{loaded.name}, {VIDEOS} videos of {section.benchmark}, update every {section.update_every}"
+        self._loaded, self._benchmark, self._section, self._count = loaded, benchmark, section, count
+        self.source = f"{loaded.name}, {count} videos of {section.benchmark}, update every {section.update_every}"
 
     def for_statistics(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_statistics`."""
-        return list(self._prompts())
+        return [{"inputs_embeds": each.embeddings, "position_ids": each.position_ids} for each in self.prompts()]
 
     def for_calibration(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_calibration`."""
         return self.for_statistics()
 
-    def _prompts(self) -> Iterator[Inputs]:
+    def prompts(self) -> Iterator[EmbeddedPrompt]:
+        """One after another; videos and questions that are broken are left out."""
         benchmark = self._benchmark
         if isinstance(benchmark, MadeVideos):
-            benchmark = replace(benchmark, n=12 * VIDEOS, seed=benchmark.seed + OTHER_SEED)
+            benchmark = replace(benchmark, n=12 * self._count, seed=benchmark.seed + OTHER_SEED)
         first: dict[object, Any] = {}
         for question in benchmark.questions():
             first.setdefault(question.id if question.video is None else question.video, question)
@@ -52,7 +53,7 @@ class PlainPrompts:
                 prompt = embed_prompt(self._loaded, benchmark.prompt(question, clip.times), visual)
             except ItemError:
                 continue
-            yield {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+            yield prompt
             given += 1
-            if given == VIDEOS:
+            if given == self._count:
                 return

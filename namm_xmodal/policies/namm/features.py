@@ -1,80 +1,141 @@
-"""What a NAMM sees of a token: a protocol for features, the age embedding, and features by name."""
+"""What a NAMM sees of a token: its age, and a list of channels, each standardised in its own way."""
 
-from typing import Any, Protocol
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from namm_xmodal.policies.protocol import Tile
+from namm_xmodal.errors import ConfigError
+from namm_xmodal.policies.namm.age import AGE_NUMBERS, age_embedding
+from namm_xmodal.policies.namm.channels.channel import Channel
+from namm_xmodal.policies.namm.channels.in_context import in_context
+from namm_xmodal.policies.namm.statistics import FeatureStatistics
+from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 
-AGE_CHANNELS = 8
-_AGE_PERIOD = 50_000.0
 
-
-class Features(Protocol):
-    """Turns the attention that a token receives into numbers, one tile of queries at a time.
+class Features:
+    """Channels in order.
 
     Attributes:
-        name: Name in saved policies.
+        channels: The channels; no two of a name.
+        name: Their names, joined by plus signs; one that is not standardised as usual says how.
+        reads: What they need together.
         hop: Queries that are taken in together; updates must fall on multiples of it.
-        channels: Numbers per token that are standardised.
-        outputs: Numbers per token that the scorer gets.
-        num_parameters: Evolved numbers of the features themselves, 0 for most; they follow the scorer's in the flat vector.
+        num_frozen: Numbers per token that frozen statistics standardise.
+        num_constants: Numbers per token that the scorer's input is made of: the age's 8 and all raw ones.
+        num_inputs: Numbers per token that the scorer gets: the age's 8 and all outputs.
+        num_parameters: Evolved numbers of the channels themselves; they follow the scorer's in the flat vector.
     """
 
-    name: str
-    hop: int
-    channels: int
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        """Puts channels together.
+
+        Raises:
+            ConfigError: If there is none, or one is given twice.
+        """
+        names = [channel.name for channel in channels]
+        if not names:
+            raise ConfigError("[]: expected at least one channel, such as spectrogram")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigError(f"{names}: the channel {twice[0]} is given twice; remove one")
+        self.channels = tuple(channels)
+        self.name = "+".join(map(_label, channels))
+        reads = [channel.reads for channel in channels]
+        self.reads = Reads(
+            rows=ALL_ROWS if any(each.rows == ALL_ROWS for each in reads) else max(each.rows for each in reads),
+            queries=max(each.queries for each in reads),
+            rotary=any(each.rotary for each in reads),
+        )
+        self.hop = math.lcm(*(channel.hop for channel in channels))
+        self.num_frozen = sum(channel.raw for channel in self._frozen)
+        self.num_constants = AGE_NUMBERS + sum(channel.raw for channel in channels)
+        self.num_inputs = AGE_NUMBERS + sum(channel.outputs for channel in channels)
+        self.num_parameters = sum(channel.num_parameters for channel in channels)
 
     @property
-    def outputs(self) -> int:
-        """See above."""
-
-    @property
-    def num_parameters(self) -> int:
-        """See above."""
+    def _frozen(self) -> list[Channel]:
+        return [channel for channel in self.channels if channel.standardise == "frozen"]
 
     def start(self, state: State) -> None:
-        """Declares buffers."""
+        """Declares every channel's buffers."""
+        for channel in self.channels:
+            channel.start(state)
 
     def observe(self, state: State, tile: Tile) -> None:
-        """Takes a tile of attention rows in; tiles of any sizes leave the same state."""
+        """Shows a tile to the channels that read attention; tiles of any sizes leave the same state."""
+        for channel in self.channels:
+            if channel.reads.anything:
+                channel.observe(state, tile)
 
-    def read(self, state: State) -> Tensor:
-        """Raw (not standardised) features (B, H, channels, S)."""
+    def frozen(self, observation: Observation) -> Tensor:
+        """What statistics are estimated from: (B, H, num_frozen, S) raw numbers."""
+        found = [channel.read(observation) for channel in self._frozen]
+        if not found:
+            batch, heads, slots = observation.live.shape
+            return torch.empty(batch, heads, 0, slots, device=observation.live.device)
+        return torch.cat(found, dim=2)
 
-    def project(self, standardised: Tensor, parameters: Tensor) -> Tensor:
-        """Standardised features (B, H, channels, S) and (B or 1, H or 1, num_parameters) -> (B, H, outputs, S)."""
+    @torch.no_grad()
+    def constants(self, observation: Observation, statistics: FeatureStatistics) -> Tensor:
+        """Everything that does not depend on parameters: the age, then every channel's numbers, standardised.
+
+        Gradients take them as given, since neither attention nor keys of the base model are trained.
+
+        Args:
+            observation: The cache at an update.
+            statistics: Of the frozen channels.
+
+        Returns:
+            (B, H, num_constants, S).
+        """
+        frozen, done = statistics.standardise(self.frozen(observation)), 0
+        parts = [age_embedding(observation.positions, observation.seen)]
+        for channel in self.channels:
+            if channel.standardise == "frozen":
+                parts.append(frozen[:, :, done : done + channel.raw])
+                done += channel.raw
+            else:
+                parts.append(in_context(channel.read(observation), observation.live))
+        return torch.cat(parts, dim=2)
+
+    def project(self, constants: Tensor, parameters: Tensor) -> Tensor:
+        """The scorer's input.
+
+        Args:
+            constants: (B, H, num_constants, S).
+            parameters: (B or 1, H or 1, num_parameters).
+
+        Returns:
+            (B, H, num_inputs, S).
+        """
+        if all(type(channel).project is Channel.project for channel in self.channels):
+            return constants
+        age, *raw = constants.split([AGE_NUMBERS, *(channel.raw for channel in self.channels)], dim=2)
+        own = parameters.split([channel.num_parameters for channel in self.channels], dim=-1)
+        parts = zip(self.channels, raw, own, strict=True)
+        return torch.cat([age, *(channel.project(each, some) for channel, each, some in parts)], dim=2)
+
+    def inputs(self, observation: Observation, statistics: FeatureStatistics, parameters: Tensor) -> Tensor:
+        """`project` of `constants`: (B, H, num_inputs, S)."""
+        return self.project(self.constants(observation, statistics), parameters)
 
     def config(self) -> dict[str, Any]:
-        """Hyper-parameters for saving."""
+        """For fingerprints. Of one frozen channel its hyper-parameters, as before there were lists."""
+        if len(self.channels) == 1 and self.channels[0].standardise == "frozen":
+            return self.channels[0].config()
+        return {"channels": self.entries()}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Every channel as a mapping, as `make_features` takes it."""
+        return [
+            {"channel": channel.name, "standardise": channel.standardise, **channel.config()}
+            for channel in self.channels
+        ]
 
 
-def age_embedding(positions: Tensor, seen: int) -> Tensor:
-    """Sine and cosine of a token's age at four wavelengths, 6.3 to 21,010 tokens (docs/algorithm.md).
-
-    Args:
-        positions: (B, H, S) int64 places in the text; dead slots may hold anything.
-        seen: Tokens seen; the newest has age 0.
-
-    Returns:
-        (B, H, 8, S) float32: four sines, then four cosines.
-    """
-    age = (seen - 1 - positions).clamp(min=0, max=max(seen - 1, 0))
-    table = _age_table(seen, positions.device)
-    return table[age].movedim(-1, -2)  # (B, H, S, 8) -> (B, H, 8, S)
-
-
-_TABLES: dict[torch.device, Tensor] = {}
-
-
-def _age_table(rows: int, device: torch.device) -> Tensor:
-    """(at least `rows`, 8) embeddings; float64 inside, since float32 phases of old tokens are off by 1e-3."""
-    table = _TABLES.get(device)
-    if table is None or table.shape[0] < rows:
-        ages = torch.arange(max(4096, 2 * rows), dtype=torch.float64)[:, None]
-        phase = ages / _AGE_PERIOD ** (torch.arange(AGE_CHANNELS // 2, dtype=torch.float64) / (AGE_CHANNELS // 2))
-        table = torch.cat([phase.sin(), phase.cos()], dim=-1).float().to(device)
-        _TABLES[device] = table
-    return table
+def _label(channel: Channel) -> str:
+    return channel.name if channel.standardise == channel.usual else f"{channel.name} ({channel.standardise})"

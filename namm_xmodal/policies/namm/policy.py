@@ -9,12 +9,12 @@ from torch import Tensor
 
 from namm_xmodal.errors import CheckpointError, ClockError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
-from namm_xmodal.policies.namm.features import AGE_CHANNELS, Features, age_embedding
+from namm_xmodal.policies.namm.channels.spectrogram import Spectrogram
+from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.scorer import Scorer
-from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
-from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_above, keep_best
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import Budget, LayerShape, plain
@@ -23,19 +23,24 @@ Sharing = Literal["model", "layer", "head"]
 
 
 def count_parameters(features: Features, scorer: Scorer) -> int:
-    """Length of the flat vector: the scorer's parameters, then the features' own."""
-    return scorer.num_parameters(AGE_CHANNELS + features.outputs) + features.num_parameters
+    """Length of the flat vector: the scorer's parameters, then each channel's own."""
+    return scorer.num_parameters(features.num_inputs) + features.num_parameters
+
+
+def published_features() -> Features:
+    """The spectrogram alone."""
+    return Features([Spectrogram()])
 
 
 @dataclass(frozen=True, eq=False)
 class Namm:
-    """A neural attention memory model: scores every cached token from the attention it received, evicts those below zero.
+    """A neural attention memory model: scores every cached token from what it sees of it, evicts those below zero.
 
     Attributes:
         parameters: (sets, N) float32 flat vectors: one set for the whole model, one per layer, or one per layer and kv
             head (layer-major), as `sharing` says.
-        statistics: What the features are standardised by.
-        features: How received attention becomes numbers.
+        statistics: What the features' frozen channels are standardised by.
+        features: Which numbers the scorer sees of a token; the spectrogram of received attention as published.
         scorer: How numbers become a score.
         sharing: Which layers and heads share a parameter vector; `model` as published.
         threshold: Tokens that score at least this are kept; 0 as published. Raising it at inference time gives smaller
@@ -47,7 +52,7 @@ class Namm:
 
     parameters: Tensor
     statistics: FeatureStatistics
-    features: Features = field(default_factory=SpectrogramFeatures)
+    features: Features = field(default_factory=published_features)
     scorer: Scorer = field(default_factory=BamScorer)
     sharing: Sharing = "model"
     threshold: float = 0.0
@@ -71,10 +76,10 @@ class Namm:
             )
         if not bool(torch.isfinite(self.parameters).all()):
             raise CheckpointError("parameters contain NaN or infinity: the file is damaged or the evolution diverged")
-        if self.statistics.mean.shape != (self.features.channels,):
+        if self.statistics.mean.shape != (self.features.num_frozen,):
             raise CheckpointError(
-                f"statistics of {self.statistics.mean.shape[0]} channels: the {self.features.name} features have "
-                f"{self.features.channels}"
+                f"statistics of {self.statistics.mean.shape[0]} numbers: the {self.features.name} features have "
+                f"{self.features.num_frozen} that are standardised by frozen statistics; estimate them again"
             )
         if self.sharing not in ("model", "layer", "head"):
             raise ConfigError(f"sharing={self.sharing!r}: expected 'model', 'layer' or 'head'")
@@ -91,8 +96,8 @@ class Namm:
     # ------------------------------------------------------------------ the policy protocol
     @property
     def reads(self) -> Reads:
-        """Every attention row."""
-        return Reads(rows=ALL_ROWS)
+        """What the channels need together."""
+        return self.features.reads
 
     def start(self, state: State, shape: LayerShape) -> None:
         """Declares the features' buffers; refuses a model that has other layers or heads than the parameters."""
@@ -116,12 +121,19 @@ class Namm:
 
     def score_with(self, observation: Observation, parameters: Tensor) -> Tensor:
         """Scores (B, H, S) by other vectors (B or 1, H or 1, N) on the same features."""
-        standardised = self.statistics.standardise(self.features.read(observation.state))
-        age = age_embedding(observation.positions, observation.seen)
+        return self.score_constants(self.features.constants(observation, self.statistics), observation.live, parameters)
+
+    def score_constants(self, constants: Tensor, live: Tensor, parameters: Tensor) -> Tensor:
+        """Scores (B, H, S) of what the features saw earlier, for training on recorded updates.
+
+        Args:
+            constants: (B, H, num_constants, S) as `Features.constants` returns them.
+            live: (B, H, S) bool.
+            parameters: (B or 1, H or 1, N).
+        """
         own = self.features.num_parameters
         of_scorer, of_features = parameters.split([parameters.shape[-1] - own, own], dim=-1)
-        inputs = torch.cat([age, self.features.project(standardised, of_features)], dim=2)  # (B, H, 8 + outputs, S)
-        return self.scorer.score(inputs, observation.live, of_scorer)
+        return self.scorer.score(self.features.project(constants, of_features), live, of_scorer)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """Tokens at or above the threshold, at most `max_tokens` of them per head."""
@@ -179,11 +191,11 @@ class Namm:
             sigma: Deviation of random parameters; 0.065 is the published initial step size.
             seed: Seed of the random parameters.
             statistics: Feature statistics; mean 0 and deviation 1 (raw features) if None.
-            features: Defaults to `SpectrogramFeatures()`.
+            features: Defaults to the spectrogram.
             scorer: Defaults to `BamScorer()`.
             **settings: `threshold`, `max_tokens`, `metadata`.
         """
-        features = features or SpectrogramFeatures()
+        features = features or published_features()
         scorer = scorer or BamScorer()
         count = count_parameters(features, scorer)
         if init == "zeros":
@@ -193,8 +205,7 @@ class Namm:
         else:
             raise ConfigError(f"init={init!r}: expected 'zeros' or 'random'")
         if statistics is None:
-            identity = torch.zeros(features.channels), torch.ones(features.channels)
-            statistics = FeatureStatistics(*identity, source="none (raw features)")
+            statistics = FeatureStatistics.identity(features.num_frozen)
         return cls(parameters, statistics, features, scorer, **settings)
 
     def with_statistics(self, statistics: FeatureStatistics) -> "Namm":

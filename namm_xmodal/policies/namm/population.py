@@ -43,7 +43,7 @@ class NammPopulation:
 
     @property
     def reads(self) -> Reads:
-        """Every attention row."""
+        """As the template."""
         return self.template.reads
 
     def start(self, state: State, shape: LayerShape) -> None:
@@ -51,7 +51,7 @@ class NammPopulation:
         self.template.features.start(state)
 
     def observe(self, state: State, tile: Tile) -> None:
-        """Takes attention rows in."""
+        """As the template: no member changes what is remembered."""
         self.template.observe(state, tile)
 
     def score(self, observation: Observation) -> Tensor:

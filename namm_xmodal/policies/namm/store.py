@@ -10,23 +10,18 @@ from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import CheckpointError, ConfigError
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.mlp import MlpScorer
-from namm_xmodal.policies.namm.plain_features import MeanAttentionFeatures, ProjectionFeatures
 from namm_xmodal.policies.namm.policy import Namm
+from namm_xmodal.policies.namm.saved_features import FORMAT_VERSIONS, features_from, features_to
 from namm_xmodal.policies.namm.saved_pair import CONFIG as _CONFIG
 from namm_xmodal.policies.namm.saved_pair import LARGEST, weights_of, write_pair
 from namm_xmodal.policies.namm.saved_pair import WEIGHTS as _WEIGHTS
 from namm_xmodal.policies.namm.schedule import ThresholdSchedule
-from namm_xmodal.policies.namm.spectrogram import SpectrogramFeatures
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
 from namm_xmodal.trust.files import MIB, refusing
 from namm_xmodal.trust.json_text import read_json
 from namm_xmodal.trust.safetensors_file import read_safetensors
 
 FORMAT = "namm-xmodal-policy"
-FORMAT_VERSION = 1
-FEATURES: dict[str, Any] = {
-    kind.name: kind for kind in (SpectrogramFeatures, MeanAttentionFeatures, ProjectionFeatures)
-}
 SCORERS: dict[str, Any] = {BamScorer.name: BamScorer, MlpScorer.name: MlpScorer}
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -40,8 +35,7 @@ def save(policy: Namm, folder: str | Path) -> None:
     folder = Path(folder)
     config = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "features": {"name": policy.features.name, **policy.features.config()},
+        **features_to(policy.features),
         "scorer": {"name": policy.scorer.name, **policy.scorer.config()},
         "sharing": policy.sharing,
         "threshold": policy.threshold,
@@ -80,8 +74,8 @@ def _load(folder: Path) -> Namm:
     if missing:
         raise CheckpointError(f"{weights}: lacks {', '.join(missing)}; save the policy again")
     with refusing(folder / _CONFIG, error=CheckpointError, expected="the configuration of a saved NAMM"):
-        features = _make("features", FEATURES, config["features"], folder)
-        scorer = _make("scorer", SCORERS, config["scorer"], folder)
+        features = features_from(config, folder / _CONFIG)
+        scorer = _scorer(config["scorer"], folder)
         origin, metadata = dict(config.get("statistics", {})), dict(config.get("metadata", {}))
         policy = Namm(
             parameters=tensors["parameters"].float(),
@@ -147,34 +141,33 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder / _CONFIG}: not a saved NAMM (format is not {FORMAT!r})")
     version = config.get("format_version")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version not in FORMAT_VERSIONS:
         raise CheckpointError(
-            f"{folder / _CONFIG}: format version {version}, this package reads version {FORMAT_VERSION}; "
-            "install the namm-xmodal release that wrote it"
+            f"{folder / _CONFIG}: format version {version}, this package reads versions "
+            f"{' and '.join(map(str, FORMAT_VERSIONS))}; install the namm-xmodal release that wrote it"
         )
-    for key in ("features", "scorer"):
-        if not isinstance(config.get(key), dict) or "name" not in config[key]:
-            raise CheckpointError(f"{folder / _CONFIG}: lacks {key}.name")
+    if not isinstance(config.get("scorer"), dict) or "name" not in config["scorer"]:
+        raise CheckpointError(f"{folder / _CONFIG}: lacks scorer.name")
     return config
 
 
-def _make(kind: str, table: dict[str, Any], entry: dict[str, Any], folder: Path) -> Any:
-    """Makes features or a scorer from its saved name and hyper-parameters."""
+def _scorer(entry: dict[str, Any], folder: Path) -> Any:
+    """Makes a scorer from its saved name and hyper-parameters."""
     settings = dict(entry)
     name = settings.pop("name")
-    if name not in table:
-        raise CheckpointError(f"{folder / _CONFIG}: unknown {kind} {name!r}; known: {', '.join(sorted(table))}")
-    usual = table[name]().config()
+    if name not in SCORERS:
+        raise CheckpointError(f"{folder / _CONFIG}: unknown scorer {name!r}; known: {', '.join(sorted(SCORERS))}")
+    usual = SCORERS[name]().config()
     odd = [key for key, value in settings.items() if key not in usual or type(value) is not type(usual[key])]
     if odd:
         raise CheckpointError(
-            f"{folder / _CONFIG}: {kind} {name!r} does not take these settings ({odd[0]}={settings[odd[0]]!r}); "
+            f"{folder / _CONFIG}: scorer {name!r} does not take these settings ({odd[0]}={settings[odd[0]]!r}); "
             f"expected values like {usual}"
         )
     try:
-        return table[name](**settings)
+        return SCORERS[name](**settings)
     except ConfigError as error:
-        raise CheckpointError(f"{folder / _CONFIG}: {kind} {name!r}: {error}") from None
+        raise CheckpointError(f"{folder / _CONFIG}: scorer {name!r}: {error}") from None
 
 
 def _schedule(given: Any, folder: Path) -> ThresholdSchedule:

@@ -14,25 +14,28 @@ import math
 import torch
 from torch import Tensor
 
-from namm_xmodal.policies.namm.hops import HopFeatures
+from namm_xmodal.policies.namm.channels.channel import Standardise
+from namm_xmodal.policies.namm.channels.hops import HopChannel
 
 
-class SpectrogramFeatures(HopFeatures):
+class Spectrogram(HopChannel):
     """Averaged magnitudes of the attention spectrum."""
 
     name = "spectrogram"
 
-    def __init__(self, n_fft: int = 32, hop: int = 16, ema_coefficient: float = 0.99) -> None:
-        """See `HopFeatures`."""
-        super().__init__(n_fft, hop, ema_coefficient)
-        self.channels = n_fft // 2 + 1
+    def __init__(
+        self, n_fft: int = 32, hop: int = 16, ema_coefficient: float = 0.99, *, standardise: Standardise | None = None
+    ) -> None:
+        """See `HopChannel`."""
+        super().__init__(n_fft, hop, ema_coefficient, standardise=standardise)
+        self.raw = n_fft // 2 + 1
         self._basis = _windowed_basis(n_fft)
         self._on: dict[torch.device, Tensor] = {}
 
     def fold(self, omega: Tensor, frame: Tensor, scratch: Tensor) -> None:
-        """Omega <- a * omega + (1 - a) * |DFT(hann * frame)|; see `HopFeatures.fold`."""
+        """Omega <- a * omega + (1 - a) * |DFT(hann * frame)|; see `HopChannel.fold`."""
         batch, heads, _, reach = frame.shape
-        flat, bins = batch * heads, self.channels
+        flat, bins = batch * heads, self.raw
         basis = self._transform(frame.device).expand(flat, -1, -1)
         wave = scratch[: flat * self.n_fft * reach].view(flat, self.n_fft, reach)
         torch.bmm(basis, frame.flatten(0, 1)[:, 1:], out=wave)  # sample 0 weighs nothing in a Hann window

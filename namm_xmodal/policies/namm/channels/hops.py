@@ -1,45 +1,46 @@
 """Attention hop by hop: frames of the last 32 attention rows, taken in one tile at a time, whatever the tiles' sizes."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.policies.protocol import Tile
+from namm_xmodal.policies.namm.channels.channel import Channel, Standardise
+from namm_xmodal.policies.namm.channels.in_context import orders_of_magnitude
+from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 
 LARGEST_HOP = 1024
 """The transform of a frame is a matrix of its length squared."""
 
 
-class HopFeatures(ABC):
+class HopChannel(Channel):
     """Exponential averages of something that is computed from each frame of attention rows, once per hop.
 
     State per token and head: `omega` (the averages), `tail` (the 16 rows of the last whole hop), `partial` (rows of the hop
-    under way, as many as the clock is away from a multiple of 16).
-
-    Attributes:
-        channels: Averages per token.
-        outputs: Numbers per token that the scorer gets.
-        num_parameters: Evolved numbers of the features themselves; they follow the scorer's in the flat vector.
+    under way, as many as the clock is away from a multiple of 16). In context it is the logarithm that is standardised.
     """
 
-    name: str
-    channels: int
+    usual = "frozen"
+    reads = Reads(rows=ALL_ROWS)
 
-    def __init__(self, n_fft: int = 32, hop: int = 16, ema_coefficient: float = 0.99) -> None:
-        """Makes the features.
+    def __init__(
+        self, n_fft: int = 32, hop: int = 16, ema_coefficient: float = 0.99, *, standardise: Standardise | None = None
+    ) -> None:
+        """Makes the channel.
 
         Args:
             n_fft: Length of a frame in queries; twice the hop.
             hop: Queries between frames.
             ema_coefficient: Decay per query, in (0, 1). Feature statistics depend on it.
+            standardise: See `Channel`.
 
         Raises:
             ConfigError: If the values do not fit together.
         """
+        super().__init__(standardise=standardise)
         if not 1 <= hop <= LARGEST_HOP or n_fft != 2 * hop:
             raise ConfigError(
                 f"n_fft={n_fft}, hop={hop}: expected n_fft to be twice the hop, as in 32 and 16, and the hop at most "
@@ -49,45 +50,28 @@ class HopFeatures(ABC):
             raise ConfigError(f"ema_coefficient={ema_coefficient}: expected a decay in (0, 1), for example 0.99")
         self.n_fft, self.hop, self.ema_coefficient = n_fft, hop, ema_coefficient
 
-    @property
-    def outputs(self) -> int:
-        """As many as there are averages."""
-        return self.channels
-
-    @property
-    def num_parameters(self) -> int:
-        """None."""
-        return 0
-
-    def project(self, standardised: Tensor, parameters: Tensor) -> Tensor:
-        """What the scorer gets: (B, H, channels, S) standardised averages -> (B, H, outputs, S), here the same.
-
-        Args:
-            standardised: Averages, standardised.
-            parameters: (B or 1, H or 1, num_parameters).
-        """
-        return standardised
-
     def config(self) -> dict[str, Any]:
         """Hyper-parameters for saving."""
         return {"n_fft": self.n_fft, "hop": self.hop, "ema_coefficient": self.ema_coefficient}
 
     def start(self, state: State) -> None:
         """Declares `omega`, `tail` and `partial`."""
-        state.add_token_buffer("omega", self.channels)
-        state.add_token_buffer("tail", self.hop)
-        state.add_token_buffer("partial", self.hop)
+        state.add_token_buffer(f"{self.name}.omega", self.raw)
+        state.add_token_buffer(f"{self.name}.tail", self.hop)
+        state.add_token_buffer(f"{self.name}.partial", self.hop)
 
-    def read(self, state: State) -> Tensor:
-        """(B, H, channels, S) averages, not standardised."""
-        return state.token("omega")
+    def read(self, observation: Observation) -> Tensor:
+        """See `Channel.read`: the averages, (B, H, raw, S)."""
+        omega = observation.state.token(f"{self.name}.omega")
+        return omega if self.standardise == "frozen" else orders_of_magnitude(omega)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Folds whole hops into the average and keeps what remains for later."""
         assert tile.rows is not None
         rows = tile.rows.float()
         length, reach = rows.shape[2], rows.shape[3]
-        omega, tail = state.token("omega")[..., :reach], state.token("tail")[..., :reach]
+        omega, tail, partial = (state.token(f"{self.name}.{part}") for part in ("omega", "tail", "partial"))
+        omega, tail = omega[..., :reach], tail[..., :reach]
         scratch = rows.new_empty(rows.shape[0] * rows.shape[1] * self.n_fft * reach)
         done = 0
         while done < length:
@@ -102,7 +86,6 @@ class HopFeatures(ABC):
                 self.fold(omega, frame, scratch)
                 tail_from = rows[:, :, done : done + self.hop]
             else:
-                partial = state.token("partial")
                 place = partial[:, :, phase : phase + count]
                 place[..., :reach] = rows[:, :, done : done + count]
                 place[..., reach:] = 0  # newer tokens than these queries
@@ -120,7 +103,7 @@ class HopFeatures(ABC):
         """Takes a frame into the averages.
 
         Args:
-            omega: (B, H, channels, V), changed in place.
+            omega: (B, H, raw, V), changed in place.
             frame: (B, H, n_fft, V) attention rows, oldest first.
             scratch: Room for B * H * n_fft * V numbers.
         """

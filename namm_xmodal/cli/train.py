@@ -1,0 +1,151 @@
+"""`namm-xmodal train`: one NAMM for several models: traces, ranking, gradients through evictions, evolution."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from namm_xmodal.cli.options import DryRun
+from namm_xmodal.cli.resumable import resumable
+
+if TYPE_CHECKING:
+    from namm_xmodal.cli.evolve_setup import Setup
+    from namm_xmodal.config.train import TrainConfig
+    from namm_xmodal.gradient.ranking import RankingBatches
+    from namm_xmodal.gradient.sample import Vector
+    from namm_xmodal.policies.namm import Namm
+
+RANKED = "ranking.json"
+
+
+def train_command(
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).")
+    ],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default: `run` of the file.", show_default=False)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change one value: `--set ranking.steps=1000`."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Local processes for gradients and evolution; default: as in the file.", min=1),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train one NAMM for several models and modalities: on later attention first, then through evictions.
+
+    The unpruned models of `traces` read once, without labels; the scorer learns to rank tokens by the attention that
+    they receive later. Then come straight-through gradients on the tasks, the ranking beside them, and, with `generations`,
+    evolution. Killed at any moment, run the command again to resume.
+
+    Example: `namm-xmodal train train/smoke --run runs/first`
+    """
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.evolve_preflight import check_run
+    from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.cli.folders import run_folder
+    from namm_xmodal.config.train import load_train_config
+    from namm_xmodal.report.words import counted
+
+    settings = load_train_config(config, assignments or [], str(run) if run else None, workers)
+    setup, folder = make_setup(settings), Path(settings.run)
+    owned = run_folder(settings, "train")
+    owned.check()
+    check_run(setup, notice if dry_run else lambda text: None, gradient=True)
+    sources = ", ".join(f"{counted(each.count, 'input')} of {each.model}" for each in settings.sources().values())
+    console.print(
+        f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking, "
+        f"{counted(settings.gradient.steps, 'step')} of gradients on {counted(len(settings.tasks), 'task')} of "
+        f"{', '.join(settings.models)}, {counted(settings.generations, 'generation')}, in {folder}",
+        soft_wrap=True,
+    )
+    if dry_run:
+        return
+    with resumable():
+        with owned.claimed():
+            _train(setup, settings, folder)
+        if settings.generations:
+            _evolve(settings, folder)
+    where = folder / "evolution" / "policy" if settings.generations else folder / "policy"
+    console.print(f"the policy is in {where}; its size on any model: namm-xmodal calibrate {where}", soft_wrap=True)
+
+
+def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
+    """Traces, ranking, gradients, policy and plot; stages that are finished are not run again."""
+    from namm_xmodal.cli.console import progress
+    from namm_xmodal.cli.evolve_files import STATISTICS, save_config
+    from namm_xmodal.cli.evolve_statistics import statistics_for
+    from namm_xmodal.cli.warm_start import descend_to
+    from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.fitness import make_template
+    from namm_xmodal.gradient.ranking import RankingBatches, RankingSettings
+    from namm_xmodal.traces.collect import collect, read_all
+
+    with progress("estimating feature statistics") as advance:
+        statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
+    save_config(setup, statistics, folder)
+    template, sources = make_template(setup.template(statistics)), settings.sources()
+    place = Path(settings.recorded) if settings.recorded else folder / "traces"
+    if settings.recorded is None:
+        with progress("recording traces") as advance:
+            collect(sources, template, place, advance)
+    options = RankingSettings(**to_mapping(settings.ranking), seed=settings.seed)
+    batches = RankingBatches(template, read_all(sources, template, place), options)
+    start = _ranked(setup, settings, template, batches, folder)
+
+    def beside(parameters: "Vector", step: int) -> "Vector":
+        return batches.gradient(parameters, options.steps + step, settings.keep_ranking)
+
+    descend_to(setup, statistics, folder, start, beside if settings.keep_ranking else None, [settings.keep_ranking])
+
+
+def _ranked(
+    setup: "Setup", settings: "TrainConfig", template: "Namm", batches: "RankingBatches", folder: Path
+) -> "Vector":
+    """Parameters after the ranking stage: those of an earlier session, or new ones; half a minute, so it is made whole."""
+    import numpy as np
+
+    from namm_xmodal.cli.console import progress
+    from namm_xmodal.cli.evolve_files import write_whole
+    from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.errors import CheckpointError
+    from namm_xmodal.gradient.ranking import rank
+    from namm_xmodal.trust.files import MIB
+    from namm_xmodal.trust.json_text import read_json
+
+    relevant = [to_mapping(settings.ranking), settings.traces, settings.seed, template.features.name]
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
+    path = folder / RANKED
+    if path.exists():
+        known = read_json(path, error=CheckpointError, expected="the ranking stage of a run", most=16 * MIB)
+        if known.get("digest") == digest:
+            return np.asarray(known["parameters"], dtype=np.float64)
+    with progress("ranking") as advance:
+        steps = settings.ranking.steps
+        found, losses = rank(
+            batches, template.parameters.shape[-1], lambda step, loss: advance(step, steps, f"loss {loss:.4f}")
+        )
+    write_whole(path, json.dumps({"digest": digest, "losses": losses, "parameters": found.tolist()}) + "\n")
+    return found
+
+
+def _evolve(settings: "TrainConfig", folder: Path) -> None:
+    """Evolution from the policy of the gradients, in a folder of its own."""
+    from namm_xmodal.cli.evolve_session import run_session
+    from namm_xmodal.cli.evolve_setup import make_setup
+    from namm_xmodal.config.evolve import EvolveConfig
+    from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.config.validation import validate
+    from namm_xmodal.evolution.record import has_begun
+
+    content = {key: value for key, value in to_mapping(settings).items() if key in EvolveConfig.model_fields}
+    policy = str(folder / "policy")
+    content |= {"run": str(folder / "evolution"), "start": policy}
+    content["statistics"] = {**content["statistics"], "path": policy}
+    setup = make_setup(validate(EvolveConfig, content, str(folder)))
+    run_session(setup, resume=has_begun(folder / "evolution"))

@@ -1,0 +1,156 @@
+"""Records the traces of all sources of a run, one shard at a time; shards that are there are not made again."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from namm_xmodal.config.save import to_mapping
+from namm_xmodal.config.train import LanguageTraces, RlTraces, TraceSource, VideoTraces
+from namm_xmodal.disk.trouble import disk_trouble
+from namm_xmodal.disk.whole_file import replace_text
+from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.memory.pruned import pruned
+from namm_xmodal.policies.namm import Namm
+from namm_xmodal.traces.recorder import TraceRecorder
+from namm_xmodal.traces.shards import Traces, of_snapshots, read_shard, write_shard
+from namm_xmodal.traces.source import Inputs, TracedInput
+from namm_xmodal.trust.files import MIB
+from namm_xmodal.trust.json_text import read_json
+
+ABOUT = "about.json"
+"""Written last: what the shards beside it are of."""
+
+Told = Callable[[int, int, str], None]
+
+
+def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told: Told) -> None:
+    """Writes what is missing below `folder`, a folder for each source.
+
+    Args:
+        sources: By name.
+        policy: The one that will be trained: its features and statistics.
+        folder: Where to.
+        told: Called before each input with what is done, what is to do, and the source.
+
+    Raises:
+        NammError: If a model cannot be loaded, an input reaches no update, or the disk refuses.
+    """
+    everything, before = sum(source.count for source in sources.values()), 0
+    for name, source in sources.items():
+        place = folder / name.replace("@", "-")
+        if not _is_of(place, source, policy):
+            for number, each in enumerate(_inputs(source)):
+                told(before + number, everything, f"traces of {name}")
+                path = place / f"{each.name}.safetensors"
+                if not path.exists():
+                    try:
+                        write_shard(path, _traces(each, source, policy))
+                    except DataError as error:
+                        raise DataError(f"traces.{name}: {error}") from None
+            _write_about(place, _about(source, policy))
+        before += source.count
+
+
+def read_all(sources: Mapping[str, TraceSource], policy: Namm, folder: Path) -> dict[str, list[Traces]]:
+    """All traces of each source, in the order of their files.
+
+    Raises:
+        DataError: If they are of another source or other features, a shard is damaged, or there is none.
+    """
+    found = {}
+    for name, source in sources.items():
+        place = folder / name.replace("@", "-")
+        if not _is_of(place, source, policy):
+            raise DataError(f"traces.{name}: {place} is not complete; run the command again")
+        paths = sorted(place.glob("*.safetensors"))
+        found[name] = [traces for path in paths for traces in read_shard(path, policy.features.num_constants)]
+        if not found[name]:
+            raise DataError(f"traces.{name}: no shards in {folder}; run the command again")
+    return found
+
+
+def updates_of(cached: int, every: int, count: int) -> list[int]:
+    """Tokens seen at the updates to note: the last one of so many tokens, and others spread evenly before it."""
+    last = cached // every
+    return sorted({max(1, round(last * (number + 1) / count)) * every for number in range(count)} if last else set())
+
+
+def _traces(each: TracedInput, source: TraceSource, policy: Namm) -> list[Traces]:
+    length = next(iter(each.inputs.values())).shape[1]
+    cached = min(each.cached, length - 1)  # later attention needs a later query
+    updates = updates_of(cached, source.update_every, source.updates)
+    if not updates:
+        raise DataError(
+            f"{each.name}: {cached} tokens reach no update (update_every={source.update_every}); use more tokens or a "
+            "smaller update_every"
+        )
+    recorder = TraceRecorder(policy.features, policy.statistics, updates, each.count_from)
+    with torch.no_grad(), pruned(each.model, recorder, update_every=source.update_every) as memory:
+        memory.adapter.forward(each.model, each.inputs, memory.cache())
+    if not recorder.snapshots:
+        raise DataError(
+            f"{each.name}: every layer of the model has a window that ends before {length} tokens; use fewer"
+        )
+    generator = torch.Generator().manual_seed(source.seed + sum(map(ord, each.name)))
+    return of_snapshots(recorder.snapshots, source.heads, generator)
+
+
+def _about(source: TraceSource, policy: Namm) -> dict[str, Any]:
+    statistics = policy.statistics
+    return {
+        "source": to_mapping(source),
+        "features": policy.features.entries(),
+        "statistics": [statistics.mean.tolist(), statistics.std.tolist()],
+    }
+
+
+def _is_of(place: Path, source: TraceSource, policy: Namm) -> bool:
+    """Whether a folder holds all traces of a source.
+
+    Raises:
+        DataError: If it holds those of another source, or of other features.
+    """
+    path, wanted = place / ABOUT, _about(source, policy)
+    if not path.exists():
+        return False
+    found = read_json(path, error=DataError, expected="what traces are of", most=MIB)
+    for key, value in wanted.items():
+        before = found.get(key) if isinstance(found, dict) else None
+        if before != value:
+            shown = "other statistics" if key == "statistics" else f"{before}, now {value}"
+            raise DataError(
+                f"{place}: holds traces of another {key} ({shown}); choose another --run, or remove the folder"
+            )
+    return True
+
+
+def _write_about(place: Path, about: dict[str, Any]) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        replace_text(place / ABOUT, json.dumps(about, indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"{place}: {disk_trouble(error)}; earlier shards are kept") from None
+
+
+def _inputs(source: Any) -> Inputs:
+    for kind, module, function in (
+        (LanguageTraces, "language", "language_inputs"),
+        (VideoTraces, "video", "video_inputs"),
+        (RlTraces, "rl", "rl_inputs"),
+    ):
+        if isinstance(source, kind):
+            return _imported(module, function)(source)
+    raise NammError(f"no traces of {type(source).__name__}")
+
+
+def _imported(module: str, function: str) -> Callable[[Any], Iterator[TracedInput]]:
+    """Imported when it is needed: gymnasium and PyAV are extras."""
+    import importlib
+
+    found: Callable[[Any], Iterator[TracedInput]] = getattr(
+        importlib.import_module(f"namm_xmodal.traces.{module}"), function
+    )
+    return found

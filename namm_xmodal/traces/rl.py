@@ -1,0 +1,31 @@
+"""Episodes that Decision Transformers play with everything in memory, read again as one sequence of tokens."""
+
+from namm_xmodal.config.train import RlTraces
+from namm_xmodal.modalities.rl.fit import full_memory_inputs
+from namm_xmodal.modalities.rl.players import load_players
+from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.setups import find_setups
+from namm_xmodal.traces.source import Inputs, TracedInput
+
+
+def rl_inputs(source: RlTraces) -> Inputs:
+    """The first tokens of each episode.
+
+    Raises:
+        NammError: If a model or its environment cannot be loaded, or every episode failed.
+    """
+    section = RlSection(
+        policies={"full": {"policy": "full"}},
+        model=source.model,
+        model_seeds=source.model_seeds,
+        environment_options=source.environment_options,
+        update_every=source.update_every,
+        estimation_episodes=source.count,
+        max_steps=source.tokens // 3,
+        dtype="float64" if source.dtype == "float64" else "float32",
+    )
+    for player in load_players(section, find_setups(section)):
+        for number, inputs in enumerate(full_memory_inputs(player, section, lambda step, running: None)):
+            tokens = inputs["inputs_embeds"][:, : source.tokens]
+            name = f"{player.label.replace('/', '-')}-{number:04}"
+            yield TracedInput(name, player.body.model, {"inputs_embeds": tokens}, tokens.shape[1])

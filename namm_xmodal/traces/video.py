@@ -1,0 +1,32 @@
+"""Prompts about videos, without answers: frames first, the question after them."""
+
+from namm_xmodal.config.train import VideoTraces
+from namm_xmodal.modalities.video.arms import build_benchmark
+from namm_xmodal.modalities.video.fit import PlainPrompts
+from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.traces.source import Inputs, TracedInput
+from namm_xmodal.video.models import load_video_model
+
+
+def video_inputs(source: VideoTraces) -> Inputs:
+    """The first question about each of some videos that no evaluation asks about.
+
+    Raises:
+        NammError: If the model or the benchmark cannot be loaded.
+    """
+    section = VideoSection(
+        policies={"full": {"policy": "full"}},
+        model=source.model,
+        benchmark=source.benchmark,
+        data=source.data,
+        options=source.options,
+        frames=source.frames,
+        seed=source.seed,
+        update_every=source.update_every,
+    )
+    loaded = load_video_model(source.model, dtype=source.dtype, device=source.device)
+    plain = PlainPrompts(loaded, build_benchmark(section), section, source.count)
+    for number, prompt in enumerate(plain.prompts()):
+        inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+        after = int(prompt.visual.nonzero()[-1, 0]) + 1  # the question's first token
+        yield TracedInput(f"{number:04}", loaded.model, inputs, after, after if source.question else 0)

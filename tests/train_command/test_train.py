@@ -1,0 +1,110 @@
+"""`namm-xmodal train`: every stage, resumed after any of them, and mistakes in one line."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from namm_xmodal import Namm
+from namm_xmodal.config import packaged_configs
+from namm_xmodal.config.train import load_train_config
+from namm_xmodal.errors import ConfigError
+
+FILES = [name for name in packaged_configs() if name.startswith("train/")]
+LANGUAGE = ("--set", "traces.rl@tmaze=null", "--set", "generations=0")
+
+
+def policy_of(folder):
+    return Namm.from_pretrained(folder / "policy")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_shipped_file_is_read(name):
+    config = load_train_config(name)
+    assert config.run.startswith("runs/")
+    assert config.sources()
+    assert packaged_configs()[name].read_text(encoding="utf-8").startswith("# ")
+
+
+def test_all_stages_of_the_smallest_file(run, tmp_path):
+    shown = run("train", "train/smoke", "--run", tmp_path / "run").output
+    assert "traces of 3 inputs of tiny-random, 1 input of tmaze" in shown
+    assert f"the policy is in {tmp_path / 'run' / 'evolution' / 'policy'}" in shown.replace("\n", " ")
+    made = policy_of(tmp_path / "run")
+    assert [channel.name for channel in made.features.channels] == ["spectrogram", "key_novelty"]
+    assert policy_of(tmp_path / "run" / "evolution").parameters.shape == made.parameters.shape
+    losses = json.loads((tmp_path / "run" / "ranking.json").read_text())["losses"]
+    assert len(losses) == 1 and losses[0] > 0
+    assert (tmp_path / "run" / "plot.png").stat().st_size > 1000
+    again = run("train", "train/smoke", "--run", tmp_path / "run").output
+    assert "the policy is in" in again
+    assert torch.equal(policy_of(tmp_path / "run").parameters, made.parameters)
+
+
+def test_a_run_that_lost_its_later_stages_ends_as_it_would_have(run, tmp_path):
+    run("train", "train/smoke", "--run", tmp_path / "whole", *LANGUAGE)
+    run("train", "train/smoke", "--run", tmp_path / "cut", *LANGUAGE)
+    cut = tmp_path / "cut"
+    for name in (
+        "gradient.npz",
+        "gradient.jsonl",
+        "ranking.json",
+        "traces/language/about.json",
+        "traces/language/0002.safetensors",
+    ):
+        (cut / name).unlink()
+    run("train", "train/smoke", "--run", cut, *LANGUAGE)
+    assert torch.equal(policy_of(cut).parameters, policy_of(tmp_path / "whole").parameters)
+
+
+def test_the_ranking_beside_the_tasks_changes_the_steps(run, tmp_path):
+    for weight in (0.0, 0.5):
+        run("train", "train/smoke", "--run", tmp_path / f"{weight}", *LANGUAGE, "--set", f"keep_ranking={weight}")
+    with_it, without = (policy_of(tmp_path / name).parameters for name in ("0.5", "0.0"))
+    assert not torch.equal(with_it, without)
+    start = json.loads((tmp_path / "0.5" / "ranking.json").read_text())["parameters"]
+    assert np.abs(with_it[0].numpy() - np.array(start, dtype=np.float32))[:-1].max() < 0.1  # a few steps from there
+
+
+def test_traces_of_another_run_serve_again(run, tmp_path):
+    run("train", "train/smoke", "--run", tmp_path / "first", *LANGUAGE)
+    statistics = f"statistics.path={tmp_path / 'first' / 'policy'}"
+    shared = ("--set", f"recorded={tmp_path / 'first' / 'traces'}", "--set", statistics)
+    run("train", "train/smoke", "--run", tmp_path / "second", *LANGUAGE, *shared)
+    assert not (tmp_path / "second" / "traces").exists()
+    assert torch.equal(policy_of(tmp_path / "first").parameters, policy_of(tmp_path / "second").parameters)
+
+
+def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
+    run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE)
+    before = policy_of(tmp_path / "run").parameters
+    shown = run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE, "--set", "keep_ranking=0.1", code=2)
+    assert "holds a warm start with other settings" in shown.output
+    assert torch.equal(policy_of(tmp_path / "run").parameters, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("traces.speech={model: x}", "traces.speech: unknown kind of source"),
+        ("traces.language.tokns=3", "traces.language: tokns: unknown key; did you mean tokens"),
+        ("traces.language.count=0", "count"),
+        ("ranking.across=2", "ranking.across: 2"),
+        ("features=[spectogram]", "did you mean spectrogram"),
+        ("traces={}", "traces"),
+        ("keep_ranking=-1", "keep_ranking: -1"),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_is_written(run, tmp_path, change, message):
+    shown = run("train", "train/smoke", "--run", tmp_path / "run", "--set", change, "--dry-run", code=2).output
+    assert message in shown
+    assert len(shown.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_of_other_commands_are_named(run):
+    assert "namm-xmodal evolve evolve/smoke" in run("train", "evolve/smoke", "--dry-run", code=2).output
+    assert "namm-xmodal train train/smoke" in run("evolve", "train/smoke", "--dry-run", code=2).output
+    with pytest.raises(ConfigError, match="namm-xmodal eval language/smoke"):
+        load_train_config("language/smoke")
