@@ -102,7 +102,8 @@ class VideoTimeoutError(VideoError):
 
 
 class ContractError(NammError):
-    """Raised by `check_policy`, `check_adapter` and `check_task` with the clause that does not hold."""
+    """Raised with the clause that does not hold: by `check_policy`, `check_adapter` and `check_task`, and while a model is
+    pruned by a policy that returns no scores or no choice."""
 
 
 class MissingDependencyError(NammError):
@@ -114,7 +115,7 @@ class MissingDependencyError(NammError):
 
 
 class PluginError(NammError):
-    """Raised when a plug-in cannot be imported or takes a name that exists; names the plug-in."""
+    """Raised when a plug-in cannot be imported, takes a name that exists, or raises an error itself; names the plug-in."""
 
 
 class ResultsError(NammError):

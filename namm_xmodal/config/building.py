@@ -70,8 +70,11 @@ def build(cls: type[Built], values: Mapping[str, Any], path: str, kind: str) -> 
 
 
 def at(path: str, error: NammError) -> NammError:
-    """The same kind of error, with the place in the configuration in front of its message."""
-    return error if "__init__" in vars(type(error)) else type(error)(f"{path}: {error}")
+    """The same error, with the place in the configuration in front of its message; fields and notes stay."""
+    kind = type(error)
+    moved = kind.__new__(kind, f"{path}: {error}")  # not every constructor takes a message
+    vars(moved).update(vars(error))
+    return moved
 
 
 def _typed(hint: Any, value: Any, path: str) -> Any:

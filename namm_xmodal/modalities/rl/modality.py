@@ -21,6 +21,7 @@ class ReinforcementLearning(Modality):
     section = RlSection
     facts = EpisodeFacts
     arms_together = False
+    own_policies = frozenset({"window"})
     named_by_records = frozenset({"model", "model_seeds", "episodes", "score", "dataset", "references"})
 
     def items(self, section: RlSection) -> Sequence[Item]:
