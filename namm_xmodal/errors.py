@@ -102,8 +102,7 @@ class VideoTimeoutError(VideoError):
 
 
 class ContractError(NammError):
-    """Raised with the clause that does not hold: by `check_policy`, `check_adapter` and `check_task`, and while a model is
-    pruned by a policy that returns no scores or no choice."""
+    """Raised with the clause that does not hold, by the checks of contracts and by what uses a policy, task or metric."""
 
 
 class MissingDependencyError(NammError):

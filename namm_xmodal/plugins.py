@@ -90,11 +90,10 @@ def use_files(paths: list[Path]) -> None:
     os.environ[FILES] = json.dumps([str(path) for path in dict.fromkeys([*_files(), *(p.resolve() for p in paths)])])
 
 
-def is_of_plugin(module: str) -> bool:
-    """Whether a module belongs to a plug-in: to a file of the command line, or a package with entry points for this one."""
-    package = module.partition(".")[0]
-    points = [each for each in entry_points() if each.group.startswith("namm_xmodal.")]
-    return package in {*(path.stem for path in _files()), *(each.module.partition(".")[0] for each in points)}
+def plugin_packages() -> frozenset[str]:
+    """Names of the modules and packages that plug-ins are: files of the command line, packages with entry points."""
+    points = [point for kind in get_args(Kind) for point in entry_points(group=f"namm_xmodal.{kind}")]
+    return frozenset({*(path.stem for path in _files()), *(point.module.partition(".")[0] for point in points)})
 
 
 def _check(path: Path, content: Mapping[str, Any]) -> None:

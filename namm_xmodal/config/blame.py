@@ -8,7 +8,7 @@ from typing import Any
 
 from namm_xmodal.config.building import at
 from namm_xmodal.errors import NammError, PluginError
-from namm_xmodal.plugins import is_of_plugin
+from namm_xmodal.plugins import plugin_packages
 
 
 @contextmanager
@@ -48,7 +48,9 @@ def named(what: str, *used: Any) -> Iterator[None]:
 
 def plugin_error(what: str, error: Exception, *used: Any) -> PluginError | None:
     """The line that stands for an error of a plug-in; None if no plug-in had a part in it. See `blamed`."""
-    place = _raised_at(error) or next((_defined_at(each) for each in used if is_of_plugin(type(each).__module__)), "")
+    packages = plugin_packages()
+    places = [_raised_at(error, packages), *(_defined_at(each, packages) for each in used)]
+    place = next(filter(None, places), "")
     if not place:
         return None
     said = " ".join(f"{type(error).__name__}: {error}".split())
@@ -57,18 +59,26 @@ def plugin_error(what: str, error: Exception, *used: Any) -> PluginError | None:
     return line
 
 
-def _raised_at(error: Exception) -> str:
+def _raised_at(error: Exception, packages: frozenset[str]) -> str:
     """File and line of the last step that was taken in a plug-in's own code; empty if there was none."""
     steps = [
         f"{trace.f_code.co_filename}:{line}"
         for trace, line in traceback.walk_tb(error.__traceback__)
-        if is_of_plugin(str(trace.f_globals.get("__name__")))
+        if _package(trace.f_globals.get("__name__")) in packages
     ]
     return steps[-1] if steps else ""
 
 
-def _defined_at(used: Any) -> str:
+def _defined_at(used: Any, packages: frozenset[str]) -> str:
+    """File and line of a function, or of an object's class; empty if it is no plug-in's."""
+    code = used if inspect.isfunction(used) else type(used)
+    if _package(code.__module__) not in packages:
+        return ""
     try:
-        return f"{inspect.getsourcefile(type(used))}:{inspect.getsourcelines(type(used))[1]}"
+        return f"{inspect.getsourcefile(code)}:{inspect.getsourcelines(code)[1]}"
     except (OSError, TypeError):  # its file is gone
-        return type(used).__module__
+        return str(code.__module__)
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]

@@ -7,7 +7,14 @@ from typing import Any, Literal, get_args
 
 from namm_xmodal.config.blame import blamed, named
 from namm_xmodal.config.building import at
-from namm_xmodal.config.policies import build_policy, calibrated_share, policy_class, split_spec, takes_budget, with_budget
+from namm_xmodal.config.policies import (
+    build_policy,
+    calibrated_share,
+    policy_class,
+    split_spec,
+    takes_budget,
+    with_budget,
+)
 from namm_xmodal.config.section import Fitting, Section
 from namm_xmodal.errors import ConfigError, UnknownNameError
 from namm_xmodal.policies.fingerprint import fingerprint
