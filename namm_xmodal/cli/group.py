@@ -55,11 +55,15 @@ def _say(error: NammError, ctx: Any) -> None:
     """One line; with `--traceback`, before it, where the error comes from."""
     notes = getattr(error, "__notes__", [])
     if ctx.params.get("whole_traceback"):
-        print(*map(printable, [*notes, *traceback.format_exception(error)]), sep="", file=sys.stderr)
+        print(*map(_safe, traceback.format_exception(error)), sep="\n", file=sys.stderr)
     said = printable(" ".join(str(error).split()))
     said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
     hint = "; `namm-xmodal --traceback ...` shows more" if notes and not ctx.params.get("whole_traceback") else ""
     print(f"namm-xmodal: {said}{hint}", file=sys.stderr)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines()))
 
 
 def _blame_a_plugin(error: Exception, ctx: Any) -> None:
