@@ -1,7 +1,7 @@
 """The configuration of an evaluation: one section for each modality, and what they share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class EvaluationConfig:
 
     sections: dict[str, Section]
     run: RunConfig
-    source: str
+    source: str = field(compare=False)
 
     @property
     def folder(self) -> Path:

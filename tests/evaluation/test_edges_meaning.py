@@ -69,7 +69,7 @@ def test_a_real_run_and_a_dry_one_refuse_the_same(change, said, tmp_path, monkey
     for refuse in (check, run):
         with pytest.raises(NammError) as caught:
             refuse(config(change, folder=tmp_path / "out"))
-        assert str(caught.value).startswith(("test.yaml: language: ", "unknown model"))
+        assert str(caught.value).startswith(("language/smoke: language: ", "unknown model"))
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
 

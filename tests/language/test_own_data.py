@@ -95,7 +95,7 @@ def test_questions_keep_the_contract_of_tasks(tmp_path):
         ({"prompt": "p", "answer": 3}, r"answer is of type int, expected a text"),
         ({"prompt": 3, "answer": "a"}, r"prompt is of type int, expected a text"),
         ({"prompt": "p", "answers": "a"}, r"answers is 'a', expected a list of different texts"),
-        ({"prompt": "p", "answer": "a", "choices": ["b"]}, r"answer 'a' is none of its choices"),
+        ({"prompt": "p", "answer": "a", "choices": ["b", "c"]}, r"answer 'a' is none of its choices"),
         ({"prompt": "p", "answer": "a", "choices": "abc"}, r"choices is 'abc', expected a list of different texts"),
         ({"prompt": "p", "answer": "a", "choices": ["a", "a"]}, r"choices is .*, expected a list of different texts"),
         ({"prompt": "p", "answer": "a", "tags": ["x"]}, r"tags is \['x'\], expected an object of texts and numbers"),
