@@ -116,7 +116,7 @@ def test_sections_of_one_modality_stand_beside_each_other_and_share_what_is_at_t
         ({"policies": {"a": {"policy": "namm", "init": "zeros"}}, "update_every": 100}, "policies.a: update_every=100"),
         ({"policies": {"a": {"policy": "h2o", "budget": []}}}, "policies.a.budget: []"),
         ({"budgets": []}, "budgets: []: expected at least one cache size, since policies.h2o"),
-        ({"policies": {"a": {"policy": "window", "steps": 3}}}, "unknown policy 'window'"),
+        ({"policies": {"a": {"policy": "window", "steps": 3}}}, "policies.a: 'window' is a policy of rl only"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_section(changes, message):
@@ -159,8 +159,8 @@ def test_a_shared_policy_that_one_section_cannot_use_is_told_with_file_section_a
         "language": {"model": "tiny-random", "tasks": tasks},
         "rl": {"model": "tmaze"},
     }
-    said = r"^test\.yaml: language: policies\.last: 'window' is a policy of rl only; leave it out with language: \{policies: "
-    with pytest.raises(ConfigError, match=said + r"\{last: null\}\}$"):
+    said = r"^test\.yaml: language: policies\.last: 'window' is a policy of rl only; leave it out with language: "
+    with pytest.raises(ConfigError, match=said + r"\{policies: \{last: null\}\}$"):
         plan_of(make(**content))
     content["language"]["policies"] = {"last": None}
     assert [arm.label for section in plan_of(make(**content)) for arm in section.arms] == ["full", "full", "last"]
@@ -171,7 +171,7 @@ def test_a_shared_policy_that_one_section_cannot_use_is_told_with_file_section_a
     [
         (
             {"policies": {"h2o": {"policy": "h3o"}}},
-            r"language: policies\.h2o\.policy: unknown policy 'h3o': did you mean h2o",
+            r"language: policies\.h2o\.policy: unknown policy 'h3o': did you mean",
         ),
         (
             {"policies": {"a": {"policy": "adakv", "base": {"policy": "h3o"}}}},
