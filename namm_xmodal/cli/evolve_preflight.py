@@ -6,6 +6,7 @@ from pathlib import Path
 from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.cli.evolve_statistics import given_statistics
+from namm_xmodal.config.blame import named
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import evaluation_config
 from namm_xmodal.config.evolve_tasks import held_out_evaluation
@@ -98,4 +99,5 @@ def _check_held_out(setup: Setup) -> None:
     kinds = {name: modality.section for name, modality in MODALITIES.items()}
     asked = evaluation_config({**judged, "language": {**section, "policies": others}}, kinds, "held_out")
     for each in make_plan(asked, MODALITIES):
-        each.check()
+        with named("held_out"):
+            each.modality.check(each.section, each.items, each.arms, lambda told: None)
