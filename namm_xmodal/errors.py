@@ -5,7 +5,7 @@ from typing import Any
 PLUGINS_FIRST = "`--plugins FILE.py` before the command"
 """How the names of a plug-in become known, for messages."""
 
-PLUGGABLE = ("policy", "task", "metric", "benchmark", "adapter", "environment", "strategy")
+PLUGGABLE = ("policy", "channel", "task", "metric", "benchmark", "adapter", "environment", "strategy")
 """Kinds of names that a plug-in may add."""
 
 
@@ -114,7 +114,7 @@ class VideoTimeoutError(VideoError):
 
 
 class ContractError(NammError):
-    """Raised by `check_policy`, `check_adapter` and `check_task` with the clause that does not hold."""
+    """Raised with the clause that does not hold, by the checks of contracts and by what uses a policy, task or metric."""
 
 
 class MissingDependencyError(NammError):
@@ -126,7 +126,7 @@ class MissingDependencyError(NammError):
 
 
 class PluginError(NammError):
-    """Raised when a plug-in cannot be imported or takes a name that exists; names the plug-in."""
+    """Raised when a plug-in cannot be imported, takes a name that exists, or raises an error itself; names the plug-in."""
 
 
 class ResultsError(NammError):

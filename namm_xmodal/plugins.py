@@ -14,13 +14,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from namm_xmodal.errors import PluginError
-
-Kind = Literal[
-    "policies", "channels", "tasks", "metrics", "benchmarks", "adapters", "environments", "modalities", "strategies"
-]
+from namm_xmodal.plugin_kinds import Kind, wrong_entry, wrong_file
 
 FILES = "NAMM_XMODAL_PLUGINS"
 """Environment variable that holds the files, a JSON list, so that worker processes know them too."""
@@ -40,7 +37,7 @@ class Registry(Mapping[str, Any]):
 
         Args:
             kind: What the table holds.
-            known: The package's own entries: all classes, or all instances.
+            known: The package's own entries.
         """
         self._kind, self._known = kind, known
 
@@ -66,23 +63,15 @@ class Registry(Mapping[str, Any]):
                 raise PluginError(f"{origin}: cannot be imported ({_line(error)}); mend or uninstall it") from None
             self._add(found, point.name, entry, origin)
         for path in _files():
-            entries = getattr(_import_file(path), self._kind.upper(), {})
-            if not isinstance(entries, Mapping):
-                raise PluginError(
-                    f"--plugins {path}: {self._kind.upper()} is of type {type(entries).__name__}, expected a mapping "
-                    "such as {'mine': Mine}"
-                )
-            for name, entry in entries.items():
+            for name, entry in getattr(_import_file(path), self._kind.upper(), {}).items():
                 self._add(found, str(name), entry, f"--plugins {path}")
         return found
 
     def _add(self, found: dict[str, Any], name: str, entry: Any, origin: str) -> None:
         if name in found:
             raise PluginError(f"{origin}: {self._kind} has a {name!r} already; rename it")
-        for own in list(self._known.values())[:1]:
-            if isinstance(own, type) != isinstance(entry, type):
-                wanted = "a class" if isinstance(own, type) else f"an instance, such as {entry.__name__}()"
-                raise PluginError(f"{origin}: {self._kind}: {name!r} is {entry!r}, expected {wanted}")
+        if wrong := wrong_entry(self._kind, name, entry):
+            raise PluginError(f"{origin}: {self._kind}: {wrong}")
         found[name] = entry
 
 
@@ -93,11 +82,27 @@ def use_files(paths: list[Path]) -> None:
         paths: Python files; each is imported under its own name, with its folder on the search path.
 
     Raises:
-        PluginError: If a file is missing, cannot be imported, or its name is that of another module.
+        PluginError: If a file is missing, cannot be imported, adds nothing or something that is not what its kind has to
+            be, or its name is that of another module.
     """
     for path in paths:
-        _import_file(path.resolve())
+        _check(path, vars(_import_file(path.resolve())))
     os.environ[FILES] = json.dumps([str(path) for path in dict.fromkeys([*_files(), *(p.resolve() for p in paths)])])
+
+
+def plugin_packages() -> frozenset[str]:
+    """Names of the modules and packages that plug-ins are: files of the command line, packages with entry points."""
+    points = [point for kind in get_args(Kind) for point in entry_points(group=f"namm_xmodal.{kind}")]
+    return frozenset({*(path.stem for path in _files()), *(point.module.partition(".")[0] for point in points)})
+
+
+def _check(path: Path, content: Mapping[str, Any]) -> None:
+    if wrong := wrong_file(content):
+        raise PluginError(f"--plugins {path}: {wrong}")
+    for kind in get_args(Kind):
+        for name, entry in content.get(kind.upper(), {}).items():
+            if wrong := wrong_entry(kind, str(name), entry):
+                raise PluginError(f"--plugins {path}: {kind}: {wrong}")
 
 
 def _files() -> list[Path]:

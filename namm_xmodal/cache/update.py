@@ -7,6 +7,7 @@ from namm_xmodal.cache.clock import Block, RowGroup
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.cache.stopwatch import timed
+from namm_xmodal.policies.choice import checked_keep, checked_scores
 from namm_xmodal.policies.protocol import Observation, Slate
 from namm_xmodal.policies.selection import widen_to_layer_max
 
@@ -49,12 +50,13 @@ def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: flo
         rows = group.rows.to(keys.device)
         keys, values, positions, state = keys[rows], values[rows], positions[rows], state.part(rows)
     live = positions >= 0
-    scores = policy.score(
-        Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary, group.rows)
+    scores = checked_scores(
+        policy,
+        Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary, group.rows),
     )
     protected = live & ((positions < settings.protect_first) | (positions >= group.seen - settings.protect_recent))
     slate = Slate(live, protected, group.seen, shape, positions)
-    keep = policy.keep(scores, slate)
+    keep = checked_keep(policy, scores, slate)
     if settings.selection == "layer_max":
         keep = widen_to_layer_max(keep, scores, slate)
     return keep

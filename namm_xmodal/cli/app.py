@@ -67,8 +67,13 @@ def options(
             show_default=False,
         ),
     ] = None,
+    whole_traceback: Annotated[
+        bool,
+        typer.Option("--traceback", help="Show where an error was raised, such as in a plug-in; before the command."),
+    ] = False,
 ) -> None:
     """Options of the command itself."""
+    del whole_traceback  # `Commands` reads it
     if plugins:
         from namm_xmodal.plugins import use_files
 

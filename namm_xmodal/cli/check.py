@@ -23,13 +23,16 @@ def check_policy_command(
     """
     from namm_xmodal.cli.console import console
     from namm_xmodal.config import build_policy
+    from namm_xmodal.config.blame import blamed
     from namm_xmodal.config.overrides import apply_overrides
 
-    policy = build_policy(apply_overrides({"policy": name}, fields or [], option=""), name)
+    with blamed(f"policy {name}"):
+        policy = build_policy(apply_overrides({"policy": name}, fields or [], option=""), name)
 
     from namm_xmodal.policies.check import check_policy
 
-    check_policy(policy)
+    with blamed(f"policy {name}", policy):
+        check_policy(policy)
     console.print(f"{policy}: passes the policy contract checks")
 
 
@@ -83,11 +86,16 @@ def check_task_command(
     Example: `namm-xmodal check task key_retrieval length=[512]`
     """
     from namm_xmodal.cli.console import console
+    from namm_xmodal.config.blame import blamed
     from namm_xmodal.config.overrides import apply_overrides
     from namm_xmodal.config.tasks import build_task
     from namm_xmodal.language.check import check_task
     from namm_xmodal.language.models import load_language_model
+    from namm_xmodal.language.table import find_task
 
+    find_task(name)  # an unknown name is told without a place in a file
     task, n = build_task(apply_overrides({"task": name, "n": 4}, fields or [], option=""), name)
-    check_task(task, n=n, tokenizer=load_language_model(model).tokenizer if model else None)
+    tokenizer = load_language_model(model).tokenizer if model else None
+    with blamed(f"task {name}", task):
+        check_task(task, n=n, tokenizer=tokenizer)
     console.print(f"{task}: passes the task contract checks")

@@ -6,6 +6,7 @@ from pathlib import Path
 from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.cli.evolve_statistics import given_statistics
+from namm_xmodal.config.blame import named
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import evaluation_config
 from namm_xmodal.config.evolve_tasks import held_out_evaluation
@@ -96,9 +97,7 @@ def _check_held_out(setup: Setup) -> None:
     section = judged["language"]
     others = {label: spec for label, spec in section["policies"].items() if label != "namm"}  # it does not exist yet
     kinds = {name: modality.section for name, modality in MODALITIES.items()}
-    try:
-        asked = evaluation_config({**judged, "language": {**section, "policies": others}}, kinds, "held_out.yaml")
-        for each in make_plan(asked, MODALITIES):
+    asked = evaluation_config({**judged, "language": {**section, "policies": others}}, kinds, "held_out")
+    for each in make_plan(asked, MODALITIES):
+        with named("held_out"):
             each.modality.check(each.section, each.items, each.arms, lambda told: None)
-    except NammError as error:
-        raise at("held_out", error) from None

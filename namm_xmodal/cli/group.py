@@ -1,6 +1,7 @@
 """How every command ends: 0 done, 2 a mistake of the user in one line, 130 Ctrl-C, a traceback for our own faults."""
 
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -24,15 +25,44 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except NammError as error:
-            said = printable(" ".join(str(error).split()))
-            print(f"namm-xmodal: {said if len(said) <= LONGEST else f'{said[:LONGEST]}...'}", file=sys.stderr)
+            _say(error, ctx)
             raise typer.Exit(USER_ERROR) from None
         except ModuleNotFoundError as error:  # inside of another library, where `need` does not reach
             package = (error.name or "").partition(".")[0]
             if package not in EXTRAS:
+                _blame_a_plugin(error, ctx)
                 raise
             print(f"namm-xmodal: {MissingDependencyError(package, EXTRAS[package])}", file=sys.stderr)
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt as interrupt:  # of a block that is resumable it carries how to go on
             print(f"\nnamm-xmodal: interrupted{''.join(map(str, interrupt.args))}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
+        except typer.Exit:
+            raise
+        except Exception as error:
+            _blame_a_plugin(error, ctx)
+            raise
+
+
+def _say(error: NammError, ctx: Any) -> None:
+    """One line; with `--traceback`, before it, where the error comes from."""
+    notes = getattr(error, "__notes__", [])
+    if ctx.params.get("whole_traceback"):
+        print(*map(_safe, traceback.format_exception(error)), sep="\n", file=sys.stderr)
+    said = printable(" ".join(str(error).split()))
+    said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
+    hint = "; `namm-xmodal --traceback ...` shows more" if notes and not ctx.params.get("whole_traceback") else ""
+    print(f"namm-xmodal: {said}{hint}", file=sys.stderr)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines()))
+
+
+def _blame_a_plugin(error: Exception, ctx: Any) -> None:
+    """Ends the command if the error is a plug-in's; a fault of ours shows its traceback."""
+    from namm_xmodal.config.blame import plugin_error
+
+    if (found := plugin_error("plug-in", error)) is not None:
+        _say(found, ctx)
+        raise typer.Exit(USER_ERROR) from None

@@ -1,7 +1,7 @@
 """The configuration of an evaluation: one section for each modality, and what they share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,12 @@ class EvaluationConfig:
         sections: By name, in the order of the file; shared keys are filled in. A name is that of a modality, with `@` and a
             label behind it where there are several of one: `rl`, `rl@tmaze`.
         run: Output, workers, intervals.
+        source: The file that it comes from, for messages.
     """
 
     sections: dict[str, Section]
     run: RunConfig
+    source: str = field(compare=False)
 
     @property
     def folder(self) -> Path:
@@ -71,7 +73,7 @@ class EvaluationConfig:
                 f"section {modality}: missing; `namm-xmodal {command}` runs this section alone, the file has "
                 f"{', '.join(self.sections)} (`namm-xmodal eval` runs these)"
             )
-        return EvaluationConfig(found, self.run)
+        return EvaluationConfig(found, self.run, self.source)
 
     def to_mapping(self) -> dict[str, Any]:
         """Every key with its value, defaults included, as plain JSON types; a file that gives this configuration."""
@@ -131,7 +133,7 @@ def evaluation_config(content: Mapping[str, Any], kinds: Mapping[str, type[Secti
     if not sections:
         raise ConfigError(f"{source}: no section; expected at least one of {', '.join(kinds)}")
     run = validate(RunConfig, {key: content[key] for key in RunConfig.model_fields if key in content}, source)
-    return EvaluationConfig(sections, run)
+    return EvaluationConfig(sections, run, source)
 
 
 def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], source: str) -> None:

@@ -92,7 +92,11 @@ def _load(path: Path, chain: tuple[Path, ...], files: list[Path]) -> Mapping:
         raise ConfigError(f"{path}: extends: {parents!r}: expected a path or a packaged name, or a list of them")
     merged: Mapping = {}
     for parent in parents:
-        merged = merge(merged, _load(resolve_config(parent, beside=path.parent), (*chain, real), files))
+        try:
+            found = resolve_config(parent, beside=path.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: extends: {error}") from None
+        merged = merge(merged, _load(found, (*chain, real), files))
     return merge(merged, content)
 
 

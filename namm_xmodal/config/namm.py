@@ -52,8 +52,9 @@ class NammSpec:
         from namm_xmodal.policies.namm import BamScorer, MlpScorer, Namm, make_features
 
         if (self.path is None) == (self.init is None):
+            found = "neither is" if self.path is None else f"both path: {self.path} and init: {self.init} are"
             raise ConfigError(
-                f"{path}: expected either path (an evolved NAMM) or init: zeros | random (an untrained one)"
+                f"{path}: {found} given; expected either path (an evolved NAMM) or init: zeros | random (an untrained one)"
             )
         unread = ("sigma", "seed", "scorer", "features") if self.init is None else ("revision",)
         for each in fields(self):

@@ -83,7 +83,10 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
     if "base" in settable(cls) and "base" in values:
         if isinstance(values["base"], Mapping) and "budget" in values["base"]:
             raise ConfigError(f"{path}.base.budget: the base takes the budget of {name}; give it one level up")
-        values["base"] = build_policy(values["base"], f"{path}.base")
+        try:
+            values["base"] = build_policy(values["base"], f"{path}.base")
+        except UnknownNameError as error:
+            raise at(f"{path}.base.policy", error) from None
     return build(cls, values, path, f"policy {name}")
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from namm_xmodal.config.building import build
-from namm_xmodal.errors import ConfigError
+from namm_xmodal.config.blame import blamed
+from namm_xmodal.config.building import at, build
+from namm_xmodal.errors import ConfigError, UnknownNameError
 
 
 def build_task(spec: object, path: str = "task") -> tuple[Any, int]:
@@ -23,9 +24,13 @@ def build_task(spec: object, path: str = "task") -> tuple[Any, int]:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("task"), str):
         raise ConfigError(f"{path}.task: missing; expected a name of `namm-xmodal list tasks`")
     name = str(spec["task"])
-    kind = find_task(name)
+    try:
+        kind = find_task(name)
+    except UnknownNameError as error:
+        raise at(f"{path}.task", error) from None
     count = spec.get("n")
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"{path}.n: {count!r}: expected a number of samples, at least 1")
     values = {key: value for key, value in spec.items() if key not in ("task", "n")}
-    return build(kind, values, path, f"task {name}"), count
+    with blamed(path):
+        return build(kind, values, path, f"task {name}"), count

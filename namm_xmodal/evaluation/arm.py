@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from namm_xmodal.config.blame import blamed, named
 from namm_xmodal.config.building import at
-from namm_xmodal.config.policies import build_policy, calibrated_share, split_spec, takes_budget, with_budget
+from namm_xmodal.config.policies import (
+    build_policy,
+    calibrated_share,
+    policy_class,
+    split_spec,
+    takes_budget,
+    with_budget,
+)
 from namm_xmodal.config.section import Fitting, Section
-from namm_xmodal.errors import ConfigError, NammError
+from namm_xmodal.errors import ConfigError, UnknownNameError
 from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.types import PruningSchedule
@@ -127,6 +135,10 @@ def policy_arms(
     """
     path = f"policies.{label}"
     name, values = split_spec(spec, path)
+    try:
+        policy_class(name)
+    except UnknownNameError as error:
+        raise at(f"{path}.policy", error) from None
     if name == "full":
         build_policy(spec, path)  # refuses fields
         return [Arm(label, schedule="none")]
@@ -138,13 +150,12 @@ def policy_arms(
             sized_later and name == "namm"
         ):  # a NAMM's room is in tokens, known item by item
             sized = with_budget(sized, budget, path)
-        policy = build_policy(sized, path, calibrates=True)
+        with blamed(path):
+            policy = build_policy(sized, path, calibrates=True)
         for schedule in schedules:
             clock = section.update_every if schedule == "streaming" else None
-            try:
+            with named(path, policy):
                 used(policy).check_clock(clock, section.protect_first, section.protect_recent)
-            except NammError as error:
-                raise at(path, error) from None
             arms.append(Arm(label, policy, None, budget, schedule, fit))
     return arms
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from namm_xmodal.config.section import Section
+from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.arm import Arm, Schedule, in_order, policy_arms
 from namm_xmodal.evaluation.estimate import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
@@ -87,6 +88,7 @@ class Outcome:
         fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
         text: What was generated, empty without generation.
         model: Name, source and precision of the model, and what else of it decides the result.
+        error: What the user's own code raised; ends the run if the item is the first of its task, see `failed`.
     """
 
     item: Item
@@ -100,6 +102,15 @@ class Outcome:
     message: str = ""
     fit: str = ""
     text: str = ""
+    error: NammError | None = None
+
+    @classmethod
+    def failed(cls, item: Item, arm: Arm, error: NammError, facts: Any, model: Mapping[str, Any]) -> "Outcome":
+        """Of an item under which a policy or metric of the user's broke.
+
+        What breaks on the first item of a task is a mistake in that code, so that the run ends; later, it is the item.
+        """
+        return cls(item, arm, {}, Kept(), {}, facts, model, "failed", str(error), error=error)
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,7 @@ class Modality(Protocol):
         arms_together: Whether a group is worked on by all arms at once, since they share what is costly to prepare.
         named_by_records: Keys of its section that the digest leaves out, since records name what they belong to.
         not_compared: Tags that only say where an item comes from, so that scores are not shown by them.
+        own_policies: Names beside those of `namm-xmodal list policies` that its sections know in `policies`.
     """
 
     name: str
@@ -166,6 +178,7 @@ class Modality(Protocol):
     arms_together: bool = True
     named_by_records: frozenset[str] = frozenset()
     not_compared: frozenset[str] = frozenset()
+    own_policies: frozenset[str] = frozenset()
 
     def items(self, section: Any) -> Sequence[Item]:
         """All items, in the order in which they are to be worked on."""

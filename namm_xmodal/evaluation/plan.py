@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.config.building import at
+from namm_xmodal.config.blame import named
 from namm_xmodal.config.evaluation import EvaluationConfig, modality_of
 from namm_xmodal.config.save import digest
-from namm_xmodal.errors import NammError
+from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.modality import Item, Modality, Work
 from namm_xmodal.evaluation.record import Key, Record
@@ -24,6 +24,7 @@ class SectionPlan:
 
     Attributes:
         name: Of the section, such as `rl` or `rl@tmaze`.
+        place: Where the section stands, for messages: file and name.
         modality: Its modality.
         section: Its configuration.
         items: In the order in which they are worked on.
@@ -31,6 +32,7 @@ class SectionPlan:
     """
 
     name: str
+    place: str
     modality: Modality
     section: Any
     items: tuple[Item, ...]
@@ -40,6 +42,11 @@ class SectionPlan:
     def total(self) -> int:
         """Records of a complete section."""
         return len(self.items) * len(self.arms)
+
+    @property
+    def first(self) -> frozenset[str]:
+        """Ids of the first item of each task."""
+        return frozenset({item.task: item.id for item in reversed(self.items)}.values())
 
     @cached_property
     def relevant(self) -> dict[str, Any]:
@@ -62,10 +69,8 @@ class SectionPlan:
         Raises:
             NammError: The first mistake, on one line.
         """
-        try:
+        with named(self.place):
             self.modality.check(self.section, self.items, self.arms, notice)
-        except NammError as error:
-            raise at(f"section {self.name}", error) from None
 
     def key(self, item: Item, arm: Arm) -> Key:
         """Of the record of an arm on an item."""
@@ -105,12 +110,11 @@ def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> t
     """
     plans: list[SectionPlan] = []
     for name, section in config.sections.items():
-        modality = modalities[modality_of(name)]
-        try:
+        modality, place = modalities[modality_of(name)], f"{config.source}: {name}"
+        _check_policies(name, section, modality, modalities, place)
+        with named(place):
             items, arms = tuple(modality.items(section)), tuple(modality.arms(section))
-        except NammError as error:
-            raise at(f"section {name}", error) from None
-        plans.append(SectionPlan(name, modality, section, items, arms))
+        plans.append(SectionPlan(name, place, modality, section, items, arms))
     return tuple(plans)
 
 
@@ -125,6 +129,20 @@ def say_left_out(count: int, journal: Path, notice: Callable[[str], None]) -> No
     if count:
         results = "1 result" if count == 1 else f"{count:,} results"
         notice(f"{results} of other sections, arms or items: kept in {journal}, left out of the tables")
+
+
+def _check_policies(
+    name: str, section: Any, modality: Modality, modalities: Mapping[str, Modality], place: str
+) -> None:
+    """Refuses a policy that only another modality has; a shared one reaches every section."""
+    for label, spec in section.policies.items():
+        policy = spec.get("policy")
+        owners = [each.name for each in modalities.values() if policy in each.own_policies]
+        if owners and modality.name not in owners:
+            raise ConfigError(
+                f"{place}: policies.{label}: {policy!r} is a policy of {' and '.join(owners)} only; leave it out with "
+                f"{name}: {{policies: {{{label}: null}}}}"
+            )
 
 
 def total(plan: Sequence[SectionPlan]) -> int:

@@ -78,13 +78,13 @@ class Record:
         """An outcome, and where it comes from.
 
         Raises:
-            ResultsError: If a score is not finite.
+            ResultsError: If a score is not a finite number.
         """
         item, arm = outcome.item, outcome.arm
         for name, value in outcome.scores.items():
-            if not math.isfinite(value):
+            if not isinstance(value, int | float) or not math.isfinite(value):
                 raise ResultsError(
-                    f"{section}: {item.id}, policy {arm.label}: {name} is {value}, expected a finite score; check the "
+                    f"{section}: {item.id}, policy {arm.label}: {name} is {value!r}, expected a finite score; check the "
                     "model's weights and dtype"
                 )
         return cls(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from namm_xmodal.config.blame import blamed
+from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Notice, read_journal
@@ -84,19 +86,22 @@ def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, n
 
 @dataclass(frozen=True)
 class SectionWorker:
-    """What a process needs to work on a section."""
+    """What a process needs to work on a section; `first` are the ids of the first item of each task."""
 
     name: str
+    place: str
     modality: Modality
     section: Any
     digest: str
+    first: frozenset[str]
 
     def open(self) -> "OpenSection":
         """Loads the model, in a process that uses as many threads as the section says."""
         import torch
 
         torch.set_num_threads(self.section.threads)
-        return OpenSection(self, self.modality.open(self.section))
+        with blamed(self.place, self.modality):
+            return OpenSection(self, self.modality.open(self.section))
 
 
 @dataclass(frozen=True)
@@ -107,17 +112,24 @@ class OpenSection:
     session: Session
 
     def records(self, works: Sequence[Work], told: Told = lambda what: None) -> Iterator[Record]:
-        """Outcomes, and where they come from."""
+        """Outcomes, and where they come from.
+
+        Raises:
+            NammError: What the user's own code raised on the first item of a task, or of no item at all.
+        """
         worker = self.worker
         versions = {**software_versions(), **worker.modality.versions()}
-        for outcome in self.session.run(works, told):
-            yield Record.of(worker.name, outcome, seed=worker.section.seed, digest=worker.digest, versions=versions)
+        with blamed(worker.place, self.session):
+            for outcome in self.session.run(works, told):
+                if outcome.error is not None and outcome.item.id in worker.first:
+                    raise at(f"{worker.place}: {outcome.item.id}", outcome.error)
+                yield Record.of(worker.name, outcome, seed=worker.section.seed, digest=worker.digest, versions=versions)
 
 
 def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -> Iterator[Record]:
     if not works:
         return
-    worker = SectionWorker(plan.name, plan.modality, plan.section, plan.digest)
+    worker = SectionWorker(plan.name, plan.place, plan.modality, plan.section, plan.digest, plan.first)
     if run.workers > 1 and len(works) > 1:
         with closing(process_pool(worker.open, run.workers, silence=run.silence)) as pool:
             for done in pool.run([Task(_what(plan, work), partial(_run, work)) for work in works]):

@@ -12,6 +12,10 @@ _NEAR = 16  # characters to look for the border of a word: rules and tables have
 _ROUNDS = 6  # corrections of a prompt's length; two are enough unless a tokenizer is very uneven
 
 
+class TextsTooShortError(DataError):
+    """Raised where a source of texts ends before a prompt is long enough."""
+
+
 def cut_to_tokens(text: str, tokens: int, tokenizer: Any) -> str | None:
     """The start of a text, with at most so many tokens, cut after a whole word.
 
@@ -83,13 +87,14 @@ def _word_end(text: str, cut: int) -> int:
     return cut
 
 
-def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any) -> Sample:
+def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any, hint: str = "") -> Sample:
     """Builds a sample whose prompt (all tokens before the answer) has a given length.
 
     Args:
         build: From a number of filler tokens to a sample; must use the same random choices at every call.
         length: Tokens of the prompt, special ones included.
         tokenizer: The tokenizer that counts them.
+        hint: What else would make a prompt shorter, such as `, or fewer keys`.
 
     Returns:
         The sample that comes nearest, at most 2 % off.
@@ -97,18 +102,25 @@ def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any) -> S
     Raises:
         DataError: If no filler makes the prompt that short, or the text runs out.
     """
-    filler, best, best_gap = length - 64, None, length
+    filler = length - 64
+    best: tuple[int, Sample] | None = None  # how far off it is, and the nearest one
     for _ in range(_ROUNDS):
-        sample = build(max(filler, 8))
+        try:
+            sample = build(max(filler, 8))
+        except TextsTooShortError as error:
+            raise DataError(f"length: {length}: {error}") from None
         gap = length - encode(sample, tokenizer).prompt_length
-        if abs(gap) < abs(best_gap):
-            best, best_gap = sample, gap
+        if best is None or abs(gap) < abs(best[0]):
+            best = gap, sample
         if 0 <= gap <= max(1, length // 200) or (filler <= 8 and gap < 0):
             break
         filler += gap
-    if best is None or abs(best_gap) > 0.02 * length:
+    assert best is not None
+    gap, nearest = best
+    if abs(gap) > 0.02 * length:
+        remedy = "a shorter length, or longer texts" if gap > 0 else f"a longer length{hint}"
         raise DataError(
-            f"length: {length} tokens: the nearest prompt has {length - best_gap}; expected at most 2 % off: "
-            "use a longer length, or fewer examples or keys"
+            f"length: {length}: sample {nearest.index}: its nearest prompt has {length - gap} tokens, expected at most 2 % "
+            f"off; use {remedy}"
         )
-    return best
+    return nearest

@@ -66,4 +66,4 @@ class MultiKeyRetrieval:
             }
             return Sample(self.name, index, context, asked.question, asked.answer, (), tags)
 
-        return fit_prompt(build, length, tokenizer)
+        return fit_prompt(build, length, tokenizer, ", or fewer keys")

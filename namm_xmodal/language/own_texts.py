@@ -1,5 +1,6 @@
 """Your own texts: a `.txt` file, a `.jsonl` file with a `text` in each line, or a folder of either."""
 
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,22 @@ MOST_BYTES = 256 * 1024 * 1024
 
 def is_path(name: str) -> bool:
     """Whether the name of a text source is meant as a file or folder."""
-    return name.endswith(SUFFIXES) or "/" in name or "\\" in name or Path(name).expanduser().is_dir()
+    place = Path(name).expanduser()
+    named = name.endswith(SUFFIXES) or "/" in name or "\\" in name or place.is_dir()
+    return named or (place.suffix != "" and place.is_file())
 
 
 def find_place(name: str) -> Path:
     """The file or folder, not read yet.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there is none, or the file is of another kind.
     """
-    place = Path(name).expanduser()
+    place, expected = Path(name).expanduser(), f"expected {', '.join(SUFFIXES)} or a folder of them"
     if not place.exists():
-        raise DataError(f"texts: {name}: no such file or folder; expected {', '.join(SUFFIXES)} or a folder of them")
+        raise DataError(f"texts: {name}: no such file or folder; {expected}")
+    if place.is_file() and place.suffix not in SUFFIXES:
+        raise DataError(f"texts: {name}: a file that ends in {place.suffix or 'nothing'}; {expected}: convert it first")
     return place
 
 
@@ -47,27 +52,36 @@ def own_texts(name: str) -> list[Document]:
     return list(found)
 
 
-def read_lines(path: Path, needed: tuple[str, ...], texts: tuple[str, ...] = ()) -> list[tuple[int, dict[str, Any]]]:
+def read_lines(
+    path: Path, needed: tuple[str, ...], texts: tuple[str, ...] = (), known: tuple[str, ...] = ()
+) -> list[tuple[int, dict[str, Any]]]:
     """The JSON objects of a `.jsonl` file, with their line numbers.
 
     Args:
         path: The file.
         needed: Fields that every line must have.
         texts: Fields that are texts where they are given.
+        known: All fields that a line may have; any if empty.
 
     Raises:
-        DataError: If a line is no object, lacks a field, or has another kind of value; names file and line.
+        DataError: If a line is no object, lacks a field, has an unknown one, one twice, or another kind of value; names
+            file and line.
     """
     found = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):  # JSON may hold other line separators
         if not line.strip():
             continue
         try:
-            row = parse_json(line)
-        except ValueError:
-            row = None
+            row = parse_json(line, unique=True)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: not a JSON object ({error}); expected one on each line") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: not a JSON object; expected one on each line")
+        unknown = [name for name in row if known and name not in known]
+        if unknown:
+            near = get_close_matches(unknown[0], known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise DataError(f"{path}:{number}: {unknown[0]}: unknown field; {hint}")
         missing = [name for name in needed if row.get(name) in (None, "", [])]
         if missing:
             raise DataError(f"{path}:{number}: lacks {', '.join(missing)}; expected {', '.join(needed)} on each line")

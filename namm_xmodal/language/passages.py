@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from namm_xmodal.errors import DataError
 from namm_xmodal.language.document import Document
-from namm_xmodal.language.fitting import cut_to_tokens
+from namm_xmodal.language.fitting import TextsTooShortError, cut_to_tokens
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Place:
         """So many tokens from here on, cut after a whole word; goes on with the next documents where one ends.
 
         Raises:
-            DataError: If the whole source is shorter.
+            TextsTooShortError: If the whole source is shorter.
         """
         text, least = "", 0
         for piece in self._onwards():
@@ -44,9 +43,9 @@ class Place:
                     return passage
                 least = 2 * len(text)  # doubling keeps the number of times that the text is tokenised small
         if (passage := cut_to_tokens(text, tokens, tokenizer)) is None:
-            raise DataError(
-                f"length: {tokens} tokens: the texts of {self.documents[0].source} are shorter; "
-                "use a shorter length or a larger text source"
+            raise TextsTooShortError(
+                f"the texts of {self.documents[0].source} have fewer than {tokens} tokens; use a shorter length or a "
+                "larger text source"
             )
         return passage
 

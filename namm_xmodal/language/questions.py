@@ -8,6 +8,9 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.language.own_texts import read_lines
 from namm_xmodal.language.sample import Sample
 
+FIELDS = ("prompt", "question", "answer", "answers", "choices", "tags")
+"""What a line may hold; labels of your own go into `tags`."""
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -29,13 +32,13 @@ class Questions:
     def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:
         """See `Task.samples`. Tags: `line`, and the line's `tags`."""
         path = Path(self.file).expanduser()
-        lines = read_lines(path, ("prompt",), texts=("prompt", "question", "answer"))
+        lines = read_lines(path, ("prompt",), texts=("prompt", "question", "answer"), known=FIELDS)
         if not 1 <= n <= len(lines):
             raise DataError(f"n: {n}: expected 1 to {len(lines)}, the number of questions in {path}")
         return [self._sample(at, f"{path}:{number}", number, row) for at, (number, row) in enumerate(lines[:n])]
 
     def _sample(self, index: int, place: str, number: int, row: dict[str, Any]) -> Sample:
-        answers, choices = _texts(row, "answers", place), _texts(row, "choices", place)
+        answers, choices = _texts(row, "answers", place, least=1), _texts(row, "choices", place, least=2)
         answer = row.get("answer") or next(iter(answers), "")
         if not answer:
             raise DataError(f"{place}: lacks answer; expected a text, or a list of texts in answers")
@@ -51,13 +54,17 @@ class Questions:
         return Sample(self.name, index, row["prompt"], question, _continued(answer), options, tags, also_right=others)
 
 
-def _texts(row: dict[str, Any], name: str, place: str) -> list[str]:
+def _texts(row: dict[str, Any], name: str, place: str, *, least: int) -> list[str]:
     """A field that is a list of different texts; empty if it is left out."""
-    found = row.get(name) or []
+    found: Any = row.get(name)
+    if found is None:
+        return []
     good = isinstance(found, list) and all(isinstance(each, str) and each for each in found)
-    if not good or len(set(found)) < len(found):
-        raise DataError(f"{place}: {name} is {found!r}, expected a list of different texts")
-    return found
+    if not good or len(set(found)) < len(found) or len(found) < least:
+        raise DataError(
+            f"{place}: {name} is {found!r}, expected a list of different texts, at least {least}; or leave it out"
+        )
+    return list(found)
 
 
 def _continued(text: str) -> str:

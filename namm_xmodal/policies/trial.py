@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from namm_xmodal.policies.choice import checked_keep, checked_scores
 from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Policy, Rotary, Slate, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
@@ -196,19 +197,16 @@ class Trial:
         first, recent = self.protect
         protected = live & ((self.positions < first) | (self.positions >= self.seen - recent))
         slate = Slate(live, protected, self.seen, self.shape)
-        scores = self.policy.score(self.observation())
-        keep = self.policy.keep(scores, slate)
-        if scores.shape != live.shape or keep.shape != live.shape or keep.dtype != torch.bool:
-            where = [live, scores, keep, keep]  # `check_policy` stops here, by slot is good enough
-        else:
-            thinned = self.text.thinned.gather(-1, self.positions.clamp(min=0))
-            stays = (keep & live & ~thinned) | protected
-            if self.replay is not None:
-                earlier = self.replay[len(self.outcomes)].stays_at
-                stays = live & earlier.gather(-1, self.positions.clamp(min=0))
-            known = scores.float().masked_fill(~live, 0.0)
-            where = [self.by_position(slots) for slots in (live, known, keep & live, stays)]
-            self.evict(stays)
+        scores = checked_scores(self.policy, self.observation())
+        keep = checked_keep(self.policy, scores, slate)
+        thinned = self.text.thinned.gather(-1, self.positions.clamp(min=0))
+        stays = (keep & live & ~thinned) | protected
+        if self.replay is not None:
+            earlier = self.replay[len(self.outcomes)].stays_at
+            stays = live & earlier.gather(-1, self.positions.clamp(min=0))
+        known = scores.float().masked_fill(~live, 0.0)
+        where = [self.by_position(slots) for slots in (live, known, keep & live, stays)]
+        self.evict(stays)
         self.outcomes.append(Outcome(self.seen, slate, scores, keep, *where))
         if self.poison:
             dead = self.positions < 0

@@ -11,14 +11,18 @@ DEEPEST = 64
 """Most lists and objects within one another."""
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, unique: bool = False) -> Any:
     """One JSON value.
+
+    Args:
+        text: What was written.
+        unique: Refuse objects in which a key stands twice, instead of taking the last.
 
     Raises:
         ValueError: If it is none, or is nested more than `DEEPEST` deep.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unique if unique else None)
     except RecursionError:
         raise ValueError(f"nested more than {DEEPEST} deep") from None
     level = [value] if isinstance(value, dict | list) else []
@@ -27,6 +31,14 @@ def parse_json(text: str | bytes) -> Any:
         if not level:
             return value
     raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in found if keys.count(key) > 1)!r} stands twice")
+    return found
 
 
 def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:

@@ -36,6 +36,12 @@ def test_circle_is_refused_with_its_members(tmp_path):
         load_mapping(tmp_path / "a.yaml")
 
 
+def test_a_file_that_is_extended_and_missing_is_told_with_the_file_that_names_it(tmp_path):
+    write(tmp_path, child="extends: nope.yaml\n")
+    with pytest.raises(ConfigError, match=r"^\S*child\.yaml: extends: nope\.yaml: no such file"):
+        load_mapping(tmp_path / "child.yaml")
+
+
 def test_extending_a_packaged_configuration(tmp_path):
     write(tmp_path, mine="extends: language/smoke\nlanguage: {seed: 7}\n")
     loaded = load_mapping(tmp_path / "mine.yaml")["language"]

@@ -1,5 +1,7 @@
 """Every YAML that ships is a test case."""
 
+from dataclasses import replace
+
 import pytest
 from evaluations import load, plan_of
 
@@ -19,10 +21,10 @@ def test_every_shipped_file_makes_a_plan(name, tmp_path, monkeypatch):
     assert config.run.output.startswith("results/")
     for label, section in config.sections.items():
         if getattr(section, "benchmark", "") in NEED_DATA or section.model.startswith("runs/"):
-            with pytest.raises(NammError, match=f"^section {label}: .*(no such|not found|missing|folder)"):
-                plan_of(type(config)({label: section}, config.run))
+            with pytest.raises(NammError, match=f"^{name}: {label}: .*(no such|not found|missing|folder)"):
+                plan_of(replace(config, sections={label: section}))
         else:
-            (plan,) = plan_of(type(config)({label: section}, config.run))
+            (plan,) = plan_of(replace(config, sections={label: section}))
             assert plan.arms[0].full
             assert plan.total >= 4
 

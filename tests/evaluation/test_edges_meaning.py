@@ -69,7 +69,7 @@ def test_a_real_run_and_a_dry_one_refuse_the_same(change, said, tmp_path, monkey
     for refuse in (check, run):
         with pytest.raises(NammError) as caught:
             refuse(config(change, folder=tmp_path / "out"))
-        assert str(caught.value).startswith(("section language: ", "unknown model"))
+        assert str(caught.value).startswith(("language/smoke: language: ", "unknown model"))
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -103,7 +103,7 @@ def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypat
         "tiny-random is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"
     ]
     for change in ("protect_recent=100", "update_every=400", "budgets=[1000000000]", f"{TEXT}.texts=anarchism"):
-        with pytest.raises(NammError, match=r"^section language: (tasks|policies)\."):
+        with pytest.raises(NammError, match=r"language: (tasks|policies)\."):
             check(config(change))
 
 

@@ -3,7 +3,7 @@
 import pytest
 from evaluations import make, plan_of
 
-from namm_xmodal.errors import NammError
+from namm_xmodal.errors import ConfigError, NammError, UnknownNameError
 
 
 def language(**changes):
@@ -116,7 +116,7 @@ def test_sections_of_one_modality_stand_beside_each_other_and_share_what_is_at_t
         ({"policies": {"a": {"policy": "namm", "init": "zeros"}}, "update_every": 100}, "policies.a: update_every=100"),
         ({"policies": {"a": {"policy": "h2o", "budget": []}}}, "policies.a.budget: []"),
         ({"budgets": []}, "budgets: []: expected at least one cache size, since policies.h2o"),
-        ({"policies": {"a": {"policy": "window", "steps": 3}}}, "unknown policy 'window'"),
+        ({"policies": {"a": {"policy": "window", "steps": 3}}}, "policies.a: 'window' is a policy of rl only"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_section(changes, message):
@@ -150,3 +150,43 @@ def test_files_that_mean_nothing_are_one_line(content, message):
         plan_of(make(**content))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_shared_policy_that_one_section_cannot_use_is_told_with_file_section_and_remedy():
+    tasks = {"k": {"task": "key_retrieval", "n": 1}}
+    content = {
+        "policies": {"full": {"policy": "full"}, "last": {"policy": "window", "steps": 8}},
+        "language": {"model": "tiny-random", "tasks": tasks},
+        "rl": {"model": "tmaze"},
+    }
+    said = r"^test\.yaml: language: policies\.last: 'window' is a policy of rl only; leave it out with language: "
+    with pytest.raises(ConfigError, match=said + r"\{policies: \{last: null\}\}$"):
+        plan_of(make(**content))
+    content["language"]["policies"] = {"last": None}
+    assert [arm.label for section in plan_of(make(**content)) for arm in section.arms] == ["full", "full", "last"]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            {"policies": {"h2o": {"policy": "h3o"}}},
+            r"language: policies\.h2o\.policy: unknown policy 'h3o': did you mean",
+        ),
+        (
+            {"policies": {"a": {"policy": "adakv", "base": {"policy": "h3o"}}}},
+            r"language: policies\.a\.base\.policy: unknown policy 'h3o'",
+        ),
+        ({"tasks": {"k": {"task": "keys", "n": 1}}}, r"language: tasks\.k\.task: unknown task 'keys'"),
+    ],
+)
+def test_an_unknown_name_is_told_with_its_place(section, said):
+    given = {"model": "tiny-random", "tasks": {"k": {"task": "key_retrieval", "n": 1}}, **section}
+    given.setdefault("policies", {"full": {"policy": "full"}})
+    with pytest.raises(UnknownNameError, match=rf"^test\.yaml: {said}"):
+        plan_of(make(language=given))
+
+
+def test_an_unknown_benchmark_is_told_with_its_place():
+    with pytest.raises(UnknownNameError, match=r"^test\.yaml: video: benchmark: unknown benchmark 'foo'"):
+        plan_of(make(video={"benchmark": "foo", "policies": {"full": {"policy": "full"}}}))

@@ -33,7 +33,7 @@ def test_a_worker_uses_what_its_section_says(name, monkeypatch):
     (section,) = make_plan(config, MODALITIES)
     seen = []
     with threads(1):
-        worker = SectionWorker(name, section.modality, section.section, section.digest)
+        worker = SectionWorker(name, section.place, section.modality, section.section, section.digest, section.first)
         monkeypatch.setattr(type(section.modality), "open", lambda self, section: seen.append(torch.get_num_threads()))
         worker.open()
     assert seen == [2]

@@ -45,6 +45,8 @@ def test_texts_come_from_a_file_a_folder_or_lines(tmp_path):
 def test_a_name_is_no_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not is_path("python-topics")
+    (tmp_path / "book.pdf").write_text("")
+    assert is_path("book.pdf") and not is_path("gone.pdf")
     assert is_path("./mine") and is_path("mine.txt") and is_path("mine.jsonl")
 
 
@@ -60,6 +62,7 @@ def test_any_task_can_read_own_texts(tmp_path):
     [
         ("missing.txt", None, r"missing\.txt: no such file or folder; expected \.txt, \.md, \.jsonl or a folder"),
         ("empty.txt", b"", r"empty\.txt: no text in it"),
+        ("book.pdf", b"%PDF", r"book\.pdf: a file that ends in \.pdf; expected \.txt, \.md, \.jsonl or a folder"),
         ("bytes.txt", b"\xff\xfe\x00", r"bytes\.txt: not UTF-8 text"),
         ("no.jsonl", b"\n", r"no\.jsonl: no lines in it"),
         ("bad.jsonl", b'{"text": "a"}\n{"text": \n', r"bad\.jsonl:2: not a JSON object"),
@@ -92,11 +95,22 @@ def test_questions_keep_the_contract_of_tasks(tmp_path):
         ({"prompt": "p", "answer": 3}, r"answer is of type int, expected a text"),
         ({"prompt": 3, "answer": "a"}, r"prompt is of type int, expected a text"),
         ({"prompt": "p", "answers": "a"}, r"answers is 'a', expected a list of different texts"),
-        ({"prompt": "p", "answer": "a", "choices": ["b"]}, r"answer 'a' is none of its choices"),
+        ({"prompt": "p", "answer": "a", "choices": ["b", "c"]}, r"answer 'a' is none of its choices"),
         ({"prompt": "p", "answer": "a", "choices": "abc"}, r"choices is 'abc', expected a list of different texts"),
         ({"prompt": "p", "answer": "a", "choices": ["a", "a"]}, r"choices is .*, expected a list of different texts"),
         ({"prompt": "p", "answer": "a", "tags": ["x"]}, r"tags is \['x'\], expected an object of texts and numbers"),
         ("{", r"not a JSON object"),
+        (
+            {"prompt": "p", "answer": "a", "choices": ["a"]},
+            r"choices is \['a'\], expected .* at least 2; or leave it out",
+        ),
+        (
+            {"prompt": "p", "answer": "a", "choices": []},
+            r"choices is \[\], expected a list of different texts, at least 2",
+        ),
+        ({"prompt": "p", "answer": "a", "choice": ["a", "b"]}, r"choice: unknown field; did you mean choices\?"),
+        ({"prompt": "p", "answer": "a", "xyz": 1}, r"xyz: unknown field; known: prompt, .*, tags"),
+        ('{"prompt": "p", "answer": "a", "answer": "b"}', r"not a JSON object \(the key 'answer' stands twice\)"),
     ],
 )
 def test_bad_questions_name_file_and_line(tmp_path, line, said):

@@ -4,7 +4,7 @@ import pytest
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language import TASKS, Sample, encode
-from namm_xmodal.language.fitting import cut_to_last_tokens, cut_to_tokens
+from namm_xmodal.language.fitting import cut_to_last_tokens, cut_to_tokens, fit_prompt
 from namm_xmodal.language.prompt import prefix_ids
 
 
@@ -60,3 +60,17 @@ def test_a_text_that_is_too_short_is_told(tokenizer):
 def test_a_tokenizer_without_offsets_is_refused():
     with pytest.raises(DataError, match="expected a fast transformers tokenizer"):
         cut_to_tokens("text", 1, object())
+
+
+def test_a_length_that_no_prompt_has_is_told_with_its_value(tokenizer, tmp_path):
+    (tmp_path / "short.txt").write_text("A short text. " * 20)
+    with pytest.raises(DataError, match=r"^length: 384: the texts of .*short\.txt have fewer than \d+ tokens; use"):
+        TASKS["next_token"](length=(384,), texts=str(tmp_path / "short.txt")).samples(1, seed=0, tokenizer=tokenizer)
+
+    def build(filler):
+        return Sample("t", 3, "word " * 400, "", "")
+
+    with pytest.raises(
+        DataError, match=r"^length: 128: sample 3: its nearest prompt has \d+ tokens, .* or fewer keys$"
+    ):
+        fit_prompt(build, 128, tokenizer, ", or fewer keys")

@@ -1,6 +1,5 @@
 """Plug-ins: files named on the command line, and entry points of installed distributions."""
 
-import gc
 import json
 import os
 import subprocess
@@ -23,27 +22,6 @@ ROOT = Path(__file__).parents[2]
 EVERY_KIND = Path(__file__).with_name("every_kind.py")
 EXAMPLE = ROOT / "examples/timeseries"
 MINE = "from namm_xmodal.policies.recency import Recency\n"
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """Writes plug-in files; what importing them changes is undone."""
-    monkeypatch.setenv(FILES, "[]")
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-
-    def write(text, name="own_plugin.py"):
-        path = tmp_path / name
-        path.write_text(text)
-        return path
-
-    yield write
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-    for each in gc.get_objects():
-        if type(each) is Registry:
-            vars(each).pop("_entries", None)  # read while the file was known
 
 
 def policies():
@@ -162,10 +140,32 @@ def test_broken_files_are_one_line(files, text, said):
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_modality_must_be_an_instance(files):
-    use_files([files("class Mine: ...\nMODALITIES = {'mine': Mine}")])
-    with pytest.raises(PluginError, match=r"'mine' is <class .*>, expected an instance, such as Mine\(\)"):
-        len(Registry("modalities", {"own": object()}))
+METRIC = "from namm_xmodal.language.metrics import Metric\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "class Mine: ...\nMODALITIES = {'mine': Mine}",
+            r"'mine' is <class .*>, expected an instance, such as Mine\(\)",
+        ),
+        ("MODALITIES = {'x': 3}", r"modalities: 'x' is 3, expected an instance of .*\.Modality, or of a class derived"),
+        ("METRICS = {'x': 3}", r"metrics: 'x' is 3, expected an instance of .*\.Metric"),
+        ("ENVIRONMENTS = {'x': 3}", r"environments: 'x' is 3, expected a class or function that makes one"),
+        (
+            METRIC + "METRICS = {'m': Metric('other', 0, 1, True, '')}",
+            r"metrics: 'm' calls itself 'other'; use one name",
+        ),
+        ("x = 1", r"defines none of POLICIES, TASKS, .*; expected a mapping such as POLICIES = \{'mine': Mine\}$"),
+        ("METRIC = {'a': 1}", r"defines none of .* \(METRIC: did you mean METRICS\?\)$"),
+        ("policies = {'a': 1}", r"defines none of .* \(policies: did you mean POLICIES\?\)$"),
+        ("POLICIES = {}", r"POLICIES is empty, expected an entry such as \{'mine': Mine\}"),
+    ],
+)
+def test_what_a_file_adds_is_checked_when_it_is_loaded(files, text, said):
+    with pytest.raises(PluginError, match=said):
+        use_files([files(text)])
 
 
 @pytest.mark.parametrize("name", ["json.py", "pytest.py", "namm_xmodal.py"])

@@ -45,17 +45,17 @@ RIGHT = [
     ("B", COLOURS, "text", 1),
 ]
 WRONG = [
-    ("E", COLOURS, "letter", "is none of its 4 options; expected a letter of A to D"),
+    ("E", COLOURS, "letter", "is none of its 4 options: expected a letter of A to D"),
     ("B. red", COLOURS, "letter", "names options A and B alike"),
     (1, COLOURS, "letter", "expected a letter of A to D"),  # from 0 or from 1?
     ("2", COUNTS, "letter", "expected a letter of A to D"),
-    (4, COLOURS, "index", "is none of its 4 options; expected 0 to 3"),
+    (4, COLOURS, "index", "is none of its 4 options: expected 0 to 3"),
     (-1, COLOURS, "index", "expected 0 to 3"),
     (1.5, COLOURS, "index", "expected 0 to 3"),
     ("A", SWAPPED, "index", "names options A and B alike"),
-    (True, COLOURS, "index", "answer True: expected 0 to 3"),
-    (NAN, COLOURS, "index", "answer nan: expected 0 to 3"),
-    (None, COLOURS, "text", "answer None: expected the text of an option"),
+    (True, COLOURS, "index", "answer is True: expected 0 to 3"),
+    (NAN, COLOURS, "index", "answer is nan: expected 0 to 3"),
+    (None, COLOURS, "text", "answer is None: expected the text of an option"),
     ("", COLOURS, "text", "expected the text of an option"),
     (2, COLOURS, "text", "expected the text of an option"),
     ("pink", COLOURS, "text", "is none of its 4 options"),
@@ -86,8 +86,8 @@ def test_letters_in_front_of_options_are_taken_off_only_where_all_carry_theirs()
     assert len(read_options([f"option {at}" for at in range(12)])) == 12
     for given, message in (
         (["B. x", "A. y"], "carry the letters B, A: expected A, B"),
-        (["x"], "1 options: expected 2 to 26"),
-        ([str(at) for at in range(27)], "27 options: expected 2 to 26"),
+        (["x"], "has 1 option: expected 2 to 26"),
+        ([str(at) for at in range(27)], "has 27 options: expected 2 to 26"),
         (["x", " "], "option B is empty"),
         (["A. x", "B. "], "option B is empty"),
         (["x", None], "option B is None: expected text"),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from evaluations import make, run
+from evaluations import make, plan_of, run
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.video.benchmarks.own import OwnQuestions
@@ -18,7 +18,7 @@ def written(folder, *lines):
 
 
 @pytest.mark.parametrize(
-    ("answer", "right"), [("B", 1), ("b", 1), ("square", 1), (1, 1), ("2", 2), (2, 2), (None, None), ("", None)]
+    ("answer", "right"), [("B", 1), ("b", 1), ("square", 1), (1, 1), ("2", 2), (2, 2), (None, None)]
 )
 def test_answers_are_letters_texts_or_numbers(tmp_path, answer, right):
     (question,) = OwnQuestions(str(written(tmp_path, {**GOOD, "answer": answer}))).questions()
@@ -36,21 +36,27 @@ def test_all_fields(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"answer": "Z"}, r"answer 'Z': is none of its 3 options"),
-        ({"answer": "7"}, r"answer '7': is none of its 3 options"),
-        ({"answer": 3}, r"answer 3: is none of its 3 options"),
-        ({"options": ["B", "C"], "answer": "B"}, r"answer 'B': names options A and B alike"),
-        ({"options": ["one"]}, r"1 options: expected 2 to 26"),
+        ({"answer": "Z"}, r"answer 'Z' is none of its 3 options"),
+        ({"answer": "7"}, r"answer '7' is none of its 3 options"),
+        ({"answer": 3}, r"answer 3 is none of its 3 options"),
+        ({"options": ["B", "C"], "answer": "B"}, r"answer 'B' names options A and B alike"),
+        ({"options": ["one"]}, r"has 1 option: expected 2 to 26"),
+        ({"options": ["a", " "]}, r"option B is empty: expected text"),
+        (
+            {"options": ["a", "b"], "answer": "C"},
+            r"answer 'C' is none of its 2 options: expected 0 to 1, a letter of A to B",
+        ),
+        ({"answer": True}, r"answer is True: expected 0 to 2, a letter of A to C, or the text of an option"),
+        ({"answer": ""}, r"answer is '': expected 0 to 2"),
+        ({"answr": "B"}, r"answr: unknown field; did you mean answer\?"),
         ({"options": "abc"}, r"options are 'abc': expected a list"),
         ({"evidence": [1.5]}, r"evidence is \[1\.5\]: expected a list of frame numbers"),
         ({"evidence": [-1]}, r"evidence is \[-1\]"),
     ],
 )
-def test_a_bad_key_is_counted_as_skipped_with_file_and_line(tmp_path, change, said):
-    import re
-
-    _, question = OwnQuestions(str(written(tmp_path, GOOD, {**GOOD, **change}))).questions()
-    assert re.search(rf"own\.jsonl:2: {said}", question.problem), question.problem
+def test_a_line_with_a_mistake_is_refused_with_file_and_line(tmp_path, change, said):
+    with pytest.raises(DataError, match=rf"own\.jsonl:2: {said}"):
+        OwnQuestions(str(written(tmp_path, GOOD, {**GOOD, **change}))).questions()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,7 @@ def test_a_bad_key_is_counted_as_skipped_with_file_and_line(tmp_path, change, sa
     [
         ({"question": "Which?", "options": ["a", "b"]}, "lacks video; expected video, question, options on each line"),
         ({**GOOD, "options": []}, "lacks options"),
+        ({key: GOOD[key] for key in ("video", "question", "options")}, "lacks answer: expected one, or null"),
         ({**GOOD, "video": 3}, "video is of type int, expected a text"),
         ({**GOOD, "id": "line 1"}, "has the id 'line 1' of an earlier line; rename one"),
         ("[1]", "not a JSON object"),
@@ -75,6 +82,19 @@ def test_a_file_is_needed(data):
         OwnQuestions(data).questions()
 
 
+def test_what_will_be_skipped_or_not_scored_is_told_before_a_model_is_loaded(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    lines = (GOOD, {**GOOD, "video": "gone.mp4"}, {**GOOD, "answer": None})
+    file, told = str(written(tmp_path, *lines)), []
+    section = {"benchmark": "own", "data": file, "frames": 4, "policies": {"full": {"policy": "full"}}}
+    (plan,) = plan_of(make(video=section, output=str(tmp_path / "out")))
+    plan.check(told.append)
+    assert told == [
+        f"1 of 3 questions will be skipped, since their video is not there (the first: {file}:2: {tmp_path / 'gone.mp4'})",
+        f"1 of 3 questions will be asked, not scored: they have no answer (the first: {file}:3)",
+    ]
+
+
 def test_own_questions_are_evaluated_and_a_missing_video_is_skipped(tmp_path):
     from video_files import write_video
 
@@ -86,3 +106,4 @@ def test_own_questions_are_evaluated_and_a_missing_video_is_skipped(tmp_path):
     assert {(record.policy, record.number, record.status) for record in records} == {
         ("full", 0, "scored"), ("full", 1, "skipped"), ("recency", 0, "scored"), ("recency", 1, "skipped"),
     }  # fmt: skip
+    assert not any("Error" in record.message for record in records)

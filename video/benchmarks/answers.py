@@ -59,7 +59,8 @@ def read_options(given: Any) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
         raise ItemError(f"options are {shortened(given)}: expected a list of texts")
     if not 2 <= len(given) <= len(LETTERS):
-        raise ItemError(f"{len(given)} options: expected 2 to {len(LETTERS)}")
+        count = f"{len(given) or 'no'} option{'' if len(given) == 1 else 's'}"
+        raise ItemError(f"has {count}: expected 2 to {len(LETTERS)}")
     letters = LETTERS[: len(given)]
     options = tuple(as_text(option, f"option {letter}") for letter, option in zip(letters, given, strict=True))
     labels = [_LABEL.fullmatch(option) for option in options]
@@ -92,11 +93,11 @@ def read_answer(key: Any, options: Sequence[str], form: KeyForm) -> int:
     last = LETTERS[len(options) - 1]
     wanted = {
         "letter": f"a letter of A to {last}",
-        "index": f"0 to {len(options) - 1}",
+        "index": f"0 to {len(options) - 1}, a letter of A to {last}, or the text of an option",
         "text": "the text of an option",
     }
     if absent(key) or isinstance(key, bool):
-        raise ItemError(f"answer {shortened(key)}: expected {wanted[form]}")
+        raise ItemError(f"answer is {shortened(key)}: expected {wanted[form]}")
     text = as_text(key, "answer").strip()
     number = _WHOLE.fullmatch(text)
     if form == "index" and number:
@@ -111,9 +112,9 @@ def read_answer(key: Any, options: Sequence[str], form: KeyForm) -> int:
         readings = _by_letter(text, options) | _by_text(text, options)
     if len(readings) > 1:
         named = " and ".join(LETTERS[at] for at in sorted(readings))
-        raise ItemError(f"answer {shortened(key)}: names options {named} alike; expected {wanted[form]}")
+        raise ItemError(f"answer {shortened(key)} names options {named} alike: expected {wanted[form]}")
     if not readings or not 0 <= min(readings) < len(options):
-        raise ItemError(f"answer {shortened(key)}: is none of its {len(options)} options; expected {wanted[form]}")
+        raise ItemError(f"answer {shortened(key)} is none of its {len(options)} options: expected {wanted[form]}")
     return readings.pop()
 
 

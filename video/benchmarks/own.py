@@ -6,9 +6,12 @@ from typing import Any
 
 from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.language.own_texts import read_lines
-from namm_xmodal.video.benchmarks.answers import absent, read_answer, read_options, shortened
+from namm_xmodal.video.benchmarks.answers import read_answer, read_options, shortened
 from namm_xmodal.video.benchmarks.benchmark import LetterBenchmark
 from namm_xmodal.video.benchmarks.question import VideoQuestion
+
+FIELDS = ("video", "question", "options", "answer", "id", "kind", "duration", "evidence")
+"""What a line may hold."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,8 @@ class OwnQuestions(LetterBenchmark):
     """Questions of a file: `{"video": "clip.mp4", "question": ..., "options": [...], "answer": "B"}` on each line.
 
     A video is looked up beside the file. `answer` is an option's letter, its text, or its number from 0 (a number, no
-    text); without it the question is asked, not scored. `id`, `kind`, `duration` and `evidence` (numbers of the frames
-    that hold the answer) are optional.
+    text); `null` if it is not known, so that the question is asked, not scored. `id`, `kind`, `duration` and `evidence`
+    (numbers of the frames that hold the answer) are optional. A line with a mistake is refused.
 
     Attributes:
         data: The `.jsonl` file.
@@ -32,9 +35,7 @@ class OwnQuestions(LetterBenchmark):
         path = Path(self.data).expanduser()
         if not self.data or path.is_dir():
             raise DataError(f"data={self.data!r}: expected a .jsonl file with video, question and options on each line")
-        lines = read_lines(
-            path, ("video", "question", "options"), texts=("video", "question", "id", "kind", "duration")
-        )
+        lines = read_lines(path, FIELDS[:3], texts=("video", "question", "id", "kind", "duration"), known=FIELDS)
         found: dict[str, VideoQuestion] = {}
         for number, row in lines:
             question = self._question(path, number, row)
@@ -44,16 +45,21 @@ class OwnQuestions(LetterBenchmark):
         return list(found.values())
 
     def _question(self, path: Path, number: int, row: dict[str, Any]) -> VideoQuestion:
-        """One line; what is wrong with its options is kept as its problem, so that it is counted as skipped."""
-        options: tuple[str, ...] = ()
-        right, problem, evidence = None, "", row.get("evidence") or ()
+        """One line.
+
+        Raises:
+            DataError: If something is wrong with it; names file and line.
+        """
+        evidence = row.get("evidence") or ()
         try:
+            if "answer" not in row:
+                raise ItemError("lacks answer: expected one, or null if it is not known")
             options = read_options(row["options"])
-            right = None if absent(row.get("answer")) else _answer(row["answer"], options)
+            right = None if row["answer"] is None else _answer(row["answer"], options)
             if not isinstance(evidence, list | tuple) or not all(type(each) is int and each >= 0 for each in evidence):
                 raise ItemError(f"evidence is {shortened(evidence)}: expected a list of frame numbers")
         except ItemError as error:
-            problem, evidence = f"{path}:{number}: {error}", ()
+            raise DataError(f"{path}:{number}: {error}") from None
         return VideoQuestion(
             id=row.get("id") or f"line {number}",
             video=path.parent / row["video"],
@@ -63,8 +69,8 @@ class OwnQuestions(LetterBenchmark):
             kind=row.get("kind") or "own",
             duration=row.get("duration") or "",
             evidence=tuple(evidence),
-            problem=problem,
-            keyed=not absent(row.get("answer")),
+            keyed=right is not None,
+            place=f"{path}:{number}",
         )
 
 

@@ -45,6 +45,7 @@ class VideoQuestion:
         tags: Further labels.
         problem: Why it cannot be asked, in one sentence; empty if it can. Such an item is counted as skipped.
         keyed: Whether the benchmark publishes the right answer, also where a problem hides it.
+        place: File and line, for messages; empty if the id is enough to find it.
     """
 
     id: str
@@ -59,6 +60,7 @@ class VideoQuestion:
     tags: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     keyed: bool = True
+    place: str = ""
 
     @property
     def scored(self) -> bool:

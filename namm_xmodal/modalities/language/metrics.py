@@ -1,10 +1,14 @@
 """Which scores a sample gets, and which of them a table shows."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from namm_xmodal.config.blame import named
+from namm_xmodal.errors import ContractError
 from namm_xmodal.language.metrics import (
     METRICS,
+    Metric,
     answer_probability,
     by_position,
     choice_accuracy,
@@ -36,7 +40,21 @@ def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
 
 def generated_scores(text: str, answers: Sequence[str]) -> dict[str, float]:
     """Scores of generated text, by the answer that it is nearest to."""
-    return {name: metric.of_text(text, answers) for name, metric in METRICS.items() if metric.of_text is not None}
+    return {name: _of_text(metric, text, answers) for name, metric in METRICS.items() if metric.of_text is not None}
+
+
+def _of_text(metric: Metric, text: str, answers: Sequence[str]) -> float:
+    """What a metric makes of a text; one of a plug-in may raise anything and return anything.
+
+    Raises:
+        NammError: With the name of the metric.
+    """
+    assert metric.of_text is not None
+    with named(f"metric {metric.name!r}", metric.of_text):
+        value: object = metric.of_text(text, answers)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ContractError(f"returned {value!r} for the text {text[:60]!r}, expected a finite number")
+    return float(value)
 
 
 def text_scores(log_probabilities: Sequence[float], length: int) -> dict[str, float]:

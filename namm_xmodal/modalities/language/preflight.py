@@ -14,6 +14,7 @@ from namm_xmodal.language.precision import check_precision
 from namm_xmodal.language.prompt import EncodedSample, encode
 from namm_xmodal.language.texts import find_texts
 from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
+from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
 
 Notice = Callable[[str], None]
@@ -102,10 +103,7 @@ def encoded_samples(
     section: LanguageSection, label: str, task: Any, count: int, tokenizer: Any
 ) -> Iterator[EncodedSample]:
     """Every sample of a task as token ids."""
-    try:
-        samples = task.samples(count, seed=section.seed, tokenizer=tokenizer)
-    except NammError as error:
-        raise at(f"tasks.{label}", error) from None
+    samples = make_samples(label, task, count, seed=section.seed, tokenizer=tokenizer)
     return (encode(sample, tokenizer) for sample in samples)
 
 

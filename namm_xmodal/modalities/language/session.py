@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from namm_xmodal.config.building import at
+from namm_xmodal.config.blame import named
 from namm_xmodal.config.tasks import build_task
-from namm_xmodal.errors import NammError
+from namm_xmodal.errors import ContractError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.meaning import check_reading
@@ -15,6 +15,7 @@ from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.language.facts import LanguageFacts
 from namm_xmodal.modalities.language.preflight import check_context, pruning_of, read_before_answer, tokens_to_generate
+from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
 
 
@@ -28,7 +29,7 @@ class LanguageSession:
         self.section = section
         self.language = load_language_model(section.model, dtype=section.dtype, device=section.device)
         self._tasks = {label: build_task(spec, f"tasks.{label}") for label, spec in section.tasks.items()}
-        self._samples: dict[str, list[Any]] = {}
+        self._samples: dict[str, Sequence[Any]] = {}
         self._fitted: dict[str, Any] = {}
         language = self.language
         self._model: dict[str, Any] = {"name": language.name, "source": language.source, "dtype": language.dtype}
@@ -45,7 +46,13 @@ class LanguageSession:
                 encoded = encode(sample, self.language.tokenizer)
                 self._check(item, arms, encoded)
                 for arm in arms:
-                    yield self._outcome(item, arm, sample, encoded)
+                    try:
+                        with named(f"policies.{arm.label}", arm.policy):
+                            outcome = self._outcome(item, arm, sample, encoded)
+                    except (PluginError, ContractError) as error:
+                        tagged = replace(item, tags=sample.tags)
+                        outcome = Outcome.failed(tagged, arm, error, LanguageFacts(encoded.prompt_length), self._model)
+                    yield outcome
 
     def _outcome(self, item: Item, arm: Arm, sample: Any, encoded: Any) -> Outcome:
         from namm_xmodal.evaluation.fit import described
@@ -90,11 +97,9 @@ class LanguageSession:
         """A sample of a task."""
         if label not in self._samples:
             task, count = self._tasks[label]
-            try:
-                made = task.samples(count, seed=self.section.seed, tokenizer=self.language.tokenizer)
-            except NammError as error:
-                raise at(f"tasks.{label}", error) from None
-            self._samples[label] = made
+            self._samples[label] = make_samples(
+                label, task, count, seed=self.section.seed, tokenizer=self.language.tokenizer
+            )
         return self._samples[label][number]
 
     def _check(self, item: Item, arms: Sequence[Arm], encoded: Any) -> None:

@@ -6,11 +6,9 @@ from typing import Any
 from namm_xmodal.config.policies import split_spec
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
-from namm_xmodal.modalities.rl.section import RlSection
+from namm_xmodal.modalities.rl.section import WINDOW, RlSection
 from namm_xmodal.policies.whole_steps import WholeSteps
 from namm_xmodal.policies.within import Within
-
-WINDOW = "window"
 
 
 @dataclass(frozen=True)

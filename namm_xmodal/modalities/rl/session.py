@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from namm_xmodal.agents import CacheAgent, WindowAgent
+from namm_xmodal.config.blame import named
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.episode import Episode
 from namm_xmodal.envs.rollout import rollout
+from namm_xmodal.errors import ContractError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import Inputs, by_layer, calibrated, described
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
@@ -50,20 +52,25 @@ class RlSession:
             if step % 20 == 0:
                 told(f"{player.label} · {arm.label}: step {step}, {running} running")
 
-        policy = self.policy(arm, player, step_told)
-        agent = self.agent(arm, player, policy)
-        began = time.process_time()
-        episodes = list(
-            rollout(
-                player.make,
-                agent,
-                [item.number for item in items],
-                player.target,
-                max_steps=section.max_steps,
-                batch=section.batch,
-                told=step_told,
-            )
-        )
+        try:
+            with named(f"policies.{arm.label}", arm.policy):
+                policy = self.policy(arm, player, step_told)
+                agent = self.agent(arm, player, policy)
+                began = time.process_time()
+                episodes = list(
+                    rollout(
+                        player.make,
+                        agent,
+                        [item.number for item in items],
+                        player.target,
+                        max_steps=section.max_steps,
+                        batch=section.batch,
+                        told=step_told,
+                    )
+                )
+        except (PluginError, ContractError) as error:
+            yield from (Outcome.failed(item, arm, error, _broken(player), _model(player)) for item in items)
+            return
         seconds = (time.process_time() - began) / len(items)
         for item, episode in zip(items, episodes, strict=True):
             yield _outcome(item, arm, player, policy, episode, seconds)
@@ -126,8 +133,17 @@ def _outcome(item: Item, arm: Arm, player: Player, policy: Any, episode: Episode
         kept=replace(Kept(), fraction=fraction, tokens=episode.kept_mean),
         seconds={"episode": seconds},
         facts=facts,
-        model={"name": player.label, "source": player.fingerprint, "dtype": str(player.body.model.dtype)},
+        model=_model(player),
         status="failed" if episode.stop == "failed" else "scored",
         message=episode.message,
         fit=described(policy),
     )
+
+
+def _model(player: Player) -> dict[str, Any]:
+    return {"name": player.label, "source": player.fingerprint, "dtype": str(player.body.model.dtype)}
+
+
+def _broken(player: Player) -> EpisodeFacts:
+    """Of an episode whose policy broke: nothing is known of it."""
+    return EpisodeFacts(player.environment, player.target.total, 0, 0, 0.0, "failed", None)

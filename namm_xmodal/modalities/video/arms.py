@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from namm_xmodal.config.building import build, defaults, settable
+from namm_xmodal.config.building import at, build, defaults, settable
 from namm_xmodal.errors import ConfigError, ItemError, UnknownNameError
 from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
 from namm_xmodal.modalities.video.section import VideoSection
@@ -44,7 +44,7 @@ def build_reduction(spec: dict[str, Any], path: str) -> Any:
     if not isinstance(name, str):
         raise ConfigError(f"{path}.reduction: missing; expected one of {', '.join(REDUCTIONS)}")
     if name not in REDUCTIONS:
-        raise UnknownNameError("reduction", name, list(REDUCTIONS))
+        raise at(f"{path}.reduction", UnknownNameError("reduction", name, list(REDUCTIONS)))
     kind: Any = REDUCTIONS[name]
     return build(kind, {key: value for key, value in spec.items() if key != "reduction"}, path, f"reduction {name}")
 
@@ -59,7 +59,7 @@ def build_benchmark(section: VideoSection) -> Any:
     from namm_xmodal.video.benchmarks.table import BENCHMARKS
 
     if section.benchmark not in BENCHMARKS:
-        raise UnknownNameError("benchmark", section.benchmark, list(BENCHMARKS))
+        raise at("benchmark", UnknownNameError("benchmark", section.benchmark, list(BENCHMARKS)))
     kind: Any = BENCHMARKS[section.benchmark]
     values = dict(section.options)
     fields = settable(kind)

@@ -45,6 +45,7 @@ def check_videos(
         NammError: The first mistake, on one line.
     """
     check_precision(config.dtype, config.device)
+    _say_what_is_missing(questions, notice)
     files = any(isinstance(question.video, Path) for question in questions)
     if files:
         need("av", "a video")
@@ -58,6 +59,23 @@ def check_videos(
         raise UnsupportedModelError(f"model {config.model!r} {problem}")
     check_prompts(config, arms, benchmark, questions, model)
     return True
+
+
+def _say_what_is_missing(questions: Sequence[VideoQuestion], notice: Notice) -> None:
+    """What will be skipped or not scored, as far as it is known without opening a video; the first by name."""
+    gone = [each for each in questions if isinstance(each.video, Path) and not each.video.exists()]
+    told = (
+        ("cannot be asked and will be skipped", [each.problem for each in questions if each.problem]),
+        ("will be skipped, since their video is not there", [f"{_place(each)}: {each.video}" for each in gone]),
+        ("will be asked, not scored: they have no answer", [_place(each) for each in questions if not each.keyed]),
+    )
+    for what, found in told:
+        if found:
+            notice(f"{len(found)} of {len(questions)} questions {what} (the first: {found[0]})")
+
+
+def _place(question: VideoQuestion) -> str:
+    return question.place or question.id
 
 
 def check_prompts(

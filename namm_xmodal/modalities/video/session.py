@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from namm_xmodal.errors import ItemError
+from namm_xmodal.config.blame import blamed, named
+from namm_xmodal.errors import ContractError, ItemError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import described, fitted
 from namm_xmodal.evaluation.greedy import end_of_text
@@ -75,10 +76,13 @@ class VideoSession:
             prompts = []
             for item in items:
                 try:
-                    prompt = embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual)
+                    with blamed(f"benchmark {self.section.benchmark}", self.benchmark):
+                        prompt = embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual)
                     room = self.room(arm, prompt)
                 except ItemError as error:
                     yield self._skipped(item, arm, ItemError(f"{item.content.id}: {error}"))
+                except PluginError as error:
+                    yield Outcome.failed(item, arm, error, VideoFacts(), self._model)
                 else:
                     prompts.append((room, item, prompt))
             yield from self._answered(arm, clip, prompts, seconds)
@@ -89,20 +93,26 @@ class VideoSession:
         held: tuple[Any, Prefix | None] = (None, None)
         for at, (room, item, prompt) in enumerate(sized):
             factor = self.rope_factor(prompt)
-            policy = with_room(self.policy(arm), room)
-            with (
-                scaled_rope(self.loaded.model, factor),
-                pruned_for(self.section, self.loaded.model, policy, arm.schedule) as memory,
-            ):
-                key = (room, factor)
-                if held[0] != key or held[1] is None or not held[1].begins(prompt):
-                    # Also for a single question: read in one piece, its last bits would tell whether others were left.
-                    held = (key, read_prefix(memory, prompt) if arm.schedule != "post_prefill" else None)
-                shared = any(each[0] == room for each in sized[at + 1 :])
-                prefix = None if held[1] is None else replace(held[1], shared=shared)
-                limit = self.section.generate_tokens if self.section.generate else 0
-                found = answer(memory, prompt, self.loaded.tokenizer, limit, prefix)
-            yield self._outcome(item, arm, clip, prompt, found, seconds, (factor, described(policy)))
+            try:
+                with named(f"policies.{arm.label}", arm.policy):
+                    policy = with_room(self.policy(arm), room)
+                    with (
+                        scaled_rope(self.loaded.model, factor),
+                        pruned_for(self.section, self.loaded.model, policy, arm.schedule) as memory,
+                    ):
+                        key = (room, factor)
+                        if held[0] != key or held[1] is None or not held[1].begins(prompt):
+                            # Also for a single question: read in one piece, its last bits would tell whether others
+                            # were left.
+                            held = (key, read_prefix(memory, prompt) if arm.schedule != "post_prefill" else None)
+                        shared = any(each[0] == room for each in sized[at + 1 :])
+                        prefix = None if held[1] is None else replace(held[1], shared=shared)
+                        limit = self.section.generate_tokens if self.section.generate else 0
+                        found = answer(memory, prompt, self.loaded.tokenizer, limit, prefix)
+                outcome = self._outcome(item, arm, clip, prompt, found, seconds, (factor, described(policy)))
+            except (PluginError, ContractError) as error:
+                outcome = Outcome.failed(item, arm, error, VideoFacts(), self._model)
+            yield outcome
 
     def _outcome(
         self,
@@ -115,7 +125,8 @@ class VideoSession:
         how: tuple[int, str],
     ) -> Outcome:
         """One answer; `how`: factor of the positions, where the policy's statistics come from."""
-        parsed = self.benchmark.parse(found.text, item.content) if self.section.generate else None
+        with blamed(f"benchmark {self.section.benchmark}", self.benchmark):
+            parsed = self.benchmark.parse(found.text, item.content) if self.section.generate else None
         scores, chosen = judge(item.content, found, self.section.normalise, self.section.generate, parsed)
         facts = VideoFacts(
             chosen=chosen,
@@ -139,8 +150,7 @@ class VideoSession:
         if self.section.strict and item.content.scored:
             scores = {"accuracy": 0.0, "answer_probability": 0.0}
             scores |= {"generated_accuracy": 0.0} if self.section.generate else {}
-        message = f"{type(error).__name__}: {error}"
-        return Outcome(item, arm, scores, Kept(), {}, VideoFacts(), self._model, "skipped", message)
+        return Outcome(item, arm, scores, Kept(), {}, VideoFacts(), self._model, "skipped", str(error))
 
     def room(self, arm: Arm, prompt: EmbeddedPrompt) -> int | None:
         """Tokens that the policy may keep; None where it decides itself or nothing is evicted."""
