@@ -101,7 +101,12 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
     def beside(parameters: "Vector", step: int) -> "Vector":
         return batches.gradient(parameters, options.steps + step, settings.keep_ranking)
 
-    descend_to(setup, statistics, folder, start, beside if settings.keep_ranking else None, [settings.keep_ranking])
+    more = {
+        "traces": {name: source.model for name, source in sources.items()},
+        "ranking_steps": settings.ranking.steps,
+        "keep_ranking": settings.keep_ranking,
+    }
+    descend_to(setup, statistics, folder, start, beside if settings.keep_ranking else None, more)
 
 
 def _ranked(

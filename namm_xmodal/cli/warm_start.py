@@ -12,7 +12,7 @@ from namm_xmodal.cli.options import DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.gradient.descent import Descent
@@ -90,7 +90,7 @@ def descend_to(
     folder: Path,
     start: "Vector | None",
     beside: "Callable[[Vector, int], Vector] | None" = None,
-    more: "Sequence[object]" = (),
+    more: "Mapping[str, object] | None" = None,
 ) -> int:
     """All steps, the policy and the plot; returns the number of steps.
 
@@ -100,7 +100,7 @@ def descend_to(
         folder: Where to.
         start: First parameters; random if None.
         beside: See `descend`.
-        more: What else decides the result, for its fingerprint.
+        more: What else decides the result: a part of its fingerprint, and of the policy's metadata.
     """
     from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
@@ -122,7 +122,7 @@ def descend_to(
         setup.config.start,
     ]
     if more:
-        relevant += [*more, "" if start is None else digest_of(start)]
+        relevant += [dict(more), "" if start is None else digest_of(start)]
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
     saved_state(folder, digest)  # another run's folder is refused before anything of it is replaced
     save_config(setup, statistics, folder)
@@ -144,7 +144,7 @@ def descend_to(
             beside=beside,
             told=told,
         )
-    save_policy(setup, statistics, descent, folder / "policy")
+    save_policy(setup, statistics, descent, folder / "policy", more or {})
     steps = read_steps(folder)
     for suffix in BOTH:
         path = folder / f"plot{suffix}"
@@ -152,7 +152,9 @@ def descend_to(
     return descent.step
 
 
-def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path) -> None:
+def save_policy(
+    setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path, more: "Mapping[str, object]"
+) -> None:
     """Writes the policy; the last threshold moves into the scorer's bias, the others become offsets from it."""
     import torch
 
@@ -172,5 +174,6 @@ def save_policy(setup: "Setup", statistics: "FeatureStatistics", descent: "Desce
         "steps": descent.step,
         "budget": setup.config.gradient.budget,
         "seed": setup.config.seed,
+        **more,
     }
     replace(template, parameters=parameters[None], schedule=schedule, metadata=metadata).save_pretrained(folder)

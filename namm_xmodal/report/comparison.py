@@ -81,9 +81,17 @@ def compare(ours: Row, theirs: Row, metric: str, summary: Summary) -> Comparison
 
 
 def equal_size(ours: Row, candidates: Sequence[Row]) -> Row | None:
-    """Of one baseline's rows, the smallest that keeps no less than ours does; None if all keep less."""
+    """Of one baseline's rows, the smallest that keeps no less than ours does or was asked for the same size; else None.
+
+    Two policies with the same budget hold slightly different numbers of tokens, since protected tokens and those after
+    the last update come on top.
+    """
     kept = ours.kept.fraction - SLACK
-    enough = [row for row in candidates if row.kept.fraction >= kept]
+    enough = [
+        row
+        for row in candidates
+        if row.kept.fraction >= kept or (ours.budget is not None and row.budget == ours.budget)
+    ]
     return min(enough, key=lambda row: row.kept.fraction, default=None)
 
 

@@ -49,9 +49,13 @@ def test_a_baseline_counts_at_its_smallest_size_that_is_not_smaller(summary):
     half, quarter = row_of(summary, "keydiff", 0.5), row_of(summary, "keydiff", 0.25)
     ours = row_of(summary, "namm", 0.25)
     assert equal_size(ours, [half, quarter]) is quarter
-    assert equal_size(keeping(ours, 0.3), [half, quarter]) is half
-    assert equal_size(keeping(ours, 0.255), [half, quarter]) is quarter  # a hundredth is no difference
-    assert equal_size(keeping(ours, 0.6), [half, quarter]) is None
+    free = replace(ours, budget=None)
+    assert equal_size(keeping(free, 0.3), [half, quarter]) is half
+    assert equal_size(keeping(free, 0.255), [half, quarter]) is quarter  # a hundredth is no difference
+    assert equal_size(keeping(free, 0.6), [half, quarter]) is None
+    assert (
+        equal_size(keeping(ours, 0.3), [keeping(quarter, 0.27)]).budget == ours.budget == 0.25
+    )  # the same was asked for
 
 
 def test_wins_ties_and_losses(summary):

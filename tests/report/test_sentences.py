@@ -32,7 +32,7 @@ def page_of(tmp_path, summary, exhibits=()):
 def test_an_untrained_namm_is_called_untrained(tmp_path):
     text = page_of(tmp_path, summary_of())
     assert "NAMM: namm (untrained, random weights). Every other policy is a baseline." in text
-    assert "Each baseline at its smallest size that keeps no less than the NAMM." in text
+    assert "Each baseline at its smallest size that keeps no less than the NAMM, or has the same budget." in text
     assert "evolved on language" not in text
 
 

@@ -34,6 +34,7 @@ def test_all_stages_of_the_smallest_file(run, tmp_path):
     made = policy_of(tmp_path / "run")
     assert [channel.name for channel in made.features.channels] == ["spectrogram", "key_novelty"]
     assert policy_of(tmp_path / "run" / "evolution").parameters.shape == made.parameters.shape
+    assert made.metadata["traces"] == {"language": "tiny-random", "rl@tmaze": "tmaze"}
     losses = json.loads((tmp_path / "run" / "ranking.json").read_text())["losses"]
     assert len(losses) == 1 and losses[0] > 0
     assert (tmp_path / "run" / "plot.png").stat().st_size > 1000

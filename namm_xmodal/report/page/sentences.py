@@ -43,7 +43,7 @@ def size_rule(summary: Summary) -> str:
     with_namm = [section for section in summary.sections() if any(row.learned for row in summary.of(section))]
     without = [section for section in summary.sections() if section not in with_namm]
     rule, plain = (
-        "each baseline at its smallest size that keeps no less than the NAMM",
+        "each baseline at its smallest size that keeps no less than the NAMM, or has the same budget",
         "each policy at its smallest size",
     )
     if not without:
