@@ -3,6 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+
+from namm_xmodal.extras import need
 
 _LOG = logging.getLogger(__name__)
 
@@ -13,11 +16,10 @@ def quiet_simulator() -> Iterator[None]:
 
     What it says then is about files of gymnasium, such as a deprecated attribute, and nothing that a user could mend.
     """
-    try:
-        import mujoco
-    except ImportError:  # environments without it
+    if find_spec("mujoco") is None:  # for environments without it
         yield
         return
+    mujoco = need("mujoco", "MuJoCo's environments")
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda message: _LOG.debug("mujoco: %s", message))
     try:

@@ -8,12 +8,8 @@ from namm_xmodal.config.namm import NammSpec
 from namm_xmodal.errors import BudgetError, CheckpointError, ConfigError, UnknownNameError
 
 
-def policy_class(name: str, path: str = "") -> type:
+def policy_class(name: str) -> type:
     """The dataclass whose fields a configuration may set for this policy.
-
-    Args:
-        name: Of the policy.
-        path: Where it stands in the configuration, for messages.
 
     Raises:
         UnknownNameError: If there is no such policy.
@@ -21,8 +17,7 @@ def policy_class(name: str, path: str = "") -> type:
     from namm_xmodal.policies.table import POLICIES
 
     if name not in POLICIES:
-        error = UnknownNameError("policy", name, list(POLICIES))
-        raise error.at(path) if path else error
+        raise UnknownNameError("policy", name, list(POLICIES))
     found: type = NammSpec if name == "namm" else POLICIES[name]
     return found
 
@@ -43,7 +38,7 @@ def takes_budget(spec: object, path: str = "policy") -> bool:
     name, values = split_spec(spec, path)
     if "budget" in values:
         return False
-    field = settable(policy_class(name, path)).get("budget")
+    field = settable(policy_class(name)).get("budget")
     return field is not None and field.default is not None
 
 
@@ -68,7 +63,7 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
         BudgetError: If the budget is impossible.
     """
     name, values = split_spec(spec, path)
-    cls: Any = policy_class(name, path)
+    cls: Any = policy_class(name)
     if cls is NammSpec:
         spec_of_namm = build(NammSpec, values, path, f"policy {name}")
         if spec_of_namm.calibrated is not None and not calibrates:

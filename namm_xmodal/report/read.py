@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from namm_xmodal.config import EvaluationConfig, load_evaluation_config
-from namm_xmodal.config.building import at
-from namm_xmodal.errors import NammError, ResultsError
+from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.journal import Remedies, read_journal
 from namm_xmodal.evaluation.plan import SectionPlan, make_plan, say_left_out
 from namm_xmodal.evaluation.record import Record
@@ -49,10 +48,7 @@ def read_results(folder: Path, notice: Callable[[str], None] = lambda text: None
     records = read_journal(folder / JOURNAL, facts, notice, Remedies.of_reading(folder))
     kinds = {name: modality.section for name, modality in MODALITIES.items()}
     config = load_evaluation_config(path, kinds, output=str(folder))
-    try:
-        plan = make_plan(config, MODALITIES)
-    except NammError as error:
-        raise at(str(path), error) from None
+    plan = make_plan(config, MODALITIES)
     own = [record for section in plan for record in section.in_order(records)]
     say_left_out(len(records) - len(own), folder / JOURNAL, notice)
     return Results(config, plan, own)

@@ -157,7 +157,7 @@ METRIC = "from namm_xmodal.language.metrics import Metric\n"
             METRIC + "METRICS = {'m': Metric('other', 0, 1, True, '')}",
             r"metrics: 'm' calls itself 'other'; use one name",
         ),
-        ("x = 1", r"defines none of POLICIES, TASKS, .*; expected a mapping such as POLICIES = \{'mine': Mine\}$"),
+        ("x = 1", r"defines none of POLICIES, .*; expected a mapping such as POLICIES = \{'mine': Mine\}$"),
         ("METRIC = {'a': 1}", r"defines none of .* \(METRIC: did you mean METRICS\?\)$"),
         ("policies = {'a': 1}", r"defines none of .* \(policies: did you mean POLICIES\?\)$"),
         ("POLICIES = {}", r"POLICIES is empty, expected an entry such as \{'mine': Mine\}"),

@@ -27,7 +27,7 @@ def test_at_every_file_operation(monkeypatch, tmp_path):
     monkeypatch.setattr(session, "load_players", lambda section, setups: players)  # once, before the forks
     monkeypatch.setattr(figure.Figure, "write", write)  # drawing takes most of a run's time
     monkeypatch.setattr(figure.Figure, "inline", lambda drawn: drawn.alt)
-    monkeypatch.setattr(render, "draw_maps", lambda name, maps: None)
+    monkeypatch.setattr(render, "draw_maps", lambda *given: None)
     line = ("rollout", "rl/tmaze", *(part for each in QUICK for part in ("--set", each)))
     count = killed_at_every_operation(tmp_path / "out", go := lambda folder: command(*line, "--output", folder), go)
     assert count > 30

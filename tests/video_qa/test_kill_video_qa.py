@@ -20,7 +20,7 @@ def test_at_every_file_operation(monkeypatch, tmp_path, model_folder):
     monkeypatch.setattr(time, "process_time", lambda: 0.0)  # the table shows times
     monkeypatch.setattr(figure.Figure, "write", write)  # drawing takes most of a run's time
     monkeypatch.setattr(figure.Figure, "inline", lambda drawn: drawn.alt)
-    monkeypatch.setattr(render, "draw_maps", lambda name, maps: None)
+    monkeypatch.setattr(render, "draw_maps", lambda *given: None)
     line = ("video-qa", "video/smoke", *(part for each in QUICK for part in ("--set", f"video.{each}")))
     line = (*line, "--set", f"video.model={model_folder}", "--set", "bootstrap.resamples=100")
     count = killed_at_every_operation(tmp_path / "out", go := lambda folder: command(*line, "--output", folder), go)

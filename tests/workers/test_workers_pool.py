@@ -94,7 +94,7 @@ def test_a_lost_task_may_be_a_result_of_its_own():
 @pytest.mark.parametrize(
     ("kind", "error", "line"),
     [
-        ("name", UnknownNameError, r"^unknown policy 'h2': did you mean h2o\?$"),
+        ("name", UnknownNameError, r"^unknown policy 'h2': did you mean h2o"),
         ("local", NammError, "^a class of its own$"),
         ("fault", WorkerError, r"^in a worker: ZeroDivisionError: ours, in two lines at .*worker_toys\.py:\d+\n"),
         ("lambda", WorkerError, "^in a worker: .*"),
