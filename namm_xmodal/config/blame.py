@@ -70,7 +70,7 @@ def _raised_at(error: Exception, packages: frozenset[str]) -> str:
 
 
 def _defined_at(used: Any, packages: frozenset[str]) -> str:
-    """File and line of a function, or of an object's class; empty if it is no plug-in's."""
+    """File and line of a function, or of an object's class; empty if it is not a plug-in's."""
     code = used if inspect.isfunction(used) else type(used)
     if _package(code.__module__) not in packages:
         return ""

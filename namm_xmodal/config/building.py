@@ -19,7 +19,7 @@ def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
     """The constructor's fields by name.
 
     Raises:
-        ConfigError: If it is no dataclass, as the class of a plug-in may be.
+        ConfigError: If it is not a dataclass, as the class of a plug-in may be.
     """
     if not dataclasses.is_dataclass(cls):
         raise ConfigError(f"{cls.__name__} is no dataclass; expected one whose fields are its hyper-parameters")

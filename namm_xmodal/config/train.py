@@ -57,7 +57,8 @@ class VideoTraces(TraceSource):
 class RlTraces(TraceSource):
     """Episodes that a Decision Transformer plays with everything in memory."""
 
-    count: int = Field(4, ge=1, description="Episodes.")
+    count: int = Field(4, ge=1, description="Episodes of each model.")
+    dtype: Literal["float32", "float64"] = Field("float32", description="Precision of the weights.")
     update_every: int = Field(48, ge=1, description="Tokens between two updates; three per step.")
     model_seeds: tuple[int, ...] | None = Field(None, description="Which models of a family; all if absent.")
     environment_options: dict[str, Any] = Field(default_factory=dict, description="Options of the environment.")

@@ -1,7 +1,7 @@
 """Records the traces of all sources of a run, one shard at a time; shards that are there are not made again."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,22 +135,18 @@ def _write_about(place: Path, about: dict[str, Any]) -> None:
         raise DataError(f"{place}: {disk_trouble(error)}; earlier shards are kept") from None
 
 
-def _inputs(source: Any) -> Inputs:
-    for kind, module, function in (
-        (LanguageTraces, "language", "language_inputs"),
-        (VideoTraces, "video", "video_inputs"),
-        (RlTraces, "rl", "rl_inputs"),
-    ):
-        if isinstance(source, kind):
-            return _imported(module, function)(source)
+def _inputs(source: TraceSource) -> Inputs:
+    """Modules are imported when they are needed: gymnasium and PyAV are extras."""
+    if isinstance(source, LanguageTraces):
+        from namm_xmodal.traces.language import language_inputs
+
+        return language_inputs(source)
+    if isinstance(source, VideoTraces):
+        from namm_xmodal.traces.video import video_inputs
+
+        return video_inputs(source)
+    if isinstance(source, RlTraces):
+        from namm_xmodal.traces.rl import rl_inputs
+
+        return rl_inputs(source)
     raise NammError(f"no traces of {type(source).__name__}")
-
-
-def _imported(module: str, function: str) -> Callable[[Any], Iterator[TracedInput]]:
-    """Imported when it is needed: gymnasium and PyAV are extras."""
-    import importlib
-
-    found: Callable[[Any], Iterator[TracedInput]] = getattr(
-        importlib.import_module(f"namm_xmodal.traces.{module}"), function
-    )
-    return found

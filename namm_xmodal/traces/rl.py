@@ -7,6 +7,9 @@ from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.traces.source import Inputs, TracedInput
 
+FIRST_SEED = 99_000
+"""Of the first episode; evaluation, statistics and calibration use others."""
+
 
 def rl_inputs(source: RlTraces) -> Inputs:
     """The first tokens of each episode.
@@ -22,10 +25,12 @@ def rl_inputs(source: RlTraces) -> Inputs:
         update_every=source.update_every,
         estimation_episodes=source.count,
         max_steps=source.tokens // 3,
-        dtype="float64" if source.dtype == "float64" else "float32",
+        dtype=source.dtype,
+        device=source.device,
     )
+    first = FIRST_SEED + source.seed * source.count
     for player in load_players(section, find_setups(section)):
-        for number, inputs in enumerate(full_memory_inputs(player, section, lambda step, running: None)):
+        for number, inputs in enumerate(full_memory_inputs(player, section, first=first)):
             tokens = inputs["inputs_embeds"][:, : source.tokens]
             name = f"{player.label.replace('/', '-')}-{number:04}"
             yield TracedInput(name, player.body.model, {"inputs_embeds": tokens}, tokens.shape[1])

@@ -72,5 +72,5 @@ def test_no_episode_to_fit_to_is_one_line(player):
         raise RuntimeError("no world")
 
     section = settings(None).sections["rl"]
-    with pytest.raises(DataError, match=r"hopper-long/seed-0: no episode to calibrate on \(.*no world"):
+    with pytest.raises(DataError, match=r"hopper-long/seed-0: no episode with a step in it \(.*no world"):
         fit.full_memory_inputs(replace(player, make=broken), section, print)

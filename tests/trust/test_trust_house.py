@@ -21,7 +21,6 @@ ALLOWED = {
     "language/converted_weights.py": "weights of a fixed hash",
     "language/registry_weights.py": "packages of a fixed hash",
     "policies/namm/store.py": "fetches two files, which are then checked",
-    "traces/collect.py": "modules of this package",
     "video/composed/render.py": "inside of trust's checks of size",
     "video/frame_cache.py": "the user's own cache",
     "plugins.py": "files that the user named; its own text, back and forth",

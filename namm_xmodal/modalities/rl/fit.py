@@ -60,18 +60,29 @@ def estimate_on(
     ]
 
 
-def full_memory_inputs(player: Player, section: RlSection, told: Callable[[int, int], None]) -> list[Inputs]:
+def full_memory_inputs(
+    player: Player,
+    section: RlSection,
+    told: Callable[[int, int], None] = lambda step, running: None,
+    first: int = CALIBRATION_SEED,
+) -> list[Inputs]:
     """Embedded tokens of episodes that the model plays with everything in memory, (1, T, hidden_size) each.
 
     They are other episodes than those that statistics come from and than those that are evaluated.
+
+    Args:
+        player: The model that plays.
+        section: Decides the number of episodes and their longest length.
+        told: Called with step and running episodes.
+        first: Seed of the first episode.
 
     Raises:
         DataError: If every episode failed before its first step.
     """
     recorder = Noted(CacheAgent(player.body, None, update_every=section.update_every), player.body)
-    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + section.estimation_episodes)
+    seeds = range(first, first + section.estimation_episodes)
     steps = section.max_steps
     episodes = list(rollout(player.make, recorder, seeds, player.target, max_steps=steps, batch=1, told=told))
     if not recorder.inputs:
-        raise DataError(f"{player.label}: no episode to calibrate on ({episodes[0].message})")
+        raise DataError(f"{player.label}: no episode with a step in it ({episodes[0].message})")
     return recorder.inputs

@@ -60,6 +60,7 @@ def load_players(config: RlSection, setups: Sequence[RolloutSetup]) -> list[Play
         loaded = load_checkpoint(
             setup.label, setup.place, dtype=getattr(torch, config.dtype), statistics=setup.statistics
         )
+        loaded.body.model.to(config.device)
         window = 0 if setup.facts is None else setup.facts.window
         players.append(Player(setup.label, loaded.body, setup.environment, setup.make, setup.target, window))
     return players

@@ -6,6 +6,7 @@ from namm_xmodal.envs.rollout import TOKENS_PER_STEP
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_sizes
+from namm_xmodal.language.precision import check_precision
 from namm_xmodal.modalities.rl.arms import Window
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import RolloutSetup, find_setups
@@ -26,6 +27,7 @@ def check_rollout(config: RlSection, arms: Sequence[Arm], notice: Callable[[str]
     Raises:
         NammError: The first mistake, on one line.
     """
+    check_precision("auto", config.device)
     told = "{} is not on this machine yet: it is checked once it has been fetched"
     setups = find_setups(config, local=True, absent=lambda label: notice(told.format(label)))
     check_rows(config, arms, setups)
