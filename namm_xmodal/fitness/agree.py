@@ -78,7 +78,9 @@ class Compared:
 
     def distance(self, other: Tensor, some: slice = slice(None)) -> Tensor:
         """(B, Q, ...) outputs at some of the places -> (B,) nats: their part of the distance."""
-        return (self.outputs.distances(self.full()[:, some], other) * self.weights[some]).sum(-1)
+        with torch.no_grad():
+            full = self.full()[:, some]
+        return (self.outputs.distances(full, other) * self.weights[some]).sum(-1)
 
 
 class AgreeObjective:
