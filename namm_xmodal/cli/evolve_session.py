@@ -84,7 +84,7 @@ def _resumed_or_new(setup: Setup, folder: Path, resume: bool) -> Session:
         )
     files.settle(result)
     draw_run(result.generations, folder)
-    if result.interrupted or not setup.config.validation:
+    if result.interrupted or not setup.config.validation or not setup.validation().fresh_shards():
         return Session(result, None)
     if judged(folder) == (digest(result.mean), setup.validation().objective.pool):
         return Session(result, None)

@@ -201,7 +201,7 @@ class AgreeObjective:
 
 
 def _full(each: UnlabelledInput, adapter: Adapter, outputs: Outputs, places: list[int]) -> Tensor:
-    """(1, Q, ...) outputs with everything in memory; the cache says that zero positions are not packed texts."""
+    """(1, Q, ...) outputs with everything in memory."""
     model: Any = each.model
     cache = DynamicCache(config=adapter.decoder(model).config)
     with torch.no_grad():

@@ -79,9 +79,7 @@ def sample_gradient(lesson: Lesson, parameters: Vector, policy: Namm, aim: Aim) 
         policy, vector, aim.schedule, pruning.update_every, pruning.protect_first, pruning.protect_recent, rotary
     )
     with differentiable(model, adapter), tracing(trace), torch.enable_grad():
-        cache = DynamicCache(
-            config=adapter.decoder(model).config
-        )  # else zero positions would be taken for packed texts
+        cache = DynamicCache(config=adapter.decoder(model).config)  # without one, odd positions may mean packed texts
         loss = lesson.loss(adapter.forward(model, lesson.inputs, cache))
         if len(trace.layers) < adapter.num_layers(model):
             raise UnsupportedModelError(

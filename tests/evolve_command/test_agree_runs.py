@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from namm_xmodal import Namm
+from namm_xmodal.cli.evolve_setup import make_setup
+from namm_xmodal.config.evolve import load_evolve_config
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.gradient import Descent
 from namm_xmodal.gradient.run import read_steps
@@ -131,6 +133,16 @@ def test_the_smallest_training_file(run, tmp_path):
     assert "3 steps of gradients on agreement of tiny-random, llava-small and tmaze, 1 generation" in shown
     verdict = json.loads((tmp_path / "run" / "evolution" / "validation.json").read_text())
     assert [task["base"] for task in verdict["tasks"]] == [1.0, 1.0, 1.0]
+
+
+def test_fresh_inputs_are_others_and_the_videos_of_a_folder_have_none(file):
+    setup = make_setup(load_evolve_config(file, ["validation=3"]))
+    fresh = setup.validation()
+    assert len(fresh.fresh_shards()) == 9
+    for name, source in fresh.agree.sources.items():
+        assert (source.seed, source.count) == (setup.agree.sources[name].seed + 1, 3)
+    changes = ["agree.language=null", "agree.rl@tmaze=null", "agree.video={benchmark: nextqa, data: nowhere}"]
+    assert make_setup(load_evolve_config(file, changes)).validation().fresh_shards() == []
 
 
 @pytest.mark.parametrize(
