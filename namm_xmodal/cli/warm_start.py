@@ -105,7 +105,8 @@ def descend_to(
     """
     from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
-    from namm_xmodal.cli.evolve_setup import start_schedule, statistics_digest
+    from namm_xmodal.cli.evolve_setup import statistics_digest
+    from namm_xmodal.cli.evolve_start import start_schedule
     from namm_xmodal.config.evolve import evolve_digest
     from namm_xmodal.config.save import to_mapping
     from namm_xmodal.evolution.arrays import digest as digest_of
@@ -169,7 +170,7 @@ def save_policy(
     """Writes the policy; the last threshold moves into the scorer's bias, the others become offsets from it."""
     import torch
 
-    from namm_xmodal.cli.evolve_setup import SCHEDULES
+    from namm_xmodal.cli.evolve_start import SCHEDULES
     from namm_xmodal.fitness import make_template
     from namm_xmodal.policies.namm import ThresholdSchedule
 

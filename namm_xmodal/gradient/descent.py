@@ -159,7 +159,8 @@ class Descent:
         """Takes up a state."""
         self.parameters, self._first, self._second = state["parameters"], state["first"], state["second"]
         self.thresholds = {"": {}}
-        for source, (seen, threshold) in zip(state["sources"], state["levels"], strict=True):
+        sources = state.get("sources", [""] * len(state["levels"]))  # runs begun before sources had tasks only
+        for source, (seen, threshold) in zip(sources, state["levels"], strict=True):
             self.thresholds.setdefault(str(source), {})[int(seen)] = float(threshold)
         self.step = int(state["step"])
 
