@@ -60,8 +60,8 @@ def train_command(
     sources = ", ".join(f"{counted(each.count, 'input')} of {each.model}" for each in settings.sources().values())
     console.print(
         f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking, "
-        f"{counted(settings.gradient.steps, 'step')} of gradients on {counted(len(settings.tasks), 'task')} of "
-        f"{', '.join(settings.models)}, {counted(settings.generations, 'generation')}, in {folder}",
+        f"{counted(settings.gradient.steps, 'step')} of gradients on {setup.trained_on}, "
+        f"{counted(settings.generations, 'generation')}, in {folder}",
         soft_wrap=True,
     )
     if dry_run:
