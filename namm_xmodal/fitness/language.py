@@ -113,10 +113,11 @@ class LanguageObjective:
             for part in parts:
                 for name, value in part.seconds.items():
                     seconds[name] += value
-        base = [self._base_score(shard.model, shard.task, index) for index in shard.samples]
+        base = [self.base_of(shard.model, shard.task, index) for index in shard.samples]
         return ShardResult(np.stack(scores, 1), np.array(base), np.stack(kept, 1), seconds)
 
-    def _base_score(self, model: str, task: str, index: int) -> float:
+    def base_of(self, model: str, task: str, index: int) -> float:
+        """Probability of a sample's answer per token with the full cache, computed once."""
         key = (model, task, index)
         if key not in self._base:
             self._base[key] = base_score(self.model_named(model).model, self.pool_of(model, task)[index])

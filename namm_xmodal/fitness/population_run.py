@@ -13,6 +13,7 @@ from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.memory import pruned
 from namm_xmodal.policies.namm import Namm, NammPopulation
+from namm_xmodal.policies.protocol import Policy
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,10 @@ class SampleScores:
     seconds: dict[str, float]
 
 
-@torch.no_grad()
 def run_population(
     model: Any, sample: TrainingSample, members: Tensor, template: Namm, settings: PruningSettings
 ) -> SampleScores:
     """Scores members on one sample in one batch.
-
-    Cost: `update_every - 1` tokens once, the rest of the sample once per member; output logits for the answer only.
 
     Args:
         model: A causal language model.
@@ -60,14 +58,29 @@ def run_population(
         template: What members share.
         settings: How they prune.
     """
+    return run_rows(model, sample, NammPopulation(members, template), len(members), settings)
+
+
+@torch.no_grad()
+def run_rows(model: Any, sample: TrainingSample, policy: Policy, rows: int, settings: PruningSettings) -> SampleScores:
+    """Scores a policy that treats every batch row in its own way.
+
+    Cost: `update_every - 1` tokens once, the rest of the sample once per row; output logits for the answer only.
+
+    Args:
+        model: A causal language model.
+        sample: What to read and to score.
+        policy: What prunes; before the first update it treats all rows alike.
+        rows: P.
+        settings: How it prunes.
+    """
     ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
     answer = torch.tensor(sample.answer, device=model.device)
     shared = min(settings.update_every - 1, ids.shape[1] - len(sample.answer))
-    population = NammPopulation(members, template)
     start = process_time()
     with pruned(
         model,
-        population,
+        policy,
         update_every=settings.update_every,
         protect_first=settings.protect_first,
         protect_recent=settings.protect_recent,
@@ -76,9 +89,9 @@ def run_population(
         cache = memory.cache()
         if shared > 0:
             model(input_ids=ids[:, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache.batch_repeat_interleave(len(members))
+            cache.batch_repeat_interleave(rows)
         middle = process_time()
-        rest = ids[:, shared:].expand(len(members), -1)
+        rest = ids[:, shared:].expand(rows, -1)
         logits = model(input_ids=rest, past_key_values=cache, use_cache=True, logits_to_keep=len(answer)).logits
         scores = _answer_probability(logits, answer)
         kept = _kept_by_row(cache)

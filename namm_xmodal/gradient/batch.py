@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
+from zlib import crc32
+
+import numpy as np
 
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
+from namm_xmodal.gradient.policy_gradient import policy_gradient
+from namm_xmodal.gradient.rollouts import RolloutSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector, differentiable, sample_gradient
 from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.workers.messages import Task
@@ -24,12 +29,16 @@ class Point:
         schedule: Tokens that score at least `schedule.at(tokens seen)` are kept.
         budget: Fraction of tokens that should be.
         floor: Tokens that should be, at least.
+        step: Number of the step; draws of a sample are new in each.
+        rollouts: How evictions are drawn for a policy gradient; None for straight-through gradients.
     """
 
     parameters: Vector
     schedule: ThresholdSchedule
     budget: float
     floor: int
+    step: int = 0
+    rollouts: RolloutSettings | None = None
 
 
 class Gradients(Protocol):
@@ -64,6 +73,19 @@ def gradients(factory: LanguageObjectiveFactory, workers: int, silence: float = 
 def _gradient(point: Point, shard: Shard, objective: LanguageObjective) -> SampleGradient:
     model = objective.model_named(shard.model).model
     sample = objective.pool_of(shard.model, shard.task)[shard.samples[0]]
+    if point.rollouts is not None:
+        return policy_gradient(
+            model,
+            sample,
+            objective.base_of(shard.model, shard.task, shard.samples[0]),
+            point.parameters,
+            objective.template,
+            objective.settings.pruning,
+            schedule=point.schedule,
+            budget=point.budget,
+            floor=point.floor,
+            settings=replace(point.rollouts, seed=_seed(point.rollouts.seed, point.step, shard)),
+        )
     with differentiable(model):
         return sample_gradient(
             model,
@@ -75,3 +97,9 @@ def _gradient(point: Point, shard: Shard, objective: LanguageObjective) -> Sampl
             budget=point.budget,
             floor=point.floor,
         )
+
+
+def _seed(seed: int, step: int, shard: Shard) -> int:
+    """Of the draws of one shard in one step, whichever process takes it."""
+    words = [seed, step, crc32(f"{shard.model}/{shard.task}".encode()), shard.samples[0]]
+    return int(np.random.SeedSequence(words).generate_state(1)[0])

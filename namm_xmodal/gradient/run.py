@@ -19,6 +19,7 @@ from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
 from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
+from namm_xmodal.gradient.rollouts import RolloutSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.trust.archive import read_npz
@@ -61,6 +62,7 @@ def descend(
     schedule: ThresholdSchedule | None = None,
     workers: int = 1,
     silence: float = SILENCE,
+    rollouts: RolloutSettings | None = None,
     beside: Callable[[Vector, int], Vector] | None = None,
     told: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
@@ -75,6 +77,7 @@ def descend(
         schedule: First thresholds.
         workers: Processes.
         silence: Seconds without an answer after which one is replaced.
+        rollouts: For a policy gradient; None for straight-through gradients.
         beside: Parameters and step to the gradient of another objective, added to the mean of each batch; a part of what
             `digest` stands for.
         told: Called after each step is on disk.
@@ -92,7 +95,8 @@ def descend(
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
-            results = take(Point(descent.parameters, descent.schedule, budget, settings.floor), shards)
+            point = Point(descent.parameters, descent.schedule, budget, settings.floor, descent.step, rollouts)
+            results = take(point, shards)
             other = None if beside is None else beside(descent.parameters, descent.step)
             length = descent.take(results, other)
             record = _record(descent, budget, length, shards, results)

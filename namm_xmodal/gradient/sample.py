@@ -1,6 +1,6 @@
 """Loss of one sample under a NAMM, and its gradient with respect to the NAMM's parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from namm_xmodal.adapters.rotary import check_provides
 from namm_xmodal.adapters.table import find_adapter
@@ -81,26 +82,41 @@ def sample_gradient(
         )
         (size,) = torch.autograd.grad(torch.stack(trace.sizes).sum() / trace.tokens, vector, retain_graph=True)
         (gradient,) = torch.autograd.grad(loss, vector)
-    last = max(trace.kept)
+    last, protected = max(trace.kept), pruning.protect_first + pruning.protect_recent
+    thresholds = {
+        seen: wanted_threshold(scores, seen, len(scores) * trace.heads, protected, budget, floor)
+        for seen, scores in trace.scores.items()
+    }
     return SampleGradient(
         float(loss.detach()),
         float(np.mean(trace.kept[last])),
-        {seen: at for seen in trace.scores if (at := _threshold_for(trace, seen, budget, floor)) is not None},
+        {seen: at for seen, at in thresholds.items() if at is not None},
         gradient.double().cpu().numpy(),
         size.double().cpu().numpy(),
     )
 
 
-def _threshold_for(trace: Trace, seen: int, budget: float, floor: int) -> float | None:
-    """Quantile of the scores of one update that leaves the wanted tokens, layers and heads pooled."""
-    parts = trace.scores[seen]
-    heads = len(parts) * trace.heads
-    protected = min(seen, trace.protect_first + trace.protect_recent)
-    keep = round((max(budget * seen, min(floor, seen)) - protected) * heads)
-    scores = torch.cat(parts)
-    if keep >= scores.numel():
+def wanted_threshold(
+    scores: Sequence[Tensor], seen: int, heads: int, protected: int, budget: float, floor: int
+) -> float | None:
+    """Quantile of the scores of one update that leaves the wanted tokens, layers and heads pooled.
+
+    Args:
+        scores: Of the live tokens that are not protected, flat.
+        seen: Tokens seen.
+        heads: Batch rows times kv heads, summed over layers.
+        protected: Tokens of each that always stay.
+        budget: Wanted fraction of the tokens seen.
+        floor: Wanted tokens at least.
+
+    Returns:
+        None if even all of them are less than wanted.
+    """
+    keep = round((max(budget * seen, min(floor, seen)) - min(seen, protected)) * heads)
+    pooled = torch.cat(list(scores))
+    if keep >= pooled.numel():
         return None
-    return float(scores.kthvalue(scores.numel() - max(0, keep)).values)
+    return float(pooled.kthvalue(pooled.numel() - max(0, keep)).values)
 
 
 @contextmanager
