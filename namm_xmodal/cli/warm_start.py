@@ -61,10 +61,13 @@ def warm_start_command(
     owned.check()
     check_run(setup, notice if dry_run else lambda text: None, gradient=True)
     if dry_run:
-        gradient = setup.config.gradient
+        asked = setup.config
+        passes = asked.gradient.steps * asked.samples * len(asked.tasks) * len(asked.models)
+        drawn = asked.gradient.policy_gradient.rollouts if asked.gradient.estimator == "policy_gradient" else 0
+        counted = f"{passes * drawn} forward passes" if drawn else f"{passes} forward and backward passes"
         console.print(
-            f"[bold]{', '.join(setup.config.models)}[/bold]: {gradient.steps} steps on {setup.config.samples} samples of "
-            f"{len(setup.config.tasks)} tasks, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
+            f"[bold]{', '.join(asked.models)}[/bold]: {asked.gradient.steps} steps on {asked.samples} samples of "
+            f"{len(asked.tasks)} tasks, {counted}, to {asked.gradient.budget:.0%} of the cache, in {asked.run}",
             soft_wrap=True,
         )
         return

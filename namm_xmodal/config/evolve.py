@@ -117,7 +117,7 @@ class EvolveConfig(Strict):
         if self.samples > self.pool:
             raise ValueError(f"samples: {self.samples}: expected at most pool = {self.pool}; make the pool larger")
         rollouts = self.gradient.policy_gradient.rollouts
-        if rollouts > self.rows:
+        if self.gradient.estimator == "policy_gradient" and rollouts > self.rows:
             raise ValueError(
                 f"gradient.policy_gradient.rollouts: {rollouts}: expected at most rows = {self.rows}, since they are one "
                 "batch; raise rows, or take more samples"
