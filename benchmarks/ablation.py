@@ -155,7 +155,9 @@ def main() -> None:
     output = RESULTS / "ablation.json"
     before = json.loads(output.read_text()) if output.exists() and len(asked) < len(VARIANTS) else {}
     known = before.get("scores", {})
-    summary = {**known, **judge(policies, arguments.runs / "judged", arguments.workers, known)}
+    judged = judge(policies, arguments.runs / "judged", arguments.workers, known)
+    fresh = {name: rows for name, rows in judged.items() if name not in known or any(v.name == name for v in asked)}
+    summary = {**known, **fresh}
     made = {v.name: [v.group, *v.changes] for v in VARIANTS if v.name in summary}
     result = {"machine": describe_machine(), "variants": made, "scores": summary}
     output.write_text(json.dumps(result, indent=1) + "\n")
