@@ -2,13 +2,15 @@
 
     python benchmarks/ablation.py                    # all of it: about an hour and a half on one core
     python benchmarks/ablation.py --only network     # one group
+    python benchmarks/ablation.py --variants cma     # one run, beside the first and `cma`; other rows stay as they are
     python benchmarks/ablation.py --workers 2
 
 Three groups. `network`: scorer, features and their decay, each found by the same steps of `warm-start` on the same
 samples (statistics estimated anew for each). `strategy`: strategies that go on from the mean of the first of these runs
-for the same generations with the same samples. `size`: size pressure on and off, likewise. Every policy is calibrated to a
-quarter of the cache on the same plain texts (`namm-xmodal calibrate`) and judged by `eval language/ablation`, so that all
-have the same size on average, spent where each of them likes.
+for the same generations with the same samples; `policy_gradient` for as many forward passes, and `straight_through` for a
+third as many, since each has a backward pass that costs about two. `size`: size pressure on and off, likewise. Every
+policy is calibrated to a quarter of the cache on the same plain texts (`namm-xmodal calibrate`) and judged by
+`eval language/ablation`, so that all have the same size on average, spent where each of them likes.
 
 Everything goes through the command line, into `runs/ablation/`: what is finished is not run again. Writes
 `benchmarks/results/ablation.json` and `.png`, and prints the table.
@@ -18,6 +20,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +33,8 @@ RESULTS = Path(__file__).parent / "results"
 FIRST = "bam_spectrogram"
 EVOLVED = "cma"  # what the other evolved ones are compared with too
 FROM_FIRST = "start={runs}/" + FIRST + "/policy"
+BASELINES = ("full", "keydiff", "namm", "namm_untrained")
+AT_A_QUARTER = "first_budget: 0.25, budget: 0.25, anneal: 1"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ VARIANTS = (
     Variant("strategy", "snes", "evolve", ("strategy.name=snes", FROM_FIRST)),
     Variant("strategy", "openai_es", "evolve", ("strategy.name=openai_es", FROM_FIRST)),
     Variant("strategy", "random_search", "evolve", ("strategy.name=random_search", FROM_FIRST)),
+    Variant(
+        "strategy",
+        "policy_gradient",
+        "warm-start",
+        (f"gradient={{estimator: policy_gradient, steps: 16, {AT_A_QUARTER}}}", FROM_FIRST),
+    ),
+    Variant("strategy", "straight_through", "warm-start", (f"gradient={{steps: 43, {AT_A_QUARTER}}}", FROM_FIRST)),
     Variant("size", "no_size_pressure", "evolve", ("size_pressure={schedule: constant, weight: 0}", FROM_FIRST)),
 )
 
@@ -86,9 +98,15 @@ def calibrated(policy: Path) -> Path:
     return folder
 
 
-def judge(policies: dict[str, Path], output: Path, workers: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Policy -> task -> mean, interval, n and cache kept of the primary metric, and the paired difference to the first."""
-    sets = [
+def judge(
+    policies: dict[str, Path], output: Path, workers: int, known: Collection[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Policy -> task -> mean, interval, n and cache kept of the primary metric, and the paired difference to the first.
+
+    Baselines that are `known` are not run again.
+    """
+    sets = [word for name in BASELINES if name in known for word in ("--set", f"language.policies.{name}=null")]
+    sets += [
         word
         for name, folder in policies.items()
         for word in ("--set", f"language.policies.{name}={{policy: namm, path: {folder}}}")
@@ -126,19 +144,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     groups = sorted({variant.group for variant in VARIANTS})
     parser.add_argument("--only", nargs="+", choices=groups, default=groups, help="groups to run")
+    names = [variant.name for variant in VARIANTS]
+    parser.add_argument("--variants", nargs="+", choices=names, default=names, help="runs to make")
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"), help="folder of the runs")
     parser.add_argument("--workers", type=int, default=1, help="local processes")
     arguments = parser.parse_args()
-    chosen = [v for v in VARIANTS if v.group in arguments.only or v.name == FIRST]
+    asked = [v for v in VARIANTS if v.group in arguments.only and v.name in arguments.variants]
+    chosen = [v for v in VARIANTS if v in asked or v.name in (FIRST, EVOLVED)]
     policies = {variant.name: calibrated(run(variant, arguments.runs, arguments.workers)) for variant in chosen}
-    summary = judge(policies, arguments.runs / "judged", arguments.workers)
     output = RESULTS / "ablation.json"
-    result = {"machine": describe_machine(), "variants": {v.name: [v.group, *v.changes] for v in chosen}}
-    output.write_text(json.dumps({**result, "scores": summary}, indent=1) + "\n")
-    plot({**result, "scores": summary}, RESULTS / "ablation.png")
+    before = json.loads(output.read_text()) if output.exists() and len(asked) < len(VARIANTS) else {}
+    known = before.get("scores", {})
+    judged = judge(policies, arguments.runs / "judged", arguments.workers, known)
+    fresh = {name: rows for name, rows in judged.items() if name not in known or any(v.name == name for v in asked)}
+    summary = {**known, **fresh}
+    made = {v.name: [v.group, *v.changes] for v in VARIANTS if v.name in summary}
+    result = {"machine": describe_machine(), "variants": made, "scores": summary}
+    output.write_text(json.dumps(result, indent=1) + "\n")
+    plot(result, RESULTS / "ablation.png")
     table = Table("group", "variant", "answer probability", f"minus {FIRST}", f"minus {EVOLVED}", "cache kept", "n")
     for name in summary:
-        group = next((variant.group for variant in chosen if variant.name == name), "")
+        group = made[name][0] if name in made else ""
         row = summary[name]["all"]
         score = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
         pairs = [_pair(row, "difference"), _pair(row, "minus_cma")]

@@ -27,9 +27,10 @@ from transformers import DynamicCache
 from namm_xmodal.evolution.table import build_strategy
 from namm_xmodal.fitness import TemplateSpec, make_template
 from namm_xmodal.fitness.pool import SamplePool, TrainingSample
-from namm_xmodal.fitness.population_run import PruningSettings, run_population
+from namm_xmodal.fitness.population_run import PruningSettings, run_rows
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.models import load_language_model
+from namm_xmodal.policies.namm import NammPopulation
 
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 1.15
@@ -104,7 +105,9 @@ def main() -> None:
         spent, _ = cpu_seconds(partial(unavoidable, model, sample, options.population, shared))
         seconds["unavoidable"].append(spent)
         for name, members in populations.items():
-            spent, scores = cpu_seconds(partial(run_population, model, sample, members, template, pruning))
+            spent, scores = cpu_seconds(
+                partial(run_rows, model, sample, NammPopulation(members, template), len(members), pruning)
+            )
             seconds[name].append(spent)
             kept[name].append(float(scores.kept.mean()))
     bare = statistics.median(seconds["unavoidable"])

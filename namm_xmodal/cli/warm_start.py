@@ -1,4 +1,4 @@
-"""`namm-xmodal warm-start`: a first mean for `evolve`, from straight-through gradients."""
+"""`namm-xmodal warm-start`: a first mean for `evolve`, from gradients on its training tasks and sources."""
 
 import hashlib
 import json
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from namm_xmodal.gradient.sample import Vector
     from namm_xmodal.policies.namm import FeatureStatistics
 
+METHODS = {
+    "straight_through": "straight-through gradients through hard evictions",
+    "policy_gradient": "policy gradients from random evictions",
+}
+
 
 def warm_start_command(
     config: Annotated[str, typer.Argument(help="A YAML file of `namm-xmodal evolve`, or the name of a shipped one.")],
@@ -37,8 +42,9 @@ def warm_start_command(
 ) -> None:
     """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
 
-    Evictions are decided hard and differentiated soft. The base model is differentiated, not changed, and the policy that
-    comes out is a NAMM as any other. Killed at any moment, run the command again to resume.
+    Evictions are decided hard and differentiated soft, or drawn at random and judged by their rewards
+    (`gradient.estimator`). The base model is not changed, and the policy that comes out is a NAMM as any other. Killed at
+    any moment, run the command again to resume.
 
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
@@ -59,7 +65,7 @@ def warm_start_command(
         gradient = setup.config.gradient
         console.print(
             f"{counted(gradient.steps, 'step')} on {counted(setup.config.samples, 'sample')} each of {setup.trained_on}, "
-            f"to {gradient.budget:.0%} of the cache, in {setup.config.run}",
+            f"{_passes(setup)}, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
             soft_wrap=True,
         )
         return
@@ -71,6 +77,17 @@ def warm_start_command(
         f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
         soft_wrap=True,
     )
+
+
+def _passes(setup: "Setup") -> str:
+    """What the steps cost."""
+    gradient, samples = setup.config.gradient, setup.config.samples
+    passes = (
+        gradient.steps * samples * (len(setup.objective.tasks) * len(setup.config.models) + len(setup.agree.sources))
+    )
+    if gradient.estimator == "policy_gradient":
+        return f"{passes * gradient.policy_gradient.rollouts} forward passes"
+    return f"{passes} forward and backward passes"
 
 
 def _descend(setup: "Setup", folder: Path) -> int:
@@ -111,11 +128,14 @@ def descend_to(
     from namm_xmodal.config.save import to_mapping
     from namm_xmodal.evolution.arrays import digest as digest_of
     from namm_xmodal.gradient.descent import DescentSettings
+    from namm_xmodal.gradient.rollouts import RolloutSettings
     from namm_xmodal.gradient.run import StepRecord, descend, read_steps, saved_state
     from namm_xmodal.report.evolution import BOTH
     from namm_xmodal.report.warm_start import plot_warm_start
 
     options = to_mapping(setup.config.gradient)
+    estimator, drawing = options.pop("estimator"), options.pop("policy_gradient")
+    rollouts = RolloutSettings(**drawing) if estimator == "policy_gradient" else None
     settings = DescentSettings(**options, seed=setup.config.seed)
     relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
@@ -123,6 +143,8 @@ def descend_to(
         setup.config.seed,
         setup.config.start,
     ]
+    if rollouts:
+        relevant += [drawing]
     if more:
         relevant += [dict(more), "" if start is None else digest_of(start)]
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
@@ -143,6 +165,7 @@ def descend_to(
             schedule=start_schedule(setup.config) if setup.config.start != "zeros" else None,
             workers=setup.config.evaluator.workers,
             silence=setup.config.evaluator.silence,
+            rollouts=rollouts,
             beside=beside,
             told=told,
         )
@@ -182,7 +205,7 @@ def save_policy(
     parameters[bias] -= last
     schedule = ThresholdSchedule.of({seen: offset - last for seen, offset in chosen.items()})
     metadata = {
-        "method": "straight-through gradients through hard evictions",
+        "method": METHODS[setup.config.gradient.estimator],
         "models": list(setup.config.models),
         "tasks": sorted(setup.config.tasks),
         "steps": descent.step,

@@ -130,6 +130,12 @@ class EvolveConfig(Strict):
             raise ValueError(f"models: {list(self.models)}: a model is given twice; remove one")
         if self.samples > self.pool:
             raise ValueError(f"samples: {self.samples}: expected at most pool = {self.pool}; make the pool larger")
+        rollouts = self.gradient.policy_gradient.rollouts
+        if self.gradient.estimator == "policy_gradient" and rollouts > self.rows:
+            raise ValueError(
+                f"gradient.policy_gradient.rollouts: {rollouts}: expected at most rows = {self.rows}, since they are one "
+                "batch; raise rows, or take more samples"
+            )
         both = sorted(set(self.tasks) & set(self.held_out))
         if both:
             raise ValueError(

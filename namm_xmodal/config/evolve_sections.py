@@ -56,9 +56,28 @@ class StatisticsConfig(Strict):
     )
 
 
-class GradientConfig(Strict):
-    """`namm-xmodal warm-start`: straight-through gradients to a first mean, on the run's own training tasks."""
+class PolicyGradientConfig(Strict):
+    """How evictions are drawn for `estimator: policy_gradient`."""
 
+    rollouts: int = Field(
+        8, ge=2, description="Forward passes of each sample a step, in one batch, each with evictions of its own."
+    )
+    temperature: float = Field(
+        0.1, gt=0, description="A token stays with the chance sigmoid((score - threshold) / temperature)."
+    )
+
+
+class GradientConfig(Strict):
+    """`namm-xmodal warm-start`: gradients to a first mean, on the run's own training tasks."""
+
+    estimator: Literal["straight_through", "policy_gradient"] = Field(
+        "straight_through",
+        description="straight_through: through the base model, past hard evictions. policy_gradient: from the rewards of "
+        "random evictions, without a backward pass.",
+    )
+    policy_gradient: PolicyGradientConfig = Field(
+        default_factory=PolicyGradientConfig, description="How policy_gradient draws evictions."
+    )
     steps: int = Field(150, ge=1, description="Steps, each on `samples` samples of each task.")
     rate: float = Field(0.01, gt=0, description="Largest change of a parameter per step.")
     first_budget: float = Field(0.6, gt=0, le=1, description="Kept fraction aimed at in the first step.")

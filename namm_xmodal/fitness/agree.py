@@ -22,9 +22,10 @@ from namm_xmodal.evolution.objective import Shard, ShardResult
 from namm_xmodal.fitness.lesson import Lesson
 from namm_xmodal.fitness.outputs import Outputs, outputs_of
 from namm_xmodal.fitness.pool import draw
-from namm_xmodal.fitness.population_run import PruningSettings, SampleScores, member_rows
+from namm_xmodal.fitness.population_run import PruningSettings, SampleScores, by_sample, joined, pruned_rows
 from namm_xmodal.language.models import LanguageModel
-from namm_xmodal.policies.namm import Namm, ThresholdSchedule
+from namm_xmodal.policies.namm import Namm, NammPopulation, ThresholdSchedule
+from namm_xmodal.policies.protocol import Policy
 from namm_xmodal.unlabelled.opening import count_inputs, open_source
 from namm_xmodal.unlabelled.source import UnlabelledInput
 
@@ -123,17 +124,16 @@ class AgreeObjective:
 
     def evaluate(self, members: Array, shard: Shard) -> ShardResult:
         """Scores (P, N) members on a shard: exp(-distance)."""
-        vectors = torch.from_numpy(np.ascontiguousarray(members)).float()
-        scores, kept, seconds = [], [], {"prefix": 0.0, "members": 0.0}
-        for index in shard.samples:
-            each = self.compared(shard.task, index)
-            parts = [self._run(each, rows, shard.task) for rows in vectors.split(self.settings.rows)]
-            scores.append(np.concatenate([part.scores for part in parts]))
-            kept.append(np.concatenate([part.kept for part in parts]))
-            for part in parts:
-                for name, value in part.seconds.items():
-                    seconds[name] += value
-        return ShardResult(np.stack(scores, 1), np.ones(len(shard.samples)), np.stack(kept, 1), seconds)
+        blocks = torch.from_numpy(np.ascontiguousarray(members)).float().split(self.settings.rows)
+        schedule = self.settings.schedules.get(shard.task, self.template.schedule)
+        template = replace(self.template, schedule=schedule)
+        return joined([self.run_rows(NammPopulation(rows, template), len(rows), shard) for rows in blocks])
+
+    def run_rows(self, policy: Policy, count: int, shard: Shard) -> ShardResult:
+        """Scores a policy that prunes each of `count` rows in its own way, in one batch: exp(-distance)."""
+        compared = [self.compared(shard.task, index) for index in shard.samples]
+        pruning = self.pruning(shard.task)
+        return by_sample([_run(each, policy, count, pruning) for each in compared], [1.0] * len(compared))
 
     def pruning(self, label: str) -> PruningSettings:
         """How a source is pruned."""
@@ -182,22 +182,21 @@ class AgreeObjective:
             self._compared[key] = Compared(each, adapter, outputs, places, _weights(each, len(places)), full)
         return self._compared[key]
 
-    @torch.no_grad()
-    def _run(self, each: Compared, members: Tensor, label: str) -> SampleScores:
-        """One input under (P, N) members, in one batch."""
-        pruning, model, outputs = self.pruning(label), each.given.model, each.outputs
-        schedule = self.settings.schedules.get(label, self.template.schedule)
-        template = replace(self.template, schedule=schedule)
-        distance = torch.zeros(len(members))
-        with member_rows(model, each.given.inputs, members, template, pruning) as rows:
-            rows.forward_once(pruning.update_every - 1, lambda inputs: outputs.wanted(inputs, [0]))
-            step = outputs.at_once(model, len(members))
-            for first in range(0, len(each.places), step):
-                some = slice(first, first + step)
-                places = [at - rows.read for at in each.places[some]]
-                result = rows.forward(each.places[some][-1] + 1, partial(outputs.wanted, places=places))
-                distance = distance + each.distance(outputs.of(model, result, places), some)
-            return rows.scored(distance.double().neg().exp().cpu().numpy())
+
+@torch.no_grad()
+def _run(each: Compared, policy: Policy, count: int, pruning: PruningSettings) -> SampleScores:
+    """One input in one batch of rows."""
+    model, outputs = each.given.model, each.outputs
+    distance = torch.zeros(count, device=each.weights.device)
+    with pruned_rows(model, each.given.inputs, policy, count, pruning) as rows:
+        rows.forward_once(pruning.update_every - 1, lambda inputs: outputs.wanted(inputs, [0]))
+        step = outputs.at_once(model, count)
+        for first in range(0, len(each.places), step):
+            some = slice(first, first + step)
+            places = [at - rows.read for at in each.places[some]]
+            result = rows.forward(each.places[some][-1] + 1, partial(outputs.wanted, places=places))
+            distance = distance + each.distance(outputs.of(model, result, places), some)
+        return rows.scored(distance.double().neg().exp().cpu().numpy())
 
 
 def _full(each: UnlabelledInput, adapter: Adapter, outputs: Outputs, places: list[int]) -> Tensor:

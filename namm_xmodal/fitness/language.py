@@ -14,9 +14,11 @@ from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.objective import Shard, ShardResult
 from namm_xmodal.fitness.lesson import Lesson
 from namm_xmodal.fitness.pool import SamplePool, TrainingSample, check_labels, draw
-from namm_xmodal.fitness.population_run import PruningSettings, base_score, run_population
+from namm_xmodal.fitness.population_run import PruningSettings, base_score, by_sample, joined, run_rows
 from namm_xmodal.fitness.template import TemplateSpec, make_template
 from namm_xmodal.language.models import LanguageModel, load_language_model
+from namm_xmodal.policies.namm import NammPopulation
+from namm_xmodal.policies.protocol import Policy
 
 
 @dataclass(frozen=True)
@@ -88,23 +90,20 @@ class LanguageObjective:
         Raises:
             DataError: If the shard is not of this objective.
         """
+        blocks = torch.from_numpy(np.ascontiguousarray(members)).float().split(self.settings.rows)
+        return joined([self.run_rows(NammPopulation(rows, self.template), len(rows), shard) for rows in blocks])
+
+    def run_rows(self, policy: Policy, count: int, shard: Shard) -> ShardResult:
+        """Scores a policy that prunes each of `count` rows in its own way, in one batch.
+
+        Raises:
+            DataError: If the shard is not of this objective.
+        """
         if not self.has(shard):
             raise DataError(f"shard {shard.label}: not a task and model of this run")
         model, pool = self.model_named(shard.model).model, self.pool_of(shard.model, shard.task)
-        vectors = torch.from_numpy(np.ascontiguousarray(members)).float()
-        scores, kept, seconds = [], [], {"base": 0.0, "prefix": 0.0, "members": 0.0}
-        for index in shard.samples:
-            parts = [
-                run_population(model, pool[index], rows, self.template, self.settings.pruning)
-                for rows in vectors.split(self.settings.rows)
-            ]
-            scores.append(np.concatenate([part.scores for part in parts]))
-            kept.append(np.concatenate([part.kept for part in parts]))
-            for part in parts:
-                for name, value in part.seconds.items():
-                    seconds[name] += value
-        base = [self._base_score(shard.model, shard.task, index) for index in shard.samples]
-        return ShardResult(np.stack(scores, 1), np.array(base), np.stack(kept, 1), seconds)
+        runs = [run_rows(model, pool[index], policy, count, self.settings.pruning) for index in shard.samples]
+        return by_sample(runs, [self._base_score(shard.model, shard.task, index) for index in shard.samples])
 
     def has(self, shard: Shard) -> bool:
         """Whether a shard is of one of these tasks and models."""

@@ -14,6 +14,7 @@ from namm_xmodal.fitness.lesson import Lesson
 from namm_xmodal.fitness.template import TemplateSpec, make_template
 from namm_xmodal.language.models import LanguageModel, load_language_model
 from namm_xmodal.language.precision import choose_dtype
+from namm_xmodal.policies.protocol import Policy
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Mixture:
     def evaluate(self, members: Array, shard: Shard) -> ShardResult:
         """Scores (P, N) members on a shard."""
         return self._part(shard).evaluate(members, shard)
+
+    def run_rows(self, policy: Policy, count: int, shard: Shard) -> ShardResult:
+        """Scores a policy that prunes each of `count` rows in its own way, in one batch."""
+        return self._part(shard).run_rows(policy, count, shard)
 
     def lesson(self, shard: Shard) -> Lesson:
         """The first sample of a shard, for gradients."""

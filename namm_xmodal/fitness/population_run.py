@@ -1,6 +1,6 @@
-"""Scores a whole population on one sample: the prefix that nobody can prune runs once, then members advance as rows."""
+"""Scores many prunings of one sample in one batch: the prefix that none can prune runs once, then they advance as rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.evolution.objective import ShardResult
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.memory import Memory, pruned
-from namm_xmodal.policies.namm import Namm, NammPopulation
+from namm_xmodal.policies.protocol import Policy
 
 Wanted = Callable[[Mapping[str, Any]], dict[str, Any]]
 """From inputs to inputs that also say which outputs are wanted."""
@@ -23,7 +24,7 @@ Wanted = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class PruningSettings:
-    """How every member prunes.
+    """How every row prunes.
 
     Attributes:
         update_every: Tokens between updates.
@@ -38,12 +39,12 @@ class PruningSettings:
 
 @dataclass(frozen=True)
 class SampleScores:
-    """One sample under P members.
+    """One sample in P rows.
 
     Attributes:
         scores: (P,) probability of the answer per token (geometric mean), in [0, 1].
         kept: (P,) live tokens over tokens seen when the last answer token is read, averaged over layers and heads.
-        seconds: CPU seconds of the shared prefix and of the members.
+        seconds: CPU seconds of the shared prefix and of the rows.
     """
 
     scores: NDArray[np.float64]
@@ -51,29 +52,43 @@ class SampleScores:
     seconds: dict[str, float]
 
 
-class MemberRows:
-    """One input that all members read side by side, each in a row of its own.
+def by_sample(runs: Sequence[SampleScores], base: Sequence[float]) -> ShardResult:
+    """Samples of the same rows, one after the other, and the scores of the unpruned model on them."""
+    seconds = {name: sum(run.seconds[name] for run in runs) for name in runs[0].seconds}
+    scores, kept = np.stack([run.scores for run in runs], 1), np.stack([run.kept for run in runs], 1)
+    return ShardResult(scores, np.array(base), kept, seconds)
+
+
+def joined(blocks: Sequence[ShardResult]) -> ShardResult:
+    """Blocks of rows that were scored on the same samples."""
+    seconds = {name: sum(block.seconds[name] for block in blocks) for name in blocks[0].seconds}
+    scores, kept = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("scores", "kept"))
+    return ShardResult(scores, blocks[0].base, kept, seconds)
+
+
+class Rows:
+    """One input that is read several times side by side, each row pruned in its own way.
 
     Attributes:
         read: Tokens read so far.
     """
 
-    def __init__(self, memory: Memory, cache: PrunedCache, inputs: Mapping[str, Tensor], members: int) -> None:
-        """Reads nothing yet; used by `member_rows`."""
-        self.read, self._memory, self._cache, self._inputs, self._members = 0, memory, cache, inputs, members
+    def __init__(self, memory: Memory, cache: PrunedCache, inputs: Mapping[str, Tensor], count: int) -> None:
+        """Reads nothing yet; used by `pruned_rows`."""
+        self.read, self._memory, self._cache, self._inputs, self._count = 0, memory, cache, inputs, count
         self._start = self._middle = process_time()
 
     def forward(self, stop: int, wanted: Wanted) -> Tensor:
         """Reads on up to token `stop`; returns what the adapter's `forward` returns for `wanted` of these inputs."""
         part = {name: each[:, self.read : stop] for name, each in self._inputs.items()}
-        rows = {name: each.expand(self._members, *each.shape[1:]) for name, each in part.items()}
+        rows = {name: each.expand(self._count, *each.shape[1:]) for name, each in part.items()}
         return self._forward(rows, stop, wanted)
 
     def forward_once(self, stop: int, wanted: Wanted) -> None:
-        """Reads the first tokens in one row, then gives each member a copy."""
+        """Reads the first tokens in one row, then gives each of the others a copy."""
         if stop > 0:
             self._forward({name: each[:, :stop] for name, each in self._inputs.items()}, stop, wanted)
-            self._cache.batch_repeat_interleave(self._members)
+            self._cache.batch_repeat_interleave(self._count)
         self._middle = process_time()
 
     def kept(self) -> NDArray[np.float64]:
@@ -93,41 +108,38 @@ class MemberRows:
 
 
 @contextmanager
-def member_rows(
-    model: Any, inputs: Mapping[str, Tensor], members: Tensor, template: Namm, settings: PruningSettings
-) -> Iterator[MemberRows]:
-    """A model in which (P, N) members read one input, (1, T, ...) tensors, each with a pruned cache of its own."""
-    population = NammPopulation(members, template)
+def pruned_rows(
+    model: Any, inputs: Mapping[str, Tensor], policy: Policy, count: int, settings: PruningSettings
+) -> Iterator[Rows]:
+    """A model that reads one input, (1, T, ...) tensors, in `count` rows; the policy prunes each of them by itself."""
     with pruned(
         model,
-        population,
+        policy,
         update_every=settings.update_every,
         protect_first=settings.protect_first,
         protect_recent=settings.protect_recent,
         attention="tiled",
     ) as memory:
-        yield MemberRows(memory, memory.cache(), inputs, len(members))
+        yield Rows(memory, memory.cache(), inputs, count)
 
 
 @torch.no_grad()
-def run_population(
-    model: Any, sample: TrainingSample, members: Tensor, template: Namm, settings: PruningSettings
-) -> SampleScores:
-    """Scores members on one sample in one batch.
+def run_rows(model: Any, sample: TrainingSample, policy: Policy, count: int, settings: PruningSettings) -> SampleScores:
+    """Scores a policy that prunes every row in its own way.
 
-    Cost: `update_every - 1` tokens once, the rest of the sample once per member; output logits for the answer only.
+    Cost: `update_every - 1` tokens once, the rest of the sample once per row; output logits for the answer only.
 
     Args:
         model: A causal language model.
         sample: What to read and to score.
-        members: (P, N) float32 parameters.
-        template: What members share.
-        settings: How they prune.
+        policy: What prunes; before the first update it treats all rows alike.
+        count: P.
+        settings: How it prunes.
     """
     ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
     answer = torch.tensor(sample.answer, device=model.device)
     length = ids.shape[1]
-    with member_rows(model, {"input_ids": ids}, members, template, settings) as rows:
+    with pruned_rows(model, {"input_ids": ids}, policy, count, settings) as rows:
         rows.forward_once(min(settings.update_every - 1, length - len(answer)), partial(_last, 1))
         return rows.scored(_answer_probability(rows.forward(length, partial(_last, len(answer))), answer))
 

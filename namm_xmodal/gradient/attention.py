@@ -18,7 +18,7 @@ from namm_xmodal.cache.mask import LazyMask, lazy_mask
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 from namm_xmodal.gradient.gate import straight_through
 from namm_xmodal.gradient.trace import Trace, active_trace
-from namm_xmodal.policies.protocol import Observation, Tile
+from namm_xmodal.policies.protocol import Observation, Slate, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -150,15 +150,17 @@ def _update(
     observation = Observation(keys.detach(), values.detach(), held, live, seen, state, shape, scaling, rotary)
     scores = trace.policy.score_with(observation, trace.parameters[None, None])
     protected = live & ((positions < trace.protect_first) | (positions >= seen - trace.protect_recent))
-    step = straight_through(scores, live, protected, trace.schedule.at(seen))
-    trace.scores.setdefault(seen, []).append(scores.detach()[live & ~protected])
+    free = live & ~protected
+    kept = trace.aim.keep(scores.detach(), Slate(live, protected, seen, shape))
+    step = straight_through(trace.aim.margins(scores, live, free, seen), free, kept)
+    trace.scores.setdefault(seen, []).append(scores.detach()[free])
     trace.protected[seen] = trace.protected.get(seen, 0) + int(protected.sum())
-    trace.kept.setdefault(seen, []).append(float(step.kept.double().mean()))
+    trace.kept.setdefault(seen, []).append(float(kept.double().mean()))
     trace.tokens += live.numel()
     trace.heads = live.shape[0] * live.shape[1]
     trace.sizes.append(step.soft_size)
     # Tokens that left earlier are not judged again: were they back, later updates would have had to keep them.
-    return torch.where(live, gate * step.open, gate), step.kept
+    return torch.where(live, gate * step.open, gate), kept
 
 
 AttentionInterface.register(STRAIGHT_THROUGH, straight_through_attention)

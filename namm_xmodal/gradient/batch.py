@@ -5,11 +5,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+from zlib import crc32
+
+import numpy as np
 
 from namm_xmodal.errors import UnsupportedModelError
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.mixture import Mixture, MixtureFactory
-from namm_xmodal.gradient.sample import Aim, SampleGradient, Vector, sample_gradient
+from namm_xmodal.gradient.aim import Aim
+from namm_xmodal.gradient.policy_gradient import policy_gradient
+from namm_xmodal.gradient.rollouts import RolloutSettings
+from namm_xmodal.gradient.sample import SampleGradient, Vector, sample_gradient
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.pool import SILENCE
 from namm_xmodal.workers.processes import process_pool
@@ -22,10 +28,16 @@ class Point:
     Attributes:
         parameters: (N,) vector.
         aims: Label of a source, "" for the tasks, to what is kept there and what should be.
+        seed: Of what is drawn at random.
+        step: Number of the step; everything is drawn anew in each.
+        rollouts: How evictions are drawn for a policy gradient; None for straight-through gradients.
     """
 
     parameters: Vector
     aims: Mapping[str, Aim]
+    seed: int = 0
+    step: int = 0
+    rollouts: RolloutSettings | None = None
 
 
 class Gradients(Protocol):
@@ -58,8 +70,18 @@ def gradients(factory: MixtureFactory, workers: int, silence: float = SILENCE) -
 
 
 def _gradient(point: Point, shard: Shard, objective: Mixture) -> SampleGradient:
-    lesson = objective.lesson(shard)
+    lesson, seed = objective.lesson(shard), _seed(point, shard)
+    aim, template = point.aims[lesson.source].of_sample(seed), objective.template
     try:
-        return sample_gradient(lesson, point.parameters, objective.template, point.aims[lesson.source])
+        if point.rollouts is None:
+            return sample_gradient(lesson, point.parameters, template, aim)
+        run = partial(objective.run_rows, shard=shard)
+        return policy_gradient(lesson, run, point.parameters, template, aim, point.rollouts, seed)
     except UnsupportedModelError as error:
         raise error.at(shard.label) from None
+
+
+def _seed(point: Point, shard: Shard) -> int:
+    """Of one shard in one step, whichever process takes it."""
+    words = [point.seed, point.step, crc32(f"{shard.model}/{shard.task}".encode()), shard.samples[0]]
+    return int(np.random.SeedSequence(words).generate_state(1)[0])

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,10 @@ class DescentSettings:
         anneal: Steps from the first budget to the last one, on a straight line.
         floor: Tokens that are kept at least.
         sigma: Deviation of the random start.
-        seed: Seed of the start and of the order of samples.
+        seed: Seed of the start, of the order of samples, and of what is drawn for each.
+        selection: `pooled`: tokens above a threshold that layers and heads share are kept. `head`: every head keeps the
+            same share.
+        smallest_budget: From step `anneal` on, each sample draws a budget between this and its own; None: none does.
     """
 
     steps: int = 150
@@ -36,6 +39,8 @@ class DescentSettings:
     floor: int = 96
     sigma: float = 0.1
     seed: int = 0
+    selection: Literal["pooled", "head"] = "pooled"
+    smallest_budget: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses values out of range.

@@ -19,9 +19,11 @@ from namm_xmodal.errors import CheckpointError, EvolutionError
 from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.fitness.agree import PREFIX
 from namm_xmodal.fitness.mixture import Mixture, MixtureFactory
+from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
-from namm_xmodal.gradient.sample import Aim, SampleGradient, Vector
+from namm_xmodal.gradient.rollouts import RolloutSettings
+from namm_xmodal.gradient.sample import SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.trust.archive import read_npz
 from namm_xmodal.trust.files import read_text
@@ -38,7 +40,7 @@ class StepRecord:
 
     Attributes:
         step: Its number, from 1.
-        budget: Kept fraction aimed at.
+        budget: Kept fraction aimed at; the largest, once each sample draws its own.
         kept: Mean kept fraction over the samples.
         loss: Mean loss of the samples of each task, nats per token, and of each source of agreement, nats.
         threshold: Mean over the schedule, after the step.
@@ -63,6 +65,7 @@ def descend(
     schedule: ThresholdSchedule | None = None,
     workers: int = 1,
     silence: float = SILENCE,
+    rollouts: RolloutSettings | None = None,
     beside: Callable[[Vector, int], Vector] | None = None,
     told: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
@@ -77,6 +80,7 @@ def descend(
         schedule: First thresholds of the tasks.
         workers: Processes.
         silence: Seconds without an answer after which one is replaced.
+        rollouts: For a policy gradient; None for straight-through gradients.
         beside: Parameters and step to the gradient of another objective, added to the mean of each batch; a part of what
             `digest` stands for.
         told: Called after each step is on disk.
@@ -94,7 +98,8 @@ def descend(
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
-            results = take(Point(descent.parameters, _aims(descent, factory)), shards)
+            aims = _aims(descent, factory)
+            results = take(Point(descent.parameters, aims, settings.seed, descent.step, rollouts), shards)
             other = None if beside is None else beside(descent.parameters, descent.step)
             length = descent.take(results, other)
             record = _record(descent, budget, length, shards, results)
@@ -106,11 +111,13 @@ def descend(
 
 def _aims(descent: Descent, factory: MixtureFactory) -> dict[str, Aim]:
     """What the tasks keep, and what each source of agreement does."""
-    settings, aims = descent.settings, {"": Aim(descent.schedule(), descent.budget, descent.settings.floor)}
+    settings, per_head = descent.settings, descent.settings.selection == "head"
+    smallest = settings.smallest_budget if descent.step >= settings.anneal else None
+    aims = {"": Aim(descent.schedule(), descent.budget, settings.floor, per_head, smallest)}
     for name, source in factory.agree.sources.items():
         budget = settings.budget_at(descent.step, source.budget)
         floor = settings.floor if source.floor is None else source.floor
-        aims[PREFIX + name] = Aim(descent.schedule(PREFIX + name), budget, floor)
+        aims[PREFIX + name] = Aim(descent.schedule(PREFIX + name), budget, floor, per_head, smallest)
     return aims
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from namm_xmodal.policies.namm import Namm, ThresholdSchedule
+from namm_xmodal.gradient.aim import Aim
+from namm_xmodal.policies.namm import Namm
 from namm_xmodal.policies.protocol import Rotary
 
 
@@ -18,7 +19,7 @@ class Trace:
     Attributes:
         policy: The NAMM whose parts (features, scorer, statistics) are used; its own parameters are not.
         parameters: (N,) the vector to differentiate.
-        schedule: Tokens that score at least `schedule.at(tokens seen)` are kept.
+        aim: Which tokens are kept.
         update_every: Tokens between updates.
         protect_first: Oldest tokens that always stay.
         protect_recent: Newest tokens that always stay.
@@ -34,7 +35,7 @@ class Trace:
 
     policy: Namm
     parameters: Tensor
-    schedule: ThresholdSchedule
+    aim: Aim
     update_every: int
     protect_first: int
     protect_recent: int

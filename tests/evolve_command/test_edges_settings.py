@@ -30,6 +30,13 @@ REFUSED = [
 ]
 OF_GRADIENTS = [
     ("gradient.floor=100000", "gradient.floor: 100000: keeps everything"),
+    (
+        "gradient={estimator: policy_gradient, policy_gradient: {rollouts: 64}}",
+        "gradient.policy_gradient.rollouts: 64: expected at most rows = 32",
+    ),
+    ("gradient.policy_gradient.rollouts=1", "gradient.policy_gradient.rollouts: 1"),
+    ("gradient.policy_gradient.temperature=0", "gradient.policy_gradient.temperature: 0"),
+    ("gradient.estimator=reinforce", "gradient.estimator: 'reinforce'"),
     ("protect_recent=200", "gradient.budget: protect_first + protect_recent = 4 + 200"),
 ]
 

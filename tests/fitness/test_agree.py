@@ -1,5 +1,7 @@
 """Agreement with the full cache: nothing forgotten is distance 0, members are members alone, gradients shorten it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,11 @@ from namm_xmodal.fitness.outputs import NextTokens, outputs_of
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.gradient import Descent, DescentSettings
+from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.gradient.batch import Point, gradients
-from namm_xmodal.gradient.sample import Aim, sample_gradient
+from namm_xmodal.gradient.policy_gradient import policy_gradient
+from namm_xmodal.gradient.rollouts import RolloutSettings
+from namm_xmodal.gradient.sample import sample_gradient
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.policies.namm import ThresholdSchedule, make_features
 
@@ -93,6 +98,20 @@ def test_scores_are_those_of_each_member_alone(run):
             alone = sample_gradient(run.lesson(shard), vectors[member], run.template, Aim(ThresholdSchedule(), 0.5))
             assert alone.loss == pytest.approx(distance, rel=2e-3, abs=1e-6)
         assert result.scores.min() < 1 - 1e-6
+
+
+def test_a_policy_gradient_without_chance_judges_the_same_and_with_it_learns(run):
+    vector, aim = members(run, 1)[0], Aim(ThresholdSchedule(), 0.5)
+    for shard in run.shards(0):
+        lesson, scored = run.lesson(shard), partial(run.run_rows, shard=shard)
+        cold = policy_gradient(lesson, scored, vector, run.template, aim, RolloutSettings(2, 1e-9), 0)
+        alone = sample_gradient(lesson, vector, run.template, aim)
+        assert cold.loss == pytest.approx(alone.loss, rel=2e-3, abs=1e-6)
+        assert cold.kept == pytest.approx(alone.kept, abs=1e-9)
+        assert cold.thresholds == pytest.approx(alone.thresholds, abs=1e-4)
+        warm = policy_gradient(lesson, scored, vector, run.template, aim, RolloutSettings(3, 0.3), 0)
+        assert warm.source == shard.task
+        assert np.abs(warm.gradient).max() > 0
 
 
 def _everything(memory):

@@ -14,8 +14,9 @@ from namm_xmodal.adapters.table import find_adapter
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 from namm_xmodal.fitness.lesson import Lesson
 from namm_xmodal.fitness.population_run import PruningSettings
+from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.gradient.attention import _weights
-from namm_xmodal.gradient.sample import Aim, sample_gradient
+from namm_xmodal.gradient.sample import sample_gradient
 from namm_xmodal.policies.namm import FeatureStatistics, ThresholdSchedule, make_features
 
 LENGTH = 103

@@ -12,11 +12,14 @@ from namm_xmodal.errors import UnsupportedOperationError
 from namm_xmodal.fitness.language import answer_lesson
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.fitness.population_run import PruningSettings
+from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.gradient.attention import STRAIGHT_THROUGH, _weights
 from namm_xmodal.gradient.gate import straight_through
-from namm_xmodal.gradient.sample import Aim, differentiable, sample_gradient
+from namm_xmodal.gradient.sample import differentiable, sample_gradient
 from namm_xmodal.language.tiny_random import build_tiny_random
 from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer, ThresholdSchedule
+from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.types import LayerShape
 
 PRUNING = PruningSettings(32, 2, 3)
 STATISTICS = FeatureStatistics(torch.full((17,), 0.01), torch.full((17,), 0.02), "a test")
@@ -74,8 +77,9 @@ def test_an_evicted_token_weighs_nothing_and_still_has_a_gradient():
     scores = torch.tensor([[[1.0, -1.0, 0.5, -2.0]]], requires_grad=True)
     live = torch.tensor([[[True, True, True, False]]])
     protected = torch.tensor([[[False, False, True, False]]])
-    gate = straight_through(scores, live, protected, 0.0)
-    assert gate.kept.tolist() == [[[True, False, True, False]]]
+    kept = Aim(ThresholdSchedule(), 0.5).keep(scores, Slate(live, protected, 4, LayerShape(0, 1, 1, 1, 8)))
+    assert kept.tolist() == [[[True, False, True, False]]]
+    gate = straight_through(scores, live & ~protected, kept)
     assert gate.open.detach()[0, 0, :3].tolist() == [1.0, 0.0, 1.0]
     (gradient,) = torch.autograd.grad(gate.open.sum(), scores)
     slope = torch.sigmoid(scores.detach()) * (1 - torch.sigmoid(scores.detach()))

@@ -9,9 +9,11 @@ from families import in_chunks, padded_batch, tiny
 
 from namm_xmodal import Namm, pruned
 from namm_xmodal.errors import UnsupportedModelError
+from namm_xmodal.fitness.language import answer_lesson
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.fitness.population_run import PruningSettings
-from namm_xmodal.gradient.sample import differentiable, sample_gradient
+from namm_xmodal.gradient.aim import Aim
+from namm_xmodal.gradient.sample import sample_gradient
 from namm_xmodal.language.tiny_random import build_tiny_random
 from namm_xmodal.memory.calibration import calibrate
 from namm_xmodal.memory.statistics import estimate_by_layer, estimate_statistics
@@ -100,16 +102,8 @@ def test_gradients_of_channels_are_of_the_loss_of_the_pruned_engine(name):
     ):
         logits = model(ids, past_key_values=memory.cache(), logits_to_keep=len(sample.answer)).logits[0]
     expected = -logits.log_softmax(-1).gather(-1, torch.tensor(sample.answer)[:, None]).mean().item()
-    with differentiable(model):
-        found = sample_gradient(
-            model,
-            sample,
-            policy.parameters[0].numpy(),
-            policy,
-            PruningSettings(32, 2, 3),
-            schedule=schedule,
-            budget=0.3,
-        )
+    lesson = answer_lesson(model, sample, PruningSettings(32, 2, 3))
+    found = sample_gradient(lesson, policy.parameters[0].numpy(), policy, Aim(schedule, 0.3))
     assert found.loss == pytest.approx(expected, rel=1e-9)
     assert 0.02 < found.kept < 0.98
     assert np.isfinite(found.gradient).all()
@@ -166,10 +160,8 @@ def test_models_without_rotary_embedding_are_refused_before_they_are_touched():
     assert "\n" not in str(caught.value)
     assert model.config._attn_implementation == before
     sample = TrainingSample(tuple(range(40)), (1, 2))
-    with differentiable(model), pytest.raises(UnsupportedModelError, match="no rotary embedding"):
-        sample_gradient(
-            model, sample, policy.parameters[0].numpy(), policy, PruningSettings(32, 2, 3),
-            schedule=ThresholdSchedule(), budget=0.5,
-        )  # fmt: skip
+    lesson = answer_lesson(model, sample, PruningSettings(32, 2, 3))
+    with pytest.raises(UnsupportedModelError, match="no rotary embedding"):
+        sample_gradient(lesson, policy.parameters[0].numpy(), policy, Aim(ThresholdSchedule(), 0.5))
     with pruned(model, Namm.untrained("random", features=make_features(CONTEXT[:1])), update_every=32) as memory:
         in_chunks(model, padded_batch(64, rows=1), memory.cache(), 64)

@@ -1,0 +1,109 @@
+"""How much an update should leave, and which tokens by their scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.selection import budget_tokens, keep_above, keep_best
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a sample keeps.
+
+    Attributes:
+        schedule: Tokens that score at least `schedule.at(tokens seen)` are kept, layers and heads alike; not used with
+            `per_head`.
+        budget: Fraction of the tokens seen that should be.
+        floor: Tokens that should be, at least: a quarter of the first 128 tokens is less than a recent sentence and the
+            fact before it, and later caches are not smaller for it.
+        per_head: Every head keeps just so many of its tokens, the best ones, instead of those above a threshold.
+        smallest_budget: Each sample has a budget of its own between this and `budget`; None: all have the same.
+    """
+
+    schedule: ThresholdSchedule
+    budget: float
+    floor: int = 0
+    per_head: bool = False
+    smallest_budget: float | None = None
+
+    def of_sample(self, seed: int) -> "Aim":
+        """The same with the budget of one sample: log-uniform, so that every octave of sizes is met as often."""
+        if self.smallest_budget is None:
+            return self
+        place = np.random.default_rng(seed).random()
+        budget = self.smallest_budget * (self.budget / self.smallest_budget) ** place
+        return replace(self, budget=float(budget), smallest_budget=None)
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """(B, H, S) scores -> (B, H, S) bool: what stays, protected tokens included."""
+        if self.per_head:
+            return keep_best(scores, slate, self._tokens(slate.seen))
+        return keep_above(scores, slate, self.schedule.at(slate.seen))
+
+    def margins(self, scores: Tensor, live: Tensor, free: Tensor, seen: int, slope: float = 1.0) -> Tensor:
+        """How far tokens are above the threshold.
+
+        With `per_head` the threshold is the head's own, and moves with its scores.
+
+        Args:
+            scores: (B, H, S), with gradient.
+            live: (B, H, S) bool, tokens still cached.
+            free: (B, H, S) bool, those of them that are not protected.
+            seen: Tokens seen.
+            slope: Of the sigmoid that will be taken of the margins.
+
+        Returns:
+            (B, H, S).
+        """
+        if not self.per_head:
+            return scores - self.schedule.at(seen)
+        return scores - _threshold_of_heads(scores, live, free, self._tokens(seen), slope)
+
+    def wanted(self, scores: Sequence[Tensor], seen: int, heads: int, protected: int) -> float | None:
+        """Quantile of the scores of one update that leaves the wanted tokens, all heads pooled.
+
+        Args:
+            scores: Of the live tokens that are not protected, flat.
+            seen: Tokens seen.
+            heads: Batch rows times kv heads, summed over layers.
+            protected: Live tokens that always stay, summed over `heads`.
+
+        Returns:
+            None if even all of them are less than wanted, and with `per_head`, which needs none.
+        """
+        if self.per_head:
+            return None
+        keep = round((max(self.budget * seen, min(self.floor, seen)) - protected / heads) * heads)
+        pooled = torch.cat(list(scores))
+        if keep >= pooled.numel() or not pooled.numel():
+            return None
+        return float(pooled.kthvalue(pooled.numel() - max(0, keep)).values)
+
+    def _tokens(self, seen: int) -> int:
+        """That every head keeps: as a cache of `max_tokens=budget` does, or `floor`."""
+        return max(budget_tokens(float(self.budget), seen), min(self.floor, seen))
+
+
+def _threshold_of_heads(scores: Tensor, live: Tensor, free: Tensor, count: int, slope: float) -> Tensor:
+    """(B, H, 1) score of the last token that each head keeps, with the gradient of a soft top-k.
+
+    The threshold t for which sum_i sigmoid(slope (s_i - t)) stays the same moves by sum_i w_i ds_i, where the w_i are
+    proportional to the sigmoid's derivatives. So a step cannot make a head larger: it only changes which tokens it keeps.
+
+    Where there are no more free tokens than may be kept it is -infinity: nothing is decided, so nothing is learnt.
+    """
+    places = count - (live & ~free).sum(-1, keepdim=True)  # (B, H, 1), what protected tokens leave
+    known = scores.detach().masked_fill(~free, -torch.inf).sort(-1, descending=True).values
+    last = known.gather(-1, (places - 1).clamp(0, known.shape[-1] - 1))
+    last = last.masked_fill(places > free.sum(-1, keepdim=True), -torch.inf)
+    near = torch.sigmoid(slope * (scores.detach() - last))
+    weights = (near * (1 - near)).masked_fill(~free, 0.0)
+    weights = weights / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+    soft = (weights * scores.masked_fill(~free, 0.0)).sum(-1, keepdim=True)
+    return last + (soft - soft.detach())
