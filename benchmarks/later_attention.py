@@ -2,10 +2,11 @@
 
     python benchmarks/later_attention.py runs/by_head/policy runs/by_model/policy
 
-The unpruned model reads texts that are repeated after themselves, as in `configs/train/by_head.yaml` with another seed. Of each
-head and update, the best 12, 25 and 50% of the cached tokens by a policy's scores are compared with all of them: the share of
-the attention that they receive later (the largest attention of any later query, summed over tokens). Recency, random and
-the best possible order stand beside them. Policies must have the same features. Prints a table; nothing is pruned.
+The unpruned model reads texts that are repeated after themselves, as in `configs/train/by_head.yaml` with another seed.
+Of each head and update, the best 12, 25 and 50% of the cached tokens by a policy's scores are compared with all of them:
+the share of the attention that they receive later (the largest attention of any later query, summed over tokens).
+Recency, random and the best possible order stand beside them. Policies must have the same features. Prints a table;
+nothing is pruned.
 """
 
 import argparse
