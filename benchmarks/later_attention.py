@@ -54,7 +54,11 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     for each in (each for parts in traces.values() for each in parts):
         slots = torch.arange(each.seen).float().expand(each.future.shape)
-        orders = {"best possible": each.future, "recency": slots, "random": torch.rand(slots.shape, generator=generator)}
+        orders = {
+            "best possible": each.future,
+            "recency": slots,
+            "random": torch.rand(slots.shape, generator=generator),
+        }
         for name, policy in policies.items():
             orders[name] = scores_of(policy, each, sets_of(traces, policy.sharing).of(each))
         for name, scores in orders.items():
