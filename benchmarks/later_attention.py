@@ -1,4 +1,4 @@
-"""How much of what a model attends to later a policy would keep: its ranking alone, on texts that nothing was trained on.
+"""How much of what a model attends to later a policy would keep: its ranking alone, on other stretches of the texts.
 
     python benchmarks/later_attention.py runs/by_head/policy runs/by_model/policy
 
