@@ -40,7 +40,7 @@ def evolve_command(
         bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
     ] = False,
 ) -> None:
-    """Evolve a memory policy (NAMM) on tasks; keep journal, policy and plot in the run's folder.
+    """Evolve a memory policy (NAMM) on tasks, or on agreement with the full cache; keep journal, policy and plot.
 
     Every finished piece of work is on disk at once: after Ctrl-C or a crash, `--resume` ends with the same bits.
 
@@ -100,11 +100,15 @@ def describe(setup: "Setup") -> str:
     from namm_xmodal.report.words import counted
 
     config, strategy = setup.config, setup.strategy
-    scores = strategy.population * config.samples * len(config.tasks) * len(config.models)
+    sources = config.agree_sources().values()
+    scores = strategy.population * config.samples * (len(config.tasks) * len(config.models) + len(sources))
+    of = [counted(len(config.tasks), "task")] if config.tasks or not sources else []
+    of += [counted(len(sources), "source")] if sources else []
+    names = dict.fromkeys([*(config.models if config.tasks else ()), *(source.model for source in sources)])
     return (
-        f"{', '.join(config.models)}: {counted(config.generations, 'generation')} of {strategy.population} "
+        f"{', '.join(names)}: {counted(config.generations, 'generation')} of {strategy.population} "
         f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} of "
-        f"{counted(len(config.tasks), 'task')} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
+        f"{' and '.join(of)} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
         f"{config.run}"
     )
 

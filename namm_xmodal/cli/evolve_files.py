@@ -93,6 +93,7 @@ class Files:
             "pool",
             "seed",
             "dtype",
+            *(["agree"] if config["agree"] else []),
         )
         return {
             "made_by": "namm-xmodal evolve",

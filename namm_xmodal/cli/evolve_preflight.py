@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from namm_xmodal.cli.agree_preflight import check_sources
 from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup
 from namm_xmodal.cli.evolve_statistics import given_statistics
@@ -35,10 +36,11 @@ def check_run(setup: Setup, notice: Callable[[str], None] = lambda text: None, *
     """
     config = setup.config
     check_precision(config.dtype, config.device)
+    check_sources(setup, notice, gradient=gradient)
     readings = list(_readings(setup, notice))
     pruning = Pruning(config.update_every, config.protect_first, config.protect_recent)
     check_sizes("max_tokens", config.max_tokens, readings, pruning)
-    if gradient:
+    if gradient and readings:
         _check_gradient(setup, readings, pruning)
     if not (Path(config.run) / STATISTICS).exists():
         if config.after:

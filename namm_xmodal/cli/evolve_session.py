@@ -84,9 +84,9 @@ def _resumed_or_new(setup: Setup, folder: Path, resume: bool) -> Session:
         )
     files.settle(result)
     draw_run(result.generations, folder)
-    if result.interrupted or not setup.config.validation:
+    if result.interrupted or not setup.config.validation or not setup.validation().fresh_shards():
         return Session(result, None)
-    if judged(folder) == (digest(result.mean), setup.validation().pool):
+    if judged(folder) == (digest(result.mean), setup.validation().objective.pool):
         return Session(result, None)
     return Session(result, _validate(setup, statistics, result, folder))
 
@@ -99,11 +99,12 @@ def draw_run(generations: tuple[Generation, ...], folder: Path) -> None:
 
 
 def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, folder: Path) -> Verdict:
-    settings = setup.validation()
+    fresh = setup.validation()
     with progress("comparing with the start") as advance:
         verdict = validate(
-            setup.evaluator(statistics, settings),
-            settings,
+            fresh.evaluator(statistics),
+            fresh.fresh_shards(),
+            fresh.objective.seed,
             load_vector(folder / START),
             result.mean,
             result.generations[-1].weight,

@@ -5,23 +5,28 @@ from pathlib import Path
 
 import numpy as np
 
+from namm_xmodal.cli.evolve_start import start_schedule, start_schedules, start_vector
+from namm_xmodal.config.blame import named
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evolve import EvolveConfig, evolve_digest
 from namm_xmodal.config.evolve_tasks import held_out_tasks, training_tasks
 from namm_xmodal.config.save import to_mapping
 from namm_xmodal.errors import BudgetError, ConfigError, MissingDependencyError, NammError
-from namm_xmodal.evolution.arrays import Array, digest
+from namm_xmodal.evolution.arrays import digest
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.evaluators.in_process import InProcess
 from namm_xmodal.evolution.evaluators.pools import processes, ray_cluster
+from namm_xmodal.evolution.objective import Shard
 from namm_xmodal.evolution.run import RunSettings
 from namm_xmodal.evolution.size_pressure import SizePressure
 from namm_xmodal.evolution.strategy import Strategy
 from namm_xmodal.evolution.table import build_strategy
 from namm_xmodal.evolution.tracking.tracker import Tracker
-from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec, make_template
+from namm_xmodal.fitness import AgreeSettings, MixtureFactory, ObjectiveSettings, TemplateSpec, make_template
+from namm_xmodal.fitness.agree import PREFIX
 from namm_xmodal.fitness.population_run import PruningSettings
-from namm_xmodal.policies.namm import Features, FeatureStatistics, Namm, ThresholdSchedule, make_features
+from namm_xmodal.policies.namm import Features, FeatureStatistics, Namm, make_features
+from namm_xmodal.report.words import counted, listed
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Setup:
 
     Attributes:
         config: What it is made from.
-        objective: What the fitness is made of.
+        objective: The tasks of the fitness, and how members prune.
+        agree: The sources of agreement of the fitness.
         pressure: Price of a kept token.
         strategy: Not yet asked.
         trackers: Not yet started.
@@ -38,6 +44,7 @@ class Setup:
 
     config: EvolveConfig
     objective: ObjectiveSettings
+    agree: AgreeSettings
     pressure: SizePressure
     strategy: Strategy
     trackers: tuple[Tracker, ...]
@@ -46,20 +53,35 @@ class Setup:
         """What members share."""
         return _template(self.config, statistics)
 
-    def evaluator(self, statistics: FeatureStatistics, objective: ObjectiveSettings | None = None) -> Evaluator:
-        """Where members are scored, nothing of it started yet; on another objective if one is given."""
-        return _evaluator(self.config, self.factory(statistics, objective))
+    def evaluator(self, statistics: FeatureStatistics) -> Evaluator:
+        """Where members are scored, nothing of it started yet."""
+        return _evaluator(self.config, self.factory(statistics))
 
-    def factory(
-        self, statistics: FeatureStatistics, objective: ObjectiveSettings | None = None
-    ) -> LanguageObjectiveFactory:
+    def factory(self, statistics: FeatureStatistics) -> MixtureFactory:
         """Makes the objective in a worker."""
-        return LanguageObjectiveFactory(objective or self.objective, self.template(statistics))
+        return MixtureFactory(self.objective, self.template(statistics), self.agree)
 
-    def validation(self) -> ObjectiveSettings:
-        """The same tasks with samples that no generation has seen."""
+    def validation(self) -> "Setup":
+        """The same tasks and sources with samples that no generation has seen.
+
+        The videos of a benchmark on disk are left out: they have one order, so there are no fresh ones.
+        """
         count = max(1, self.config.validation)
-        return replace(self.objective, seed=self.objective.seed + 1, samples=count, pool=count)
+        tasks = replace(self.objective, seed=self.objective.seed + 1, samples=count, pool=count)
+        fresh = {
+            name: each.model_copy(update={"seed": each.seed + 1, "count": max(count, each.count)})
+            for name, each in self.agree.sources.items()
+            if not getattr(each, "data", "")
+        }
+        return replace(self, objective=tasks, agree=replace(self.agree, sources=fresh, samples=count))
+
+    def fresh_shards(self) -> list[Shard]:
+        """One shard for each sample of `validation()`: those of a task, or of a source, together."""
+        count, models = self.objective.pool, self.objective.models
+        shards = [Shard(task, (i,), model) for task in self.objective.tasks for model in models for i in range(count)]
+        for name, source in self.agree.sources.items():
+            shards += [Shard(PREFIX + name, (i,), source.model) for i in range(count)]
+        return shards
 
     def settings(self, statistics: FeatureStatistics) -> RunSettings:
         """What the run is, for its journal."""
@@ -73,14 +95,28 @@ class Setup:
             description=to_mapping(config),
         )
 
+    @property
+    def trained_on(self) -> str:
+        """Tasks and sources, in words."""
+        parts = []
+        if self.objective.tasks:
+            parts.append(f"{counted(len(self.objective.tasks), 'task')} of {', '.join(self.objective.models)}")
+        if self.agree.sources:
+            parts.append(f"agreement of {listed(source.model for source in self.agree.sources.values())}")
+        return " and ".join(parts)
+
     def tokens(self) -> int:
-        """About how many tokens the models read in a generation, the cached base scores left out."""
+        """About how many tokens the models read in a generation; the cached base scores and videos are left out."""
         config, total = self.config, 0.0
+        models = max(1, len(config.models))
         for task in self.objective.tasks.values():
             length = float(np.mean(task.length))
             shared = min(length, config.update_every - 1)
             total += config.samples * (shared + self.strategy.population * (length - shared))
-        return round(total * len(config.models))
+        for source in self.agree.sources.values():
+            length, shared = source.length or 0, source.update_every - 1
+            total += config.samples * (shared + self.strategy.population * max(0, length - shared)) / models
+        return round(total * models)
 
 
 def make_setup(config: EvolveConfig) -> Setup:
@@ -109,8 +145,20 @@ def make_setup(config: EvolveConfig) -> Setup:
     except BudgetError as error:
         raise at("max_tokens", error) from None
     template.check_clock(config.update_every, config.protect_first, config.protect_recent)
-    _evaluator(config, LanguageObjectiveFactory(objective, spec))  # says now whether an extra is missing
-    return Setup(config, objective, _pressure(config), _strategy(config, template), _trackers(config))
+    agree = AgreeSettings(
+        config.agree_sources(),
+        config.samples,
+        config.protect_first,
+        config.protect_recent,
+        config.seed,
+        config.rows,
+        start_schedules(config),
+    )
+    for name, source in agree.sources.items():
+        with named(f"agree.{name}"):
+            template.check_clock(source.update_every, config.protect_first, config.protect_recent)
+    _evaluator(config, MixtureFactory(objective, spec, agree))  # says now whether an extra is missing
+    return Setup(config, objective, agree, _pressure(config), _strategy(config, template), _trackers(config))
 
 
 def no_statistics(config: EvolveConfig) -> FeatureStatistics:
@@ -160,46 +208,7 @@ def _strategy(config: EvolveConfig, template: Namm) -> Strategy:
         raise ConfigError(f"strategy: {options}: an option has the wrong type ({error})") from None
 
 
-def start_vector(config: EvolveConfig, template: Namm) -> Array:
-    """The first mean, shape (N,).
-
-    Raises:
-        ConfigError: If the policy to start from is of other parts than the configuration's.
-    """
-    size = template.parameters.shape[-1]
-    if config.start == "zeros":
-        return np.zeros(size)
-    try:
-        policy = Namm.from_pretrained(config.start)
-    except NammError as error:
-        raise at("start", error) from None
-    parts = (policy.sharing, policy.features.name, policy.scorer.name, policy.parameters.shape[-1])
-    if parts != ("model", template.features.name, config.scorer, size):
-        raise ConfigError(
-            f"start: {config.start}: {policy}; expected one set of {size} parameters, {template.features.name} -> "
-            f"{config.scorer}"
-        )
-    for old, new in zip(policy.features.entries(), template.features.entries(), strict=True):
-        for key, value in old.items():
-            if new[key] != value:
-                raise ConfigError(
-                    f"start: {config.start}: evolved with {key}={value}, this run has {new[key]}; set {key}: {value}"
-                    + (f" of the channel {old['channel']}" if len(policy.features.channels) > 1 else "")
-                )
-    return np.asarray(policy.parameters[0].double().numpy(), dtype=np.float64)
-
-
-def start_schedule(config: EvolveConfig) -> ThresholdSchedule:
-    """The threshold schedule of the policy to start from; members keep it."""
-    if config.start == "zeros":
-        return ThresholdSchedule()
-    try:
-        return Namm.from_pretrained(config.start).schedule
-    except NammError as error:
-        raise at("start", error) from None
-
-
-def _evaluator(config: EvolveConfig, factory: LanguageObjectiveFactory) -> Evaluator:
+def _evaluator(config: EvolveConfig, factory: MixtureFactory) -> Evaluator:
     options = config.evaluator
     if options.kind == "processes":
         return processes(

@@ -10,7 +10,6 @@ from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evolve import EvolveConfig
 from namm_xmodal.errors import CheckpointError, ConfigError, NammError
-from namm_xmodal.fitness import LanguageObjective
 from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
 from namm_xmodal.trust.files import MIB, refusing
@@ -76,5 +75,5 @@ def load_statistics(path: Path) -> FeatureStatistics:
 def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:
     """Reads training samples with the unpruned models; every text moves the bar."""
     config = setup.config
-    objective: LanguageObjective = setup.factory(no_statistics(config)).build()
+    objective = setup.factory(no_statistics(config)).build()
     return statistics_of(objective, config.statistics.samples, features_of(config), advance)

@@ -1,5 +1,6 @@
 """After a run: is its answer better than its start, on samples that no generation has seen?"""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from namm_xmodal.evaluation.estimate import FEWEST, Estimate, estimate
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.objective import Shard
-from namm_xmodal.fitness import ObjectiveSettings
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,20 @@ class Verdict:
 
 
 def validate(
-    evaluator: Evaluator, settings: ObjectiveSettings, start: Array, answer: Array, weight: float, advance: Advance
+    evaluator: Evaluator,
+    shards: Sequence[Shard],
+    seed: int,
+    start: Array,
+    answer: Array,
+    weight: float,
+    advance: Advance,
 ) -> Verdict:
-    """Scores start and answer on every sample of the settings' pool.
+    """Scores start and answer on fresh samples.
 
     Args:
-        evaluator: Where, over an objective with these settings; closed at the end.
-        settings: Tasks, models and number of samples; their seed is not that of the run.
+        evaluator: Where, over an objective of fresh samples; closed at the end.
+        shards: One sample each, the samples of each task and model together, equally many of each.
+        seed: Of the samples; not that of the run.
         start: Mean before the first generation, shape (N,).
         answer: Mean after the last, shape (N,).
         weight: Size weight to compute the fitness with.
@@ -85,9 +92,6 @@ def validate(
     Raises:
         DataError: If the full cache scores 0 on every task, or a score is not finite.
     """
-    shards = [
-        Shard(task, (i,), model) for task in settings.tasks for model in settings.models for i in range(settings.pool)
-    ]
     scores = np.empty((len(shards), 2))
     kept, base = np.empty_like(scores), np.empty(len(shards))
     try:
@@ -108,7 +112,7 @@ def validate(
         base.reshape(len(labels), -1),
         strict=True,
     )
-    return _verdict([table for table in tables if table[3].mean() > 0], weight, settings.seed)
+    return _verdict([table for table in tables if table[3].mean() > 0], weight, seed)
 
 
 def _verdict(tables: list[tuple[str, Array, Array, Array]], weight: float, seed: int) -> Verdict:

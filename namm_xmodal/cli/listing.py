@@ -211,16 +211,24 @@ def configs(
 def _evolution_keys() -> list[dict[str, Any]]:
     from namm_xmodal.config import EvolveConfig, describe
 
-    return [_key(row) for row in describe(EvolveConfig)]
+    return [_key(row) for row in describe(EvolveConfig)] + _agree_keys()
+
+
+def _agree_keys() -> list[dict[str, Any]]:
+    from namm_xmodal.config import describe
+    from namm_xmodal.config.agree import KINDS
+
+    return [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"agree.{name}.")]
 
 
 def _training_keys() -> list[dict[str, Any]]:
-    """Those of the file, and those of each kind of source of traces."""
+    """Those of the file, and those of each kind of source."""
     from namm_xmodal.config import describe
     from namm_xmodal.config.train import KINDS, TrainConfig
 
     found = [_key(row) for row in describe(TrainConfig)]
-    return found + [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"traces.{name}.")]
+    found += [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"traces.{name}.")]
+    return found + _agree_keys()
 
 
 def _evaluation_keys() -> list[dict[str, Any]]:

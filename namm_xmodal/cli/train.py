@@ -64,8 +64,8 @@ def train_command(
     by = {"model": "", "layer": " a layer", "head": " a kv head"}[settings.sharing]
     console.print(
         f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking{by}, "
-        f"{counted(settings.gradient.steps, 'step')} of gradients on {counted(len(settings.tasks), 'task')} of "
-        f"{', '.join(settings.models)}, {counted(settings.generations, 'generation')}, in {folder}",
+        f"{counted(settings.gradient.steps, 'step')} of gradients on {setup.trained_on}, "
+        f"{counted(settings.generations, 'generation')}, in {folder}",
         soft_wrap=True,
     )
     if dry_run:

@@ -1,4 +1,4 @@
-"""`namm-xmodal warm-start`: a first mean for `evolve`, from straight-through gradients of one base model."""
+"""`namm-xmodal warm-start`: a first mean for `evolve`, from straight-through gradients."""
 
 import hashlib
 import json
@@ -48,6 +48,7 @@ def warm_start_command(
     from namm_xmodal.cli.evolve_setup import make_setup
     from namm_xmodal.cli.folders import run_folder
     from namm_xmodal.config.evolve import load_evolve_config
+    from namm_xmodal.report.words import counted
 
     plain = load_evolve_config(config, assignments or [], str(run) if run else None, workers)
     setup = make_setup(plain if run else plain.model_copy(update={"run": f"{plain.run}-start"}))
@@ -57,8 +58,8 @@ def warm_start_command(
     if dry_run:
         gradient = setup.config.gradient
         console.print(
-            f"[bold]{', '.join(setup.config.models)}[/bold]: {gradient.steps} steps on {setup.config.samples} samples of "
-            f"{len(setup.config.tasks)} tasks, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
+            f"{counted(gradient.steps, 'step')} on {counted(setup.config.samples, 'sample')} each of {setup.trained_on}, "
+            f"to {gradient.budget:.0%} of the cache, in {setup.config.run}",
             soft_wrap=True,
         )
         return
@@ -104,7 +105,8 @@ def descend_to(
     """
     from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import guarded, save_config
-    from namm_xmodal.cli.evolve_setup import start_schedule, statistics_digest
+    from namm_xmodal.cli.evolve_setup import statistics_digest
+    from namm_xmodal.cli.evolve_start import start_schedule
     from namm_xmodal.config.evolve import evolve_digest
     from namm_xmodal.config.save import to_mapping
     from namm_xmodal.evolution.arrays import digest as digest_of
@@ -152,21 +154,33 @@ def descend_to(
     return descent.step
 
 
+def _language_thresholds(setup: "Setup", descent: "Descent") -> dict[int, float]:
+    """Those that the policy is saved with: of the tasks, else of the first language source, else none."""
+    from namm_xmodal.fitness.agree import PREFIX
+
+    if setup.objective.tasks:
+        return descent.thresholds[""]
+    labels = [PREFIX + name for name in setup.agree.sources if name.partition("@")[0] == "language"]
+    return descent.thresholds.get(labels[0], {}) if labels else {}
+
+
 def save_policy(
     setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path, more: "Mapping[str, object]"
 ) -> None:
     """Writes the policy; the last threshold moves into the scorer's bias, the others become offsets from it."""
     import torch
 
+    from namm_xmodal.cli.evolve_start import SCHEDULES
     from namm_xmodal.fitness import make_template
     from namm_xmodal.policies.namm import ThresholdSchedule
 
     parameters = torch.from_numpy(descent.parameters.copy()).float()
     template = make_template(setup.template(statistics))
     bias = len(parameters) - template.features.num_parameters - 1  # every scorer ends with the bias of its score
-    last = descent.schedule.offset[-1] if descent.thresholds else 0.0
+    chosen = _language_thresholds(setup, descent)
+    last = chosen[max(chosen)] if chosen else 0.0
     parameters[bias] -= last
-    schedule = ThresholdSchedule.of({seen: offset - last for seen, offset in descent.thresholds.items()})
+    schedule = ThresholdSchedule.of({seen: offset - last for seen, offset in chosen.items()})
     metadata = {
         "method": "straight-through gradients through hard evictions",
         "models": list(setup.config.models),
@@ -176,4 +190,12 @@ def save_policy(
         "seed": setup.config.seed,
         **more,
     }
+    sources = setup.agree.sources
+    if sources:
+        metadata["agree"] = {name: source.model for name, source in sources.items()}
+        metadata[SCHEDULES] = {
+            label: {str(seen): offset - last for seen, offset in sorted(thresholds.items())}
+            for label, thresholds in descent.thresholds.items()
+            if label
+        }
     replace(template, parameters=parameters[None], schedule=schedule, metadata=metadata).save_pretrained(folder)

@@ -12,13 +12,14 @@ Command = Literal["eval", "evolve", "train"]
 def command_of(content: Mapping[str, Any]) -> Command | None:
     """The command that reads a file, None if no command does.
 
-    A file with all that an evolution needs is of `evolve`, or of `train` if it names traces; one with a section, of `eval`.
+    A file of tasks with their models, or of sources of agreement, is of `evolve`, or of `train` if it names traces; one
+    with a section, of `eval`.
 
     Args:
         content: Of the file, after `extends`.
     """
     fields = EvolveConfig.model_fields
-    if {name for name, field in fields.items() if field.is_required()} <= content.keys():
+    if {"models", "tasks"} <= content.keys() or "agree" in content:
         return "train" if "traces" in content else "evolve"
     sections = [name for name, value in content.items() if isinstance(value, dict) and name not in fields]
     return "eval" if set(sections) - {"bootstrap", "policies"} else None

@@ -1,4 +1,4 @@
-"""The configuration of `namm-xmodal evolve` for language models."""
+"""The configuration of `namm-xmodal evolve`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from namm_xmodal.config.agree import KINDS, AgreeSource
 from namm_xmodal.config.channels import FeaturesValue
 from namm_xmodal.config.evolve_sections import (
     EvaluatorConfig,
@@ -19,6 +20,7 @@ from namm_xmodal.config.loader import Mapping, load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.config.save import digest, to_mapping
 from namm_xmodal.config.section import BudgetValue
+from namm_xmodal.config.sources import read_sources
 from namm_xmodal.config.validation import Strict, validate
 
 
@@ -27,7 +29,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_list), Field(min_length=1)]
+Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_list)]
 
 # What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
 NOT_IN_DIGEST = frozenset(
@@ -37,10 +39,12 @@ NOT_IN_DIGEST = frozenset(
 
 
 class EvolveConfig(Strict):
-    """Evolution of one NAMM on tasks of one or several language models."""
+    """Evolution of one NAMM on tasks of language models, on its agreement with the full cache of any models, or on both."""
 
     models: Models = Field(
-        description="Base models: names of `namm-xmodal list models`, folders or hub ids. Members are scored on each.",
+        (),
+        description="Base models of the tasks: names of `namm-xmodal list models`, folders or hub ids. Members are scored "
+        "on each.",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Precision of the weights: auto, float32, bfloat16 or float16."
@@ -55,8 +59,13 @@ class EvolveConfig(Strict):
         1337, ge=0, description="Seed of strategy and samples. Validation uses seed + 1, held_out.yaml seed + 2."
     )
     tasks: dict[str, dict[str, Any]] = Field(
-        min_length=1,
+        default_factory=dict,
         description="What is trained on. Label: {task: a name of `namm-xmodal list tasks`, and the task's own fields}.",
+    )
+    agree: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Models that should answer as they do with everything in memory, on inputs without labels: language, "
+        "video, rl, each as often as needed (rl@hopper). Keys: model, count, and those of its kind.",
     )
     held_out: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
@@ -112,6 +121,11 @@ class EvolveConfig(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> "EvolveConfig":
+        self.agree_sources()
+        if not self.tasks and not self.agree:
+            raise ValueError("tasks: none, and no source under agree; expected at least one of either")
+        if (self.tasks or self.held_out) and not self.models:
+            raise ValueError("models: missing; tasks need a base model, such as models: smollm2-135m")
         if len(set(self.models)) < len(self.models):
             raise ValueError(f"models: {list(self.models)}: a model is given twice; remove one")
         if self.samples > self.pool:
@@ -123,6 +137,14 @@ class EvolveConfig(Strict):
                 "remove one"
             )
         return self
+
+    def agree_sources(self) -> dict[str, AgreeSource]:
+        """The sources of agreement by name, validated.
+
+        Raises:
+            ValueError: If a kind is unknown or a key does not fit; for pydantic.
+        """
+        return read_sources(self.agree, KINDS, "agree")
 
 
 def load_evolve_config(
@@ -172,5 +194,7 @@ def evolve_digest(config: EvolveConfig, statistics: str) -> str:
         statistics: Digest of the feature statistics.
     """
     relevant = {key: value for key, value in to_mapping(config).items() if key not in NOT_IN_DIGEST}
+    if not config.agree:
+        del relevant["agree"]  # journals of tasks alone are older than the section
     relevant["statistics"] = {**relevant["statistics"], "numbers": statistics}
     return digest(relevant)

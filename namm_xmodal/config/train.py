@@ -2,68 +2,35 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from namm_xmodal.config.evolve import EvolveConfig, with_run, with_workers
 from namm_xmodal.config.evolve_sections import GradientConfig
 from namm_xmodal.config.loader import load_mapping, resolve_config
-from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.config.overrides import apply_overrides
-from namm_xmodal.config.section import as_list
+from namm_xmodal.config.sources import InputSource, LanguageSource, RlSource, VideoSource, read_sources
 from namm_xmodal.config.validation import Strict, validate
 
-Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_list), Field(min_length=1)]
 
-
-class TraceSource(Strict):
+class TraceSource(InputSource):
     """What is read once, with a full cache and without labels, to see which tokens receive attention later."""
 
-    model: str = Field(min_length=1, description="A model of the modality: a name, a folder or a hub id.")
-    count: int = Field(24, ge=1, description="Texts, videos or episodes.")
     updates: int = Field(3, ge=1, description="Updates of each that are noted, spread evenly over its length.")
     heads: int = Field(2, ge=1, description="kv heads of each layer and update that are noted, drawn anew each time.")
-    update_every: int = Field(128, ge=1, description="Tokens between two updates; a multiple of 16.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(
-        "float32", description="Precision of the weights."
-    )
-    device: str = Field("cpu", min_length=1, description="Where the model runs: cpu, cuda, cuda:1, mps.")
-    seed: int = Field(0, ge=0, description="Of the texts, videos or episodes, and of the heads.")
 
 
-class LanguageTraces(TraceSource):
+class LanguageTraces(LanguageSource, TraceSource):
     """Stretches of text."""
 
-    texts: Names = Field(("python-topics",), description="Names of `namm-xmodal list texts`, files or folders.")
-    tokens: int = Field(448, ge=32, description="Of each text.")
-    repeat: bool = Field(
-        True, description="Have the text repeated after itself, and count the attention of the repetition only."
-    )
 
-
-class VideoTraces(TraceSource):
+class VideoTraces(VideoSource, TraceSource):
     """Prompts about videos."""
 
-    update_every: int = Field(32, ge=1, description="Tokens between two updates; a multiple of 16.")
-    benchmark: str = Field("generated", min_length=1, description="A name of `namm-xmodal list benchmarks`.")
-    data: str = Field("", description="Folder of the benchmark in its published layout.")
-    options: dict[str, Any] = Field(default_factory=dict, description="The benchmark's own fields.")
-    frames: int = Field(16, ge=1, description="Frames of each video.")
-    question: bool = Field(
-        True, description="Count the attention of the question only; else that of later frames as well."
-    )
 
-
-class RlTraces(TraceSource):
+class RlTraces(RlSource, TraceSource):
     """Episodes that a Decision Transformer plays with everything in memory."""
-
-    count: int = Field(4, ge=1, description="Episodes of each model.")
-    dtype: Literal["float32", "float64"] = Field("float32", description="Precision of the weights.")
-    update_every: int = Field(48, ge=1, description="Tokens between two updates; three per step.")
-    model_seeds: tuple[int, ...] | None = Field(None, description="Which models of a family; all if absent.")
-    environment_options: dict[str, Any] = Field(default_factory=dict, description="Options of the environment.")
-    tokens: int = Field(900, ge=48, description="First tokens of an episode that are read; three per step.")
 
 
 KINDS: dict[str, type[TraceSource]] = {"language": LanguageTraces, "video": VideoTraces, "rl": RlTraces}
@@ -141,13 +108,7 @@ class TrainConfig(EvolveConfig):
         Raises:
             ValueError: If a kind is unknown or a key does not fit; for pydantic.
         """
-        found = {}
-        for name, content in self.traces.items():
-            kind = name.partition("@")[0]
-            if kind not in KINDS:
-                raise ValueError(f"traces.{name}: unknown kind of source; {did_you_mean(kind, KINDS)}")
-            found[name] = validate(KINDS[kind], content, f"traces.{name}")
-        return found
+        return read_sources(self.traces, KINDS, "traces")
 
 
 def load_train_config(

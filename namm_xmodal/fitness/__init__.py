@@ -1,6 +1,16 @@
-"""What a population of policies is worth on real tasks: evolution's numbers meet models, tasks and caches here."""
+"""What a population of policies is worth on real tasks and models: evolution's numbers meet models and caches here."""
 
-from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory, ObjectiveSettings
+from namm_xmodal.fitness.agree import AgreeSettings
+from namm_xmodal.fitness.language import LanguageObjective, ObjectiveSettings
+from namm_xmodal.fitness.mixture import Mixture, MixtureFactory
 from namm_xmodal.fitness.template import TemplateSpec, make_template
 
-__all__ = ["LanguageObjective", "LanguageObjectiveFactory", "ObjectiveSettings", "TemplateSpec", "make_template"]
+__all__ = [
+    "AgreeSettings",
+    "LanguageObjective",
+    "Mixture",
+    "MixtureFactory",
+    "ObjectiveSettings",
+    "TemplateSpec",
+    "make_template",
+]

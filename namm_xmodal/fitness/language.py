@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from namm_xmodal.adapters.table import find_adapter
 from namm_xmodal.errors import DataError
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.objective import Shard, ShardResult
-from namm_xmodal.fitness.pool import SamplePool, check_labels, draw
+from namm_xmodal.fitness.lesson import Lesson
+from namm_xmodal.fitness.pool import SamplePool, TrainingSample, check_labels, draw
 from namm_xmodal.fitness.population_run import PruningSettings, base_score, run_population
 from namm_xmodal.fitness.template import TemplateSpec, make_template
 from namm_xmodal.language.models import LanguageModel, load_language_model
@@ -43,19 +46,6 @@ class ObjectiveSettings:
     device: str = "cpu"
     threads: int = 1
     rows: int = 32
-
-
-@dataclass(frozen=True)
-class LanguageObjectiveFactory:
-    """Makes the objective in a worker."""
-
-    settings: ObjectiveSettings
-    template: TemplateSpec
-
-    def build(self) -> "LanguageObjective":
-        """Loads nothing yet: models are loaded when a shard first asks for them."""
-        torch.set_num_threads(self.settings.threads)
-        return LanguageObjective(self.settings, self.template)
 
 
 @dataclass
@@ -98,7 +88,7 @@ class LanguageObjective:
         Raises:
             DataError: If the shard is not of this objective.
         """
-        if shard.task not in self.settings.tasks or shard.model not in self.settings.models:
+        if not self.has(shard):
             raise DataError(f"shard {shard.label}: not a task and model of this run")
         model, pool = self.model_named(shard.model).model, self.pool_of(shard.model, shard.task)
         vectors = torch.from_numpy(np.ascontiguousarray(members)).float()
@@ -115,6 +105,16 @@ class LanguageObjective:
                     seconds[name] += value
         base = [self._base_score(shard.model, shard.task, index) for index in shard.samples]
         return ShardResult(np.stack(scores, 1), np.array(base), np.stack(kept, 1), seconds)
+
+    def has(self, shard: Shard) -> bool:
+        """Whether a shard is of one of these tasks and models."""
+        return shard.task in self.settings.tasks and shard.model in self.settings.models
+
+    def lesson(self, shard: Shard) -> Lesson:
+        """The first sample of a shard, for gradients: negative log-likelihood of the answer, nats per token."""
+        model = self.model_named(shard.model).model
+        sample = self.pool_of(shard.model, shard.task)[shard.samples[0]]
+        return answer_lesson(model, sample, self.settings.pruning)
 
     def _base_score(self, model: str, task: str, index: int) -> float:
         key = (model, task, index)
@@ -143,3 +143,16 @@ class LanguageObjective:
                 loaded.max_context,
             )
         return self._pools[key]
+
+
+def answer_lesson(model: Any, sample: TrainingSample, pruning: PruningSettings) -> Lesson:
+    """A sample as gradients take it: negative log-likelihood of the answer, nats per token."""
+    ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
+    answer = torch.tensor(sample.answer, device=model.device)
+
+    def loss(logits: Tensor) -> Tensor:
+        precise = logits[0].to(torch.promote_types(logits.dtype, torch.float32))
+        return -precise.log_softmax(-1).gather(-1, answer[:, None]).mean()
+
+    inputs = {"input_ids": ids, "logits_to_keep": len(answer)}
+    return Lesson(model, find_adapter(model), inputs, loss, pruning)

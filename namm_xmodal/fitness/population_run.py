@@ -1,6 +1,9 @@
 """Scores a whole population on one sample: the prefix that nobody can prune runs once, then members advance as rows."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import process_time
 from typing import Any
 
@@ -11,8 +14,11 @@ from torch import Tensor
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.fitness.pool import TrainingSample
-from namm_xmodal.memory import pruned
+from namm_xmodal.memory import Memory, pruned
 from namm_xmodal.policies.namm import Namm, NammPopulation
+
+Wanted = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""From inputs to inputs that also say which outputs are wanted."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,64 @@ class SampleScores:
     seconds: dict[str, float]
 
 
+class MemberRows:
+    """One input that all members read side by side, each in a row of its own.
+
+    Attributes:
+        read: Tokens read so far.
+    """
+
+    def __init__(self, memory: Memory, cache: PrunedCache, inputs: Mapping[str, Tensor], members: int) -> None:
+        """Reads nothing yet; used by `member_rows`."""
+        self.read, self._memory, self._cache, self._inputs, self._members = 0, memory, cache, inputs, members
+        self._start = self._middle = process_time()
+
+    def forward(self, stop: int, wanted: Wanted) -> Tensor:
+        """Reads on up to token `stop`; returns what the adapter's `forward` returns for `wanted` of these inputs."""
+        part = {name: each[:, self.read : stop] for name, each in self._inputs.items()}
+        rows = {name: each.expand(self._members, *each.shape[1:]) for name, each in part.items()}
+        return self._forward(rows, stop, wanted)
+
+    def forward_once(self, stop: int, wanted: Wanted) -> None:
+        """Reads the first tokens in one row, then gives each member a copy."""
+        if stop > 0:
+            self._forward({name: each[:, :stop] for name, each in self._inputs.items()}, stop, wanted)
+            self._cache.batch_repeat_interleave(self._members)
+        self._middle = process_time()
+
+    def kept(self) -> NDArray[np.float64]:
+        """(P,) kept fraction of each row, averaged over layers and kv heads."""
+        per_layer = torch.stack([layer.kept.double().mean(-1) for layer in self._cache.layers])  # (layers, P)
+        result: NDArray[np.float64] = (per_layer.mean(0) / self._cache.layers[0].seen).cpu().numpy()
+        return result
+
+    def scored(self, scores: NDArray[np.float64]) -> SampleScores:
+        """The result, with what was kept and the time it took."""
+        seconds = {"prefix": self._middle - self._start, "members": process_time() - self._middle}
+        return SampleScores(scores, self.kept(), seconds)
+
+    def _forward(self, inputs: Mapping[str, Tensor], stop: int, wanted: Wanted) -> Tensor:
+        self.read = stop
+        return self._memory.adapter.forward(self._memory.model, wanted(inputs), self._cache)
+
+
+@contextmanager
+def member_rows(
+    model: Any, inputs: Mapping[str, Tensor], members: Tensor, template: Namm, settings: PruningSettings
+) -> Iterator[MemberRows]:
+    """A model in which (P, N) members read one input, (1, T, ...) tensors, each with a pruned cache of its own."""
+    population = NammPopulation(members, template)
+    with pruned(
+        model,
+        population,
+        update_every=settings.update_every,
+        protect_first=settings.protect_first,
+        protect_recent=settings.protect_recent,
+        attention="tiled",
+    ) as memory:
+        yield MemberRows(memory, memory.cache(), inputs, len(members))
+
+
 @torch.no_grad()
 def run_population(
     model: Any, sample: TrainingSample, members: Tensor, template: Namm, settings: PruningSettings
@@ -62,27 +126,14 @@ def run_population(
     """
     ids = torch.tensor([[*sample.prompt, *sample.answer[:-1]]], device=model.device)
     answer = torch.tensor(sample.answer, device=model.device)
-    shared = min(settings.update_every - 1, ids.shape[1] - len(sample.answer))
-    population = NammPopulation(members, template)
-    start = process_time()
-    with pruned(
-        model,
-        population,
-        update_every=settings.update_every,
-        protect_first=settings.protect_first,
-        protect_recent=settings.protect_recent,
-        attention="tiled",
-    ) as memory:
-        cache = memory.cache()
-        if shared > 0:
-            model(input_ids=ids[:, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache.batch_repeat_interleave(len(members))
-        middle = process_time()
-        rest = ids[:, shared:].expand(len(members), -1)
-        logits = model(input_ids=rest, past_key_values=cache, use_cache=True, logits_to_keep=len(answer)).logits
-        scores = _answer_probability(logits, answer)
-        kept = _kept_by_row(cache)
-    return SampleScores(scores, kept, {"prefix": middle - start, "members": process_time() - middle})
+    length = ids.shape[1]
+    with member_rows(model, {"input_ids": ids}, members, template, settings) as rows:
+        rows.forward_once(min(settings.update_every - 1, length - len(answer)), partial(_last, 1))
+        return rows.scored(_answer_probability(rows.forward(length, partial(_last, len(answer))), answer))
+
+
+def _last(count: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {**inputs, "logits_to_keep": count}
 
 
 @torch.no_grad()
@@ -99,11 +150,4 @@ def _answer_probability(logits: Tensor, answer: Tensor) -> NDArray[np.float64]:
     log_probabilities = logits.float().log_softmax(-1)
     chosen = log_probabilities.gather(-1, answer[None, :, None].expand(len(logits), -1, 1))[..., 0]  # (P, A)
     result: NDArray[np.float64] = chosen.double().mean(-1).exp().cpu().numpy()
-    return result
-
-
-def _kept_by_row(cache: PrunedCache) -> NDArray[np.float64]:
-    """(P,) kept fraction of each row, averaged over layers and kv heads."""
-    per_layer = torch.stack([layer.kept.double().mean(-1) for layer in cache.layers])  # (layers, P)
-    result: NDArray[np.float64] = (per_layer.mean(0) / cache.layers[0].seen).cpu().numpy()
     return result

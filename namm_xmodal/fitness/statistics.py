@@ -1,36 +1,52 @@
-"""Feature statistics of a run: estimated on the unpruned base models over training samples, then frozen."""
+"""Feature statistics of a run: estimated on the unpruned models over training samples and sources, then frozen."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
+from namm_xmodal.fitness.agree import PREFIX, AgreeObjective
 from namm_xmodal.fitness.language import LanguageObjective
+from namm_xmodal.fitness.mixture import Mixture
 from namm_xmodal.memory.statistics import estimate_statistics
 from namm_xmodal.policies.namm import FeatureStatistics, StatisticsEstimator
 from namm_xmodal.policies.namm.features import Features
 
+Told = Callable[[int, int, str], None]
+
 
 def statistics_of(
-    objective: LanguageObjective,
+    objective: Mixture,
     samples: int,
     features: Features,
-    told: Callable[[int, int, str], None] = lambda done, total, model: None,
+    told: Told = lambda done, total, model: None,
 ) -> FeatureStatistics:
-    """Pools the features of the first `samples` training samples of every task on every model of a run.
+    """Pools the features of the first `samples` training samples of every task on every model, and inputs of every source.
 
     As published: no labels, no reward, an unpruned cache, one set for all layers and heads (and here: models).
 
     Args:
         objective: The run's objective.
-        samples: Samples of each task.
+        samples: Samples of each task, and inputs of each source of agreement.
         features: Those that will use the statistics; nothing is read if no channel needs any.
         told: Called before each text with the number of texts done, of all texts, and the model's name.
     """
-    settings = objective.settings
     if not features.num_frozen:
         return FeatureStatistics.identity(0)
     pooled = StatisticsEstimator(features.num_frozen)
+    words = []
+    if objective.tasks is not None:
+        words.append(_of_tasks(objective.tasks, samples, features, pooled, told))
+    if objective.agree is not None:
+        words.append(_of_sources(objective.agree, samples, features, pooled, told))
+    return pooled.result(f"estimated on {', and '.join(words)}")
+
+
+def _of_tasks(
+    objective: LanguageObjective, samples: int, features: Features, pooled: StatisticsEstimator, told: Told
+) -> str:
+    """Adds the tasks' samples; says what they were."""
+    settings = objective.settings
     places = [(task, index) for task in settings.tasks for index in range(min(samples, settings.pool))]
     for turn, name in enumerate(settings.models):
         told(turn * len(places), len(settings.models) * len(places), name)
@@ -46,7 +62,21 @@ def statistics_of(
         )
         pooled_count = found.count
     texts = samples * len(settings.tasks)
-    return pooled.result(
-        f"estimated on {', '.join(settings.models)}, {texts} training texts a model, {pooled_count:,} tokens and heads, "
+    return (
+        f"{', '.join(settings.models)}, {texts} training texts a model, {pooled_count:,} tokens and heads, "
         f"update every {settings.pruning.update_every}"
     )
+
+
+def _of_sources(
+    objective: AgreeObjective, samples: int, features: Features, pooled: StatisticsEstimator, told: Told
+) -> str:
+    """Adds the sources' inputs; says what they were."""
+    sources = objective.settings.sources
+    places = [(name, index) for name, source in sources.items() for index in range(min(samples, source.count))]
+    for done, (name, index) in enumerate(places):
+        told(done, len(places), name)
+        each = objective.given(PREFIX + name, index)
+        every = sources[name].update_every
+        estimate_statistics(each.model, [each.inputs], features, update_every=every, source="", estimator=pooled)
+    return f"{len(places)} inputs without labels of {', '.join(sources)}"

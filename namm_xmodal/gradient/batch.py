@@ -1,15 +1,15 @@
 """Gradients of one batch, in this process or in several; the result does not depend on how many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from namm_xmodal.errors import UnsupportedModelError
 from namm_xmodal.evolution.objective import Shard
-from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
-from namm_xmodal.gradient.sample import SampleGradient, Vector, differentiable, sample_gradient
-from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.fitness.mixture import Mixture, MixtureFactory
+from namm_xmodal.gradient.sample import Aim, SampleGradient, Vector, sample_gradient
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.pool import SILENCE
 from namm_xmodal.workers.processes import process_pool
@@ -21,15 +21,11 @@ class Point:
 
     Attributes:
         parameters: (N,) vector.
-        schedule: Tokens that score at least `schedule.at(tokens seen)` are kept.
-        budget: Fraction of tokens that should be.
-        floor: Tokens that should be, at least.
+        aims: Label of a source, "" for the tasks, to what is kept there and what should be.
     """
 
     parameters: Vector
-    schedule: ThresholdSchedule
-    budget: float
-    floor: int
+    aims: Mapping[str, Aim]
 
 
 class Gradients(Protocol):
@@ -40,11 +36,11 @@ class Gradients(Protocol):
 
 
 @contextmanager
-def gradients(factory: LanguageObjectiveFactory, workers: int, silence: float = SILENCE) -> Iterator[Gradients]:
+def gradients(factory: MixtureFactory, workers: int, silence: float = SILENCE) -> Iterator[Gradients]:
     """Workers that load the models once.
 
     Args:
-        factory: Tasks, models, pruning, and the parts of the NAMM.
+        factory: Tasks, sources, models, pruning, and the parts of the NAMM.
         workers: Processes; 1 is this process.
         silence: Seconds without an answer after which one is replaced.
     """
@@ -61,17 +57,9 @@ def gradients(factory: LanguageObjectiveFactory, workers: int, silence: float = 
         yield spread
 
 
-def _gradient(point: Point, shard: Shard, objective: LanguageObjective) -> SampleGradient:
-    model = objective.model_named(shard.model).model
-    sample = objective.pool_of(shard.model, shard.task)[shard.samples[0]]
-    with differentiable(model):
-        return sample_gradient(
-            model,
-            sample,
-            point.parameters,
-            objective.template,
-            objective.settings.pruning,
-            schedule=point.schedule,
-            budget=point.budget,
-            floor=point.floor,
-        )
+def _gradient(point: Point, shard: Shard, objective: Mixture) -> SampleGradient:
+    lesson = objective.lesson(shard)
+    try:
+        return sample_gradient(lesson, point.parameters, objective.template, point.aims[lesson.source])
+    except UnsupportedModelError as error:
+        raise error.at(shard.label) from None

@@ -1,10 +1,12 @@
 """Adam at a given cache size: each step leaves the size as it is to first order, the thresholds take the rest."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from namm_xmodal.errors import ConfigError, EvolutionError
 from namm_xmodal.gradient.sample import SampleGradient, Vector
@@ -53,9 +55,10 @@ class DescentSettings:
         if self.floor < 0:
             raise ConfigError(f"floor={self.floor}: expected a number of tokens, 0 or more")
 
-    def budget_at(self, step: int) -> float:
-        """Kept fraction aimed at in a step, counted from 0."""
-        return self.first_budget + (self.budget - self.first_budget) * min(1.0, step / self.anneal)
+    def budget_at(self, step: int, last: float | None = None) -> float:
+        """Kept fraction aimed at in a step, counted from 0, on the way to `last` instead of `budget` if given."""
+        last = self.budget if last is None else last
+        return self.first_budget + (last - self.first_budget) * min(1.0, step / self.anneal)
 
     def rate_at(self, step: int) -> float:
         """Rate of a step, counted from 0: five steps of warm-up, then the cosine."""
@@ -68,7 +71,8 @@ class Descent:
 
     Attributes:
         parameters: (N,) float64.
-        thresholds: Tokens seen -> scores from there on are kept.
+        thresholds: Label of a source, "" for the tasks, to tokens seen -> scores from there on are kept. Models score alike
+            tokens differently, so each source finds its own; the parameters are shared.
         step: Steps done.
     """
 
@@ -82,12 +86,13 @@ class Descent:
         start: Vector | None = None,
         schedule: ThresholdSchedule | None = None,
     ) -> None:
-        """Starts at random, or from `start` with the thresholds of `schedule`."""
+        """Starts at random, or from `start` with the thresholds of `schedule`, which are those of tasks."""
         rng = np.random.default_rng([settings.seed, 0])
         self.settings = settings
         self.parameters = rng.normal(0.0, settings.sigma, count) if start is None else start.astype(np.float64)
         schedule = schedule or ThresholdSchedule()
-        self.thresholds, self.step = dict(zip(schedule.seen, schedule.offset, strict=True)), 0
+        self.thresholds = {"": dict(zip(schedule.seen, schedule.offset, strict=True))}
+        self.step = 0
         self._first, self._second = np.zeros(count), np.zeros(count)
 
     @property
@@ -95,10 +100,9 @@ class Descent:
         """Kept fraction that the next step aims at."""
         return self.settings.budget_at(self.step)
 
-    @property
-    def schedule(self) -> ThresholdSchedule:
-        """The thresholds of the next step."""
-        return ThresholdSchedule.of(self.thresholds)
+    def schedule(self, source: str = "") -> ThresholdSchedule:
+        """The thresholds of the next step, of a source or of the tasks."""
+        return ThresholdSchedule.of(self.thresholds.get(source, {}))
 
     def take(self, results: Sequence[SampleGradient], beside: Vector | None = None) -> float:
         """One step from the gradients of one batch; returns the length of the mean gradient.
@@ -127,28 +131,37 @@ class Descent:
         first = self._first / (1 - self._BETA1**self.step)
         second = self._second / (1 - self._BETA2**self.step)
         self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
-        for seen in sorted({seen for result in results for seen in result.thresholds}):
-            wanted = float(np.mean([r.thresholds[seen] for r in results if seen in r.thresholds]))
-            before = self.thresholds.get(seen, wanted)
-            self.thresholds[seen] = before + self._FOLLOW * (wanted - before)
+        for source in dict.fromkeys(result.source for result in results):
+            self._follow(source, [result.thresholds for result in results if result.source == source])
         return length
 
-    def state(self) -> dict[str, Vector]:
+    def _follow(self, source: str, found: Sequence[Mapping[int, float]]) -> None:
+        """Moves the thresholds of a source towards those that its samples would have wanted."""
+        thresholds = self.thresholds.setdefault(source, {})
+        for seen in sorted({seen for each in found for seen in each}):
+            wanted = float(np.mean([each[seen] for each in found if seen in each]))
+            before = thresholds.get(seen, wanted)
+            thresholds[seen] = before + self._FOLLOW * (wanted - before)
+
+    def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a run needs to go on, as arrays."""
-        levels = np.array(sorted(self.thresholds.items()), dtype=np.float64).reshape(-1, 2)
-        step = np.array(self.step)
+        levels = [(seen, each) for by_seen in self.thresholds.values() for seen, each in sorted(by_seen.items())]
         return {
             "parameters": self.parameters,
             "first": self._first,
             "second": self._second,
-            "levels": levels,
-            "step": step,
+            "levels": np.array(levels, dtype=np.float64).reshape(-1, 2),
+            "sources": np.array([name for name, by_seen in self.thresholds.items() for _ in by_seen], dtype=np.str_),
+            "step": np.array(self.step),
         }
 
-    def restore(self, state: dict[str, Vector]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Takes up a state."""
         self.parameters, self._first, self._second = state["parameters"], state["first"], state["second"]
-        self.thresholds = {int(seen): float(threshold) for seen, threshold in state["levels"]}
+        self.thresholds = {"": {}}
+        sources = state.get("sources", [""] * len(state["levels"]))  # runs begun before sources had tasks only
+        for source, (seen, threshold) in zip(sources, state["levels"], strict=True):
+            self.thresholds.setdefault(str(source), {})[int(seen)] = float(threshold)
         self.step = int(state["step"])
 
 

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from namm_xmodal.disk.append_only import LONGEST, append_line
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text, replacing
 from namm_xmodal.errors import CheckpointError, EvolutionError
 from namm_xmodal.evolution.objective import Shard
-from namm_xmodal.fitness.language import LanguageObjective, LanguageObjectiveFactory
+from namm_xmodal.fitness.agree import PREFIX
+from namm_xmodal.fitness.mixture import Mixture, MixtureFactory
 from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
-from namm_xmodal.gradient.sample import SampleGradient, Vector
+from namm_xmodal.gradient.sample import Aim, SampleGradient, Vector
 from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.trust.archive import read_npz
 from namm_xmodal.trust.files import read_text
@@ -38,7 +40,7 @@ class StepRecord:
         step: Its number, from 1.
         budget: Kept fraction aimed at.
         kept: Mean kept fraction over the samples.
-        loss: Mean loss of the samples of each task, nats per token.
+        loss: Mean loss of the samples of each task, nats per token, and of each source of agreement, nats.
         threshold: Mean over the schedule, after the step.
         length: Of the mean gradient.
     """
@@ -52,7 +54,7 @@ class StepRecord:
 
 
 def descend(
-    factory: LanguageObjectiveFactory,
+    factory: MixtureFactory,
     settings: DescentSettings,
     folder: Path,
     digest: str,
@@ -67,12 +69,12 @@ def descend(
     """Runs all steps that the folder does not hold yet.
 
     Args:
-        factory: Tasks, models, pruning, and the parts of the NAMM.
+        factory: Tasks, sources, models, pruning, and the parts of the NAMM.
         settings: Hyper-parameters.
         folder: Where journal and state are.
         digest: Fingerprint of all that decides the result; a folder of another one is refused.
         start: First parameters; random if None.
-        schedule: First thresholds.
+        schedule: First thresholds of the tasks.
         workers: Processes.
         silence: Seconds without an answer after which one is replaced.
         beside: Parameters and step to the gradient of another objective, added to the mean of each batch; a part of what
@@ -82,7 +84,7 @@ def descend(
     Raises:
         EvolutionError: If the folder holds another run, or the disk is full.
     """
-    objective = LanguageObjective(factory.settings, factory.template)
+    objective = Mixture(factory)
     descent = Descent(objective.num_parameters, settings, start, schedule)
     folder.mkdir(parents=True, exist_ok=True)
     _take_up(descent, folder, digest)
@@ -92,7 +94,7 @@ def descend(
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
-            results = take(Point(descent.parameters, descent.schedule, budget, settings.floor), shards)
+            results = take(Point(descent.parameters, _aims(descent, factory)), shards)
             other = None if beside is None else beside(descent.parameters, descent.step)
             length = descent.take(results, other)
             record = _record(descent, budget, length, shards, results)
@@ -100,6 +102,16 @@ def descend(
             _save(descent, folder, digest)
             told(record)
     return descent
+
+
+def _aims(descent: Descent, factory: MixtureFactory) -> dict[str, Aim]:
+    """What the tasks keep, and what each source of agreement does."""
+    settings, aims = descent.settings, {"": Aim(descent.schedule(), descent.budget, descent.settings.floor)}
+    for name, source in factory.agree.sources.items():
+        budget = settings.budget_at(descent.step, source.budget)
+        floor = settings.floor if source.floor is None else source.floor
+        aims[PREFIX + name] = Aim(descent.schedule(PREFIX + name), budget, floor)
+    return aims
 
 
 def read_steps(folder: Path) -> list[StepRecord]:
@@ -126,11 +138,12 @@ def _record(
         losses.setdefault(shard.task, []).append(result.loss)
     loss = {task: round(float(np.mean(values)), 4) for task, values in losses.items()}
     kept = round(float(np.mean([result.kept for result in results])), 4)
-    threshold = round(float(np.mean(list(descent.thresholds.values()) or [0.0])), 4)
+    levels = [each for by_seen in descent.thresholds.values() for each in by_seen.values()]
+    threshold = round(float(np.mean(levels or [0.0])), 4)
     return StepRecord(descent.step, round(budget, 4), kept, loss, threshold, round(length, 4))
 
 
-def saved_state(folder: Path, digest: str) -> dict[str, Vector] | None:
+def saved_state(folder: Path, digest: str) -> dict[str, NDArray[Any]] | None:
     """What `Descent.restore` takes: the state after the last finished step, None before the first.
 
     Args:

@@ -25,6 +25,8 @@ class Trace:
         rotary: The model's rotary embedding, layer by layer.
         scores: Tokens seen -> detached scores of the evictable live tokens, one flat tensor per layer.
         kept: Tokens seen -> kept fraction of them, one number per layer.
+        protected: Tokens seen -> live tokens that may not be evicted, summed over layers and heads.
+        layers: Those that attended.
         tokens: Tokens that a full cache would hold, summed over layers, heads and updates.
         heads: Batch rows times kv heads of a layer.
         sizes: Soft sizes in tokens, with gradient, one per layer and update.
@@ -39,6 +41,8 @@ class Trace:
     rotary: Sequence[Rotary | None]
     scores: dict[int, list[Tensor]] = field(default_factory=dict)
     kept: dict[int, list[float]] = field(default_factory=dict)
+    protected: dict[int, int] = field(default_factory=dict)
+    layers: set[int] = field(default_factory=set)
     tokens: int = 0
     heads: int = 0
     sizes: list[Tensor] = field(default_factory=list)

@@ -34,7 +34,7 @@ def plot_warm_start(steps: Sequence[StepRecord], path: Path, title: str = "") ->
         _curve(
             left, [s.step for s in steps], [s.loss.get(task, np.nan) for s in steps], COLOURS[i % len(COLOURS)], task
         )
-    left.set_ylabel("loss of the answer, nats per token")
+    left.set_ylabel("loss, nats")
     left.legend(fontsize=7, frameon=False)
     _curve(right, [s.step for s in steps], [s.kept for s in steps], COLOURS[0], "kept")
     right.plot([s.step for s in steps], [s.budget for s in steps], "--", color="0.4", linewidth=1, label="aimed at")

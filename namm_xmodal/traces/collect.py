@@ -8,17 +8,18 @@ from typing import Any
 import torch
 
 from namm_xmodal.config.save import to_mapping
-from namm_xmodal.config.train import LanguageTraces, RlTraces, TraceSource, VideoTraces
+from namm_xmodal.config.train import TraceSource
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
-from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.errors import DataError
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.traces.recorder import TraceRecorder
 from namm_xmodal.traces.shards import Traces, of_snapshots, read_shard, write_shard
-from namm_xmodal.traces.source import Inputs, TracedInput
 from namm_xmodal.trust.files import MIB
 from namm_xmodal.trust.json_text import read_json
+from namm_xmodal.unlabelled.opening import open_source
+from namm_xmodal.unlabelled.source import UnlabelledInput
 
 ABOUT = "about.json"
 """Written last: what the shards beside it are of."""
@@ -42,7 +43,7 @@ def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told
     for name, source in sources.items():
         place = folder / name.replace("@", "-")
         if not _is_of(place, source, policy):
-            for number, each in enumerate(_inputs(source)):
+            for number, each in enumerate(open_source(source)):
                 told(before + number, everything, f"traces of {name}")
                 path = place / f"{each.name}.safetensors"
                 if not path.exists():
@@ -78,8 +79,8 @@ def updates_of(cached: int, every: int, count: int) -> list[int]:
     return sorted({max(1, round(last * (number + 1) / count)) * every for number in range(count)} if last else set())
 
 
-def _traces(each: TracedInput, source: TraceSource, policy: Namm) -> list[Traces]:
-    length = next(iter(each.inputs.values())).shape[1]
+def _traces(each: UnlabelledInput, source: TraceSource, policy: Namm) -> list[Traces]:
+    length = each.length
     cached = min(each.cached, length - 1)  # later attention needs a later query
     updates = updates_of(cached, source.update_every, source.updates)
     if not updates:
@@ -133,20 +134,3 @@ def _write_about(place: Path, about: dict[str, Any]) -> None:
         replace_text(place / ABOUT, json.dumps(about, indent=1) + "\n")
     except OSError as error:
         raise DataError(f"{place}: {disk_trouble(error)}; earlier shards are kept") from None
-
-
-def _inputs(source: TraceSource) -> Inputs:
-    """Modules are imported when they are needed: gymnasium and PyAV are extras."""
-    if isinstance(source, LanguageTraces):
-        from namm_xmodal.traces.language import language_inputs
-
-        return language_inputs(source)
-    if isinstance(source, VideoTraces):
-        from namm_xmodal.traces.video import video_inputs
-
-        return video_inputs(source)
-    if isinstance(source, RlTraces):
-        from namm_xmodal.traces.rl import rl_inputs
-
-        return rl_inputs(source)
-    raise NammError(f"no traces of {type(source).__name__}")

@@ -44,7 +44,7 @@ def test_an_empty_mapping_empties(name):
 def test_an_empty_mapping_that_may_not_be_empty_is_refused():
     expected = "expected a mapping of labels to mappings, not empty"
     assert f"policies: {{}}: {expected}" in said("language/smoke", "policies={}")
-    assert f"tasks: {{}}: {expected}" in said("evolve/smoke", "tasks={}")
+    assert "tasks: none, and no source under agree; expected" in said("evolve/smoke", "tasks={}")
     assert read("video/smoke", "reductions={}").reductions == {}
     assert load_evolve_config("evolve/smollm2", ["held_out={}"]).held_out == {}
 

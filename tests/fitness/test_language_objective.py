@@ -7,7 +7,7 @@ import torch
 from namm_xmodal import Namm, pruned
 from namm_xmodal.errors import DataError
 from namm_xmodal.evolution.objective import Shard
-from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec
+from namm_xmodal.fitness import LanguageObjective, Mixture, MixtureFactory, ObjectiveSettings, TemplateSpec
 from namm_xmodal.fitness.pool import draw
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.fitness.statistics import statistics_of
@@ -18,7 +18,7 @@ from namm_xmodal.policies.namm import make_features
 SPEC = TemplateSpec((0.01,) * 17, (0.02,) * 17, "a test")
 
 
-def objective(**changes):
+def settings(**changes):
     settings = dict(
         models=("tiny-random",),
         tasks={"keys": KeyRetrieval(length=(300,)), "texts": NextToken(length=(200,))},
@@ -27,7 +27,11 @@ def objective(**changes):
         pruning=PruningSettings(32),
         dtype="float32",
     )
-    return LanguageObjectiveFactory(ObjectiveSettings(**{**settings, **changes}), SPEC).build()
+    return ObjectiveSettings(**{**settings, **changes})
+
+
+def objective(**changes):
+    return LanguageObjective(settings(**changes), SPEC)
 
 
 def population(count: int = 3, length: int = 4172) -> np.ndarray:
@@ -79,7 +83,7 @@ def test_samples_are_a_function_of_seed_and_generation():
 
 
 def test_statistics_describe_the_unpruned_model():
-    run = objective()
+    run = Mixture(MixtureFactory(settings(), SPEC))
     told = []
     statistics = statistics_of(run, 2, make_features("spectrogram"), lambda *progress: told.append(progress))
     assert [(done, total) for done, total, _ in told][-1] == (3, 4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from namm_xmodal.errors import ConfigError, EvolutionError
-from namm_xmodal.fitness import LanguageObjectiveFactory, ObjectiveSettings, TemplateSpec
+from namm_xmodal.fitness import MixtureFactory, ObjectiveSettings, TemplateSpec
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.gradient import Descent, DescentSettings, SampleGradient
 from namm_xmodal.gradient.run import descend, read_steps
@@ -17,7 +17,7 @@ from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.next_token import NextToken
 from namm_xmodal.policies.namm import ThresholdSchedule
 
-FACTORY = LanguageObjectiveFactory(
+FACTORY = MixtureFactory(
     ObjectiveSettings(
         models=("tiny-random",),
         tasks={"keys": KeyRetrieval(length=(200,)), "texts": NextToken(length=(160,))},
@@ -49,10 +49,10 @@ def test_each_threshold_follows_what_the_budget_wants():
     rng = np.random.default_rng(0)
     descent = Descent(20, DescentSettings(), np.zeros(20), ThresholdSchedule((128,), (1.0,)))
     descent.take([result(rng, thresholds={128: 0.4, 256: 0.8}), result(rng, thresholds={128: 0.6})])
-    assert descent.thresholds == pytest.approx({128: 1.0 - 0.5 * 0.5, 256: 0.8})  # nothing to remember yet at 256
+    assert descent.thresholds[""] == pytest.approx({128: 1.0 - 0.5 * 0.5, 256: 0.8})  # nothing to remember yet at 256
     descent.take([result(rng, thresholds={256: 1.8})])
-    assert descent.thresholds == pytest.approx({128: 0.75, 256: 0.8 + 0.5})
-    assert descent.schedule.at(256) == pytest.approx(1.3)
+    assert descent.thresholds[""] == pytest.approx({128: 0.75, 256: 0.8 + 0.5})
+    assert descent.schedule().at(256) == pytest.approx(1.3)
 
 
 def test_a_state_is_taken_up_whole():
@@ -62,6 +62,9 @@ def test_a_state_is_taken_up_whole():
     other.restore(descent.state())
     assert (other.thresholds, other.step) == (descent.thresholds, 1)
     assert np.array_equal(other.parameters, descent.parameters)
+    earlier = {name: each for name, each in descent.state().items() if name != "sources"}  # as 0.1 wrote it
+    other.restore(earlier)
+    assert other.thresholds == descent.thresholds
 
 
 def test_one_long_gradient_does_not_drown_the_others():

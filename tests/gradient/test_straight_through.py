@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from namm_xmodal import Namm, pruned
+from namm_xmodal.adapters.language import LanguageAdapter
 from namm_xmodal.errors import UnsupportedOperationError
+from namm_xmodal.fitness.language import answer_lesson
 from namm_xmodal.fitness.pool import TrainingSample
 from namm_xmodal.fitness.population_run import PruningSettings
 from namm_xmodal.gradient.attention import STRAIGHT_THROUGH, _weights
 from namm_xmodal.gradient.gate import straight_through
-from namm_xmodal.gradient.sample import differentiable, sample_gradient
+from namm_xmodal.gradient.sample import Aim, differentiable, sample_gradient
 from namm_xmodal.language.tiny_random import build_tiny_random
 from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer, ThresholdSchedule
 
@@ -49,10 +51,9 @@ def test_the_loss_is_that_of_the_pruned_engine(model, sample, scorer, threshold)
         logits = model(ids, past_key_values=memory.cache(), logits_to_keep=len(sample.answer)).logits[0]
         live = memory.report()
     expected = -logits.log_softmax(-1).gather(-1, torch.tensor(sample.answer)[:, None]).mean().item()
-    with differentiable(model):
-        found = sample_gradient(
-            model, sample, policy.parameters[0].numpy(), policy, PRUNING, schedule=schedule, budget=0.3
-        )
+    found = sample_gradient(
+        answer_lesson(model, sample, PRUNING), policy.parameters[0].numpy(), policy, Aim(schedule, 0.3)
+    )
     assert found.loss == pytest.approx(expected, rel=1e-9)
     after_last_update = 128 + 30  # the last update came after 128 of the 158 tokens; the rest joined afterwards
     assert found.kept * 128 + 30 == pytest.approx(live.kept_fraction * after_last_update, abs=1e-6)
@@ -64,8 +65,9 @@ def test_the_loss_falls_along_the_gradient_of_the_gates():
     torch.manual_seed(0)
     query, key = torch.randn(1, 2, 2, 5, 4, dtype=torch.float64), torch.randn(1, 2, 12, 4, dtype=torch.float64)
     live = torch.ones(1, 2, 12, dtype=torch.bool)
+    seen = torch.ones(5, 12, dtype=torch.bool).tril(7)[None, None]
     gate = torch.rand(1, 2, 12, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda g: _weights(query, key, g, live, 7), (gate,))
+    assert torch.autograd.gradcheck(lambda g: _weights(query, key, g, live, seen), (gate,))
 
 
 def test_an_evicted_token_weighs_nothing_and_still_has_a_gradient():
@@ -85,19 +87,18 @@ def test_the_wanted_threshold_gives_the_wanted_size(model, sample):
     short = TrainingSample(sample.prompt[:60], sample.answer)
     policy = Namm.untrained("random", sigma=0.3, seed=5, statistics=STATISTICS)
     parameters = policy.parameters[0].numpy()
-    settings = PruningSettings(48, 2, 3)
-    with differentiable(model):
-        first = sample_gradient(model, short, parameters, policy, settings, schedule=ThresholdSchedule(), budget=0.4)
-        wanted = ThresholdSchedule.of(first.thresholds)
-        second = sample_gradient(model, short, parameters, policy, settings, schedule=wanted, budget=0.4)
-        third = sample_gradient(model, short, parameters, policy, settings, schedule=wanted, budget=0.4, floor=30)
+    lesson = answer_lesson(model, short, PruningSettings(48, 2, 3))
+    first = sample_gradient(lesson, parameters, policy, Aim(ThresholdSchedule(), 0.4))
+    wanted = ThresholdSchedule.of(first.thresholds)
+    second = sample_gradient(lesson, parameters, policy, Aim(wanted, 0.4))
+    third = sample_gradient(lesson, parameters, policy, Aim(wanted, 0.4, floor=30))
     assert second.kept == pytest.approx(0.4, abs=2 / (48 * 4))
     assert third.thresholds[48] < second.thresholds[48]  # 30 of 48 tokens are more than 40%
 
 
 def test_the_model_is_given_back_as_it_was(model, sample):
     before = model.config._attn_implementation
-    with differentiable(model):
+    with differentiable(model, LanguageAdapter()):
         assert model.config._attn_implementation == STRAIGHT_THROUGH
         with pytest.raises(UnsupportedOperationError, match=r"inside namm_xmodal\.gradient only"):
             model(torch.tensor([sample.prompt]), use_cache=False)

@@ -39,10 +39,11 @@ ALLOWED = {
         "policies",
         "video",
     },
-    "fitness": {"cache", "evolution", "language", "memory", "policies"},
+    "fitness": {"adapters", "cache", "config", "evolution", "language", "memory", "policies", "unlabelled"},
     "training": {"agents", "envs", "evaluation", "language", "video"},
-    "traces": {"config", "language", "memory", "modalities", "policies", "video"},
-    "gradient": {"adapters", "evolution", "fitness", "policies", "traces", "workers"},
+    "unlabelled": {"config", "language", "modalities", "video"},
+    "traces": {"config", "memory", "policies", "unlabelled"},
+    "gradient": {"adapters", "cache", "evolution", "fitness", "policies", "traces", "workers"},
     "report": {"config", "evaluation", "evolution", "gradient", "modalities"},
     "cli": {
         "adapters",
@@ -60,6 +61,7 @@ ALLOWED = {
         "report",
         "traces",
         "training",
+        "unlabelled",
         "video",
     },
 }

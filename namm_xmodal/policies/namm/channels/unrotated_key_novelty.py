@@ -21,9 +21,14 @@ class UnrotatedKeyNovelty(Channel):
 
     def read(self, observation: Observation) -> Tensor:
         """See `Channel.read`: (B, H, 1, S)."""
-        keys = observation.keys.float()
-        if observation.rotary is not None:
-            cosines, sines = observation.rotary(torch.arange(observation.seen, device=keys.device))  # (seen, R)
-            place = observation.positions.clamp(min=0)
-            keys = unrotate(keys, cosines.float()[place], sines.float()[place])
-        return novelty(keys, observation.live)
+        return novelty(unrotated_keys(observation), observation.live)
+
+
+def unrotated_keys(observation: Observation) -> Tensor:
+    """(B, H, S, D) float32 keys, turned back to position 0 where the layer turns them."""
+    keys = observation.keys.float()
+    if observation.rotary is None:
+        return keys
+    cosines, sines = observation.rotary(torch.arange(observation.seen, device=keys.device))  # (seen, R)
+    place = observation.positions.clamp(min=0)
+    return unrotate(keys, cosines.float()[place], sines.float()[place])

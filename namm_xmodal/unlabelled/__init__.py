@@ -1,0 +1,1 @@
+"""Inputs without labels of any modality, each with the model that reads it."""
