@@ -15,7 +15,10 @@ def calibrate_command(
     policy: Annotated[str, typer.Argument(help="A saved NAMM: folder, shipped name or hub id.", show_default=False)],
     output: Annotated[Path, typer.Option(help="Folder for the calibrated policy.", show_default=False)],
     budget: Annotated[float, typer.Option(help="Share of the tokens seen that is kept after every update.")] = 0.25,
-    floor: Annotated[int, typer.Option(help="Tokens kept at least.", min=0)] = 96,
+    floor: Annotated[int, typer.Option(help="Tokens kept at least, up to --length.", min=0)] = 96,
+    beyond: Annotated[
+        str, typer.Option(help="After more tokens than --length: hold the share, or the last threshold (last).")
+    ] = "hold",
     model: Annotated[
         str, typer.Option(help="A name of `namm-xmodal list models`, a folder or a hub id.")
     ] = "smollm2-135m",
@@ -23,7 +26,7 @@ def calibrate_command(
         str, typer.Option(help="Feature statistics: frozen, as saved, or estimated on this model.")
     ] = "frozen",
     texts: Annotated[str, typer.Option(help="Texts to read: a name of `namm-xmodal list texts`.")] = "python-topics",
-    length: Annotated[int, typer.Option(help="Tokens of each text; the schedule ends there.", min=32)] = 1536,
+    length: Annotated[int, typer.Option(help="Tokens of each text; thresholds end there.", min=32)] = 1536,
     count: Annotated[int, typer.Option(help="Texts.", min=1)] = 6,
     update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 128,
     protect_first: Annotated[int, typer.Option(help="Oldest tokens that are never evicted.", min=0)] = 4,
@@ -58,6 +61,8 @@ def calibrate_command(
     choices: tuple[Literal["frozen", "estimated"], ...] = ("frozen", "estimated")
     if statistics not in choices:
         raise ConfigError(f"--statistics={statistics}: expected frozen or estimated")
+    if beyond not in ("hold", "last"):
+        raise ConfigError(f"--beyond={beyond}: expected hold or last")
     if length <= update_every:
         raise ConfigError(f"--length={length}: expected more than --update-every={update_every}")
     folder = policy_folder(output, policy, model)
@@ -102,6 +107,7 @@ def calibrate_command(
             update_every=update_every,
             protect_first=protect_first,
             protect_recent=protect_recent,
+            hold=beyond == "hold",
             told=told,
         )
     how = {

@@ -177,7 +177,6 @@ def statistics_digest(statistics: FeatureStatistics) -> str:
 
 
 def _template(config: EvolveConfig, statistics: FeatureStatistics) -> TemplateSpec:
-    schedule = start_schedule(config)
     return TemplateSpec(
         mean=tuple(statistics.mean.double().tolist()),
         std=tuple(statistics.std.double().tolist()),
@@ -188,7 +187,7 @@ def _template(config: EvolveConfig, statistics: FeatureStatistics) -> TemplateSp
         ema_coefficient=config.ema_coefficient,
         threshold=config.threshold,
         max_tokens=config.max_tokens,
-        schedule=tuple(zip(schedule.seen, schedule.offset, strict=True)),
+        schedule=start_schedule(config),
     )
 
 

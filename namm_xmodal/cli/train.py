@@ -11,6 +11,8 @@ from namm_xmodal.cli.options import DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from namm_xmodal.cli.evolve_setup import Setup
     from namm_xmodal.config.train import TrainConfig
     from namm_xmodal.gradient.ranking import RankingBatches
@@ -41,7 +43,8 @@ def train_command(
 
     The unpruned models of `traces` read once, without labels; the scorer learns to rank tokens by the attention that
     they receive later. Then come straight-through gradients on the tasks, the ranking beside them, and, with `generations`,
-    evolution. Killed at any moment, run the command again to resume.
+    evolution. With `sharing: head` it ends with the ranking, of a network for each kv head. Killed at any moment, run the
+    command again to resume.
 
     Example: `namm-xmodal train train/smoke --run runs/first`
     """
@@ -56,10 +59,11 @@ def train_command(
     setup, folder = make_setup(settings), Path(settings.run)
     owned = run_folder(settings, "train")
     owned.check()
-    check_run(setup, notice if dry_run else lambda text: None, gradient=True)
+    check_run(setup, notice if dry_run else lambda text: None, gradient=bool(settings.gradient.steps))
     sources = ", ".join(f"{counted(each.count, 'input')} of {each.model}" for each in settings.sources().values())
+    by = {"model": "", "layer": " a layer", "head": " a kv head"}[settings.sharing]
     console.print(
-        f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking, "
+        f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking{by}, "
         f"{counted(settings.gradient.steps, 'step')} of gradients on {setup.trained_on}, "
         f"{counted(settings.generations, 'generation')}, in {folder}",
         soft_wrap=True,
@@ -95,47 +99,70 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
         with progress("recording traces") as advance:
             collect(sources, template, place, advance)
     options = RankingSettings(**to_mapping(settings.ranking), seed=settings.seed)
-    batches = RankingBatches(template, read_all(sources, template, place), options)
-    start = _ranked(setup, settings, template, batches, folder)
-
-    def beside(parameters: "Vector", step: int) -> "Vector":
-        return batches.gradient(parameters, options.steps + step, settings.keep_ranking)
-
+    batches = RankingBatches(template, read_all(sources, template, place), options, settings.sharing)
+    start = _ranked(settings, template, batches, folder)
     more = {
         "traces": {name: source.model for name, source in sources.items()},
         "ranking_steps": settings.ranking.steps,
         "keep_ranking": settings.keep_ranking,
     }
-    descend_to(setup, statistics, folder, start, beside if settings.keep_ranking else None, more)
+    if settings.gradient.steps == 0:
+        _save_ranked(settings, template, start, folder / "policy", more)
+        return
+
+    def beside(parameters: "Vector", step: int) -> "Vector":
+        return batches.gradient(parameters, options.steps + step, settings.keep_ranking)
+
+    descend_to(setup, statistics, folder, start[0], beside if settings.keep_ranking else None, more)
 
 
-def _ranked(
-    setup: "Setup", settings: "TrainConfig", template: "Namm", batches: "RankingBatches", folder: Path
-) -> "Vector":
-    """Parameters after the ranking stage: those of an earlier session, or new ones; half a minute, so it is made whole."""
+def _save_ranked(
+    settings: "TrainConfig", template: "Namm", parameters: "Vector", folder: Path, more: "Mapping[str, object]"
+) -> None:
+    """Writes the policy of a run without gradients; its size is not known before it is calibrated."""
+    from dataclasses import replace
+
+    import torch
+
+    from namm_xmodal.errors import ConfigError
+    from namm_xmodal.gradient.run import STATE
+
+    if (folder.parent / STATE).exists():
+        raise ConfigError(f"{folder}: made by gradients, gradient.steps=0 asks for none; choose another --run")
+    metadata = {"method": "ranking by later attention", "seed": settings.seed, **more}
+    own = torch.from_numpy(parameters).float()
+    replace(template, parameters=own, sharing=settings.sharing, metadata=metadata).save_pretrained(folder)
+
+
+def _ranked(settings: "TrainConfig", template: "Namm", batches: "RankingBatches", folder: Path) -> "Vector":
+    """(sets, N) after the ranking stage: of an earlier session, or new ones; minutes at most, so it is made whole."""
     import numpy as np
 
     from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import write_whole
     from namm_xmodal.config.save import to_mapping
-    from namm_xmodal.errors import CheckpointError
+    from namm_xmodal.errors import CheckpointError, ConfigError
     from namm_xmodal.gradient.ranking import rank
     from namm_xmodal.trust.files import MIB
     from namm_xmodal.trust.json_text import read_json
 
-    relevant = [to_mapping(settings.ranking), settings.traces, settings.seed, template.features.name]
+    relevant: list[object] = [to_mapping(settings.ranking), settings.traces, settings.seed, template.features.name]
+    relevant += [] if settings.sharing == "model" else [settings.sharing]
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
     path = folder / RANKED
     if path.exists():
-        known = read_json(path, error=CheckpointError, expected="the ranking stage of a run", most=16 * MIB)
+        known = read_json(path, error=CheckpointError, expected="the ranking stage of a run", most=256 * MIB)
         if known.get("digest") == digest:
-            return np.asarray(known["parameters"], dtype=np.float64)
+            return np.asarray(known["parameters"], dtype=np.float64).reshape(batches.sets.count, -1)
+        if not settings.gradient.steps:  # otherwise the gradients refuse another start
+            raise ConfigError(f"{path}: of other traces, ranking, sharing, features or seed; choose another --run")
     with progress("ranking") as advance:
         steps = settings.ranking.steps
         found, losses = rank(
             batches, template.parameters.shape[-1], lambda step, loss: advance(step, steps, f"loss {loss:.4f}")
         )
-    write_whole(path, json.dumps({"digest": digest, "losses": losses, "parameters": found.tolist()}) + "\n")
+    shown = found[0] if len(found) == 1 else found
+    write_whole(path, json.dumps({"digest": digest, "losses": losses, "parameters": shown.tolist()}) + "\n")
     return found
 
 
@@ -149,6 +176,8 @@ def _evolve(settings: "TrainConfig", folder: Path) -> None:
     from namm_xmodal.evolution.record import has_begun
 
     content = {key: value for key, value in to_mapping(settings).items() if key in EvolveConfig.model_fields}
+    if settings.gradient.steps == 0:
+        del content["gradient"]  # zero steps are no warm start
     policy = str(folder / "policy")
     content |= {"run": str(folder / "evolution"), "start": policy}
     content["statistics"] = {**content["statistics"], "path": policy}

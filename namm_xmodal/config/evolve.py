@@ -34,7 +34,7 @@ Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValida
 # What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
 NOT_IN_DIGEST = frozenset(
     {"evaluator", "held_out", "validation", "generations", "tracking", "run"}
-    | {"strategy", "start", "size_pressure", "seed", "after", "gradient"}
+    | {"strategy", "start", "size_pressure", "seed", "after", "gradient", "sharing"}
 )
 
 

@@ -24,6 +24,8 @@ class NammSpec:
         threshold: Tokens that score at least this are kept; `-.inf` with a budget keeps the best-scored ones.
         budget: Most tokens kept per head: a fraction of the tokens seen, or a number of tokens; no bound if absent.
         max_tokens: Another name of `budget`, as the Python API calls it.
+        beyond: After more tokens than the thresholds were found for: the share of the tokens seen that every layer keeps,
+            or `last`, the last threshold; as saved with the policy if absent.
         statistics: What features are standardised by: `frozen`, those saved with the policy, or `estimated` on the model
             that is evaluated, from plain text. They decide what transfers, so results name them.
         calibrated: Share of plain text that is kept on the model that is evaluated: thresholds are found for it before
@@ -40,6 +42,7 @@ class NammSpec:
     threshold: float | None = None
     budget: int | float | None = None
     max_tokens: int | float | None = None
+    beyond: float | Literal["last"] | None = None
     statistics: Literal["frozen", "estimated"] = "frozen"
     calibrated: float | None = None
 
@@ -67,15 +70,22 @@ class NammSpec:
             raise ConfigError(f"{path}.calibrated: {self.calibrated}: expected a share between 0 and 1, such as 0.25")
         if self.calibrated is not None and self.threshold is not None:
             raise ConfigError(f"{path}.calibrated: finds the thresholds, and threshold is given too; remove one")
+        if self.calibrated is not None and self.beyond is not None:
+            raise ConfigError(f"{path}.calibrated: holds its share at any length, and beyond is given too; remove one")
+        if isinstance(self.beyond, float) and not 0 < self.beyond <= 1:
+            raise ConfigError(
+                f"{path}.beyond: {self.beyond}: expected a share above 0, at most 1, such as 0.25, or last"
+            )
         bound = self.max_tokens if self.budget is None else self.budget
         given = {"threshold": self.threshold, "max_tokens": bound}
         knobs: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if self.path is not None:
-            return Namm.from_pretrained(self.path, revision=self.revision, **knobs)
+            return Namm.from_pretrained(self.path, revision=self.revision, beyond=self.beyond, **knobs)
         assert self.init is not None
         scorer = BamScorer() if self.scorer == "bam" else MlpScorer()
         try:
             features = make_features(self.features)
         except (ConfigError, UnknownNameError) as error:
             raise ConfigError(f"{path}.features: {error}") from None
-        return Namm.untrained(self.init, sigma=self.sigma, seed=self.seed, features=features, scorer=scorer, **knobs)
+        made = Namm.untrained(self.init, sigma=self.sigma, seed=self.seed, features=features, scorer=scorer, **knobs)
+        return made if self.beyond is None else made.holding(self.beyond)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from namm_xmodal.config.evolve import EvolveConfig, with_run, with_workers
+from namm_xmodal.config.evolve_sections import GradientConfig
 from namm_xmodal.config.loader import load_mapping, resolve_config
 from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.config.sources import InputSource, LanguageSource, RlSource, VideoSource, read_sources
@@ -39,7 +40,9 @@ class RankingConfig(Strict):
     """The scorer learns the order of later attention from the traces; no base model runs meanwhile."""
 
     steps: int = Field(3000, ge=1, description="Steps.")
-    batch: int = Field(16, ge=1, description="Heads of each step.")
+    batch: int = Field(
+        16, ge=1, description="Heads of each step; with sharing by layer or head, all that were noted of an update."
+    )
     rate: float = Field(0.005, gt=0, description="Largest change of a parameter per step; falls along half a cosine.")
     sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
     smallest: float = Field(
@@ -56,6 +59,14 @@ class RankingConfig(Strict):
     )
 
 
+class LaterGradientConfig(GradientConfig):
+    """Straight-through gradients after the ranking, or none."""
+
+    steps: int = Field(
+        150, ge=0, description="Steps, each on `samples` samples of each task; 0 to end with the ranking."
+    )
+
+
 class TrainConfig(EvolveConfig):
     """Traces, ranking, gradients through evictions, evolution: one network for all models."""
 
@@ -68,6 +79,14 @@ class TrainConfig(EvolveConfig):
         None, description="Folder `traces` of another run of the same features and sources, to record nothing anew."
     )
     ranking: RankingConfig = Field(default_factory=RankingConfig, description="Learning from the traces.")
+    sharing: Literal["model", "layer", "head"] = Field(
+        "model",
+        description="Who shares a network: the whole model, the heads of a layer, or nobody. By layer or head it is of one "
+        "model, and learns by ranking alone: gradient.steps=0, generations=0.",
+    )
+    gradient: LaterGradientConfig = Field(
+        default_factory=LaterGradientConfig, description="Straight-through gradients on the tasks."
+    )
     generations: int = Field(0, ge=0, description="Generations of evolution at the end; 0 for none.")
     keep_ranking: float = Field(
         0.5, ge=0, description="Length of the ranking's gradient in each gradient step, beside the tasks' (at most 1)."
@@ -76,6 +95,11 @@ class TrainConfig(EvolveConfig):
     @model_validator(mode="after")
     def _kinds(self) -> "TrainConfig":
         self.sources()
+        if self.sharing != "model" and (self.gradient.steps or self.generations):
+            raise ValueError(
+                f"sharing: {self.sharing}: learns by ranking alone, since gradients and evolution are of one network for "
+                "the whole model; set gradient.steps=0 and generations=0"
+            )
         return self
 
     def sources(self) -> dict[str, TraceSource]:

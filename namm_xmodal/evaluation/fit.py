@@ -81,7 +81,7 @@ def calibrated(
     section: Section,
     told: Callable[[int, int], None] = lambda seen, last: None,
 ) -> Namm:
-    """The same network with the thresholds that keep `share` of plain input, and at least `FLOOR` tokens."""
+    """The same network with thresholds that keep `share` of plain input, at least `FLOOR` tokens, and `share` beyond."""
     found = calibrate(
         model,
         inputs,

@@ -1,6 +1,6 @@
 """Everything of an evolved NAMM but its parameters, small enough to send to workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -31,7 +31,7 @@ class TemplateSpec:
         ema_coefficient: Decay of averaged attention per query, for channels that say nothing else.
         threshold: Tokens that score at least this are kept.
         max_tokens: Hard cap of kept tokens, None for none.
-        schedule: Tokens seen -> what is added to the threshold there, as pairs.
+        schedule: Of thresholds, and what is kept beyond.
     """
 
     mean: tuple[float, ...]
@@ -43,7 +43,7 @@ class TemplateSpec:
     ema_coefficient: float = 0.99
     threshold: float = 0.0
     max_tokens: Budget | None = None
-    schedule: tuple[tuple[int, float], ...] = ()
+    schedule: ThresholdSchedule = field(default_factory=ThresholdSchedule)
 
 
 def make_template(spec: TemplateSpec) -> Namm:
@@ -61,5 +61,5 @@ def make_template(spec: TemplateSpec) -> Namm:
         scorer=BamScorer() if spec.scorer == "bam" else MlpScorer(),
         threshold=spec.threshold,
         max_tokens=spec.max_tokens,
-        schedule=ThresholdSchedule.of(dict(spec.schedule)),
+        schedule=spec.schedule,
     )

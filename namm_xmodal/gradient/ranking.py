@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from namm_xmodal.gradient.sample import Vector
+from namm_xmodal.gradient.sets import sets_of
 from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.namm.policy import Sharing
 from namm_xmodal.traces.shards import Traces
 
 
@@ -65,36 +67,60 @@ def _pairs(mine: Tensor, theirs: Tensor, sign: Tensor, weight: Tensor) -> Tensor
 
 
 class RankingBatches:
-    """Draws heads of the traces of all sources in turn, and takes the loss of parameters on them."""
+    """Draws heads of the traces of all sources in turn, and takes the loss of parameters on them.
 
-    def __init__(self, policy: Namm, traces: Mapping[str, Sequence[Traces]], settings: RankingSettings) -> None:
+    Attributes:
+        sets: Which vector scores which head.
+    """
+
+    def __init__(
+        self,
+        policy: Namm,
+        traces: Mapping[str, Sequence[Traces]],
+        settings: RankingSettings,
+        sharing: Sharing = "model",
+    ) -> None:
         """Draws nothing yet.
 
         Args:
             policy: Whose features, statistics and scorer are used.
             traces: By source; every source has the same share of the steps.
             settings: See above.
+            sharing: Which layers and heads share a vector.
+
+        Raises:
+            NammError: If the traces cannot train so many vectors; see `sets_of`.
         """
+        self.sets = sets_of(traces, sharing)
         self.policy, self.settings = policy, settings
         self._sources = [list(each) for each in traces.values()]
 
     def loss(self, parameters: Tensor, step: int) -> Tensor:
-        """Of the batch of a step; the same step draws the same batch."""
+        """Of the batch of a step; the same step draws the same batch.
+
+        One vector is scored on `batch` heads of an update, several on all heads of it, each by its own in one pass.
+
+        Args:
+            parameters: (sets, N), with gradient.
+            step: Number of the step.
+        """
         generator = torch.Generator().manual_seed(1_000_003 * self.settings.seed + step)
         source = self._sources[step % len(self._sources)]
         traces = source[int(torch.randint(len(source), (1,), generator=generator))]
-        chosen = torch.randperm(len(traces.future), generator=generator)[: self.settings.batch]
+        several = self.sets.count > 1
+        chosen = torch.randperm(len(traces.future), generator=generator)[: None if several else self.settings.batch]
         constants, future = traces.constants[chosen][None], traces.future[chosen]  # (1, N, C, S), (N, S)
         live = torch.ones(1, *future.shape, dtype=torch.bool)
-        scores = self.policy.score_constants(constants, live, parameters[None, None])
+        own = parameters[self.sets.of(traces)[chosen]] if several else parameters  # (N or 1, numbers)
+        scores = self.policy.score_constants(constants, live, own[None])
         return ranking_loss(scores[0], future, self.settings, generator)
 
     def gradient(self, parameters: Vector, step: int, length: float) -> Vector:
-        """Mean gradient over one batch of each source, scaled to a length."""
+        """Mean gradient of the one vector over one batch of each source, scaled to a length."""
         vector = torch.tensor(parameters, dtype=torch.float32, requires_grad=True)
         with torch.enable_grad():
             count = len(self._sources)
-            total = torch.stack([self.loss(vector, count * step + each) for each in range(count)]).mean()
+            total = torch.stack([self.loss(vector[None], count * step + each) for each in range(count)]).mean()
             (gradient,) = torch.autograd.grad(total, vector)
         found = gradient.double().numpy()
         return found * (length / max(1e-12, float(np.linalg.norm(found))))
@@ -103,29 +129,31 @@ class RankingBatches:
 def rank(
     batches: RankingBatches, count: int, told: Callable[[int, float], None] = lambda step, loss: None
 ) -> tuple[Vector, list[float]]:
-    """Adam from a random start.
+    """Adam from a random start, all vectors side by side.
 
     Args:
         batches: What to learn from.
-        count: Parameters.
+        count: Parameters of a vector.
         told: Called every hundred steps with the number of steps done and the mean loss of the last hundred.
 
     Returns:
-        (count,) parameters, and the mean loss of every hundred steps.
+        (sets, count) parameters, and the mean loss of every hundred steps.
     """
     settings = batches.settings
     rng = np.random.default_rng([settings.seed, 1])
-    vector = torch.tensor(rng.normal(0.0, settings.sigma, count), dtype=torch.float32, requires_grad=True)
-    adam = torch.optim.Adam([vector], lr=settings.rate)
+    start = rng.normal(0.0, settings.sigma, (batches.sets.count, count))
+    vectors = torch.tensor(start, dtype=torch.float32, requires_grad=True)
+    adam = torch.optim.Adam([vectors], lr=settings.rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.steps)
     losses: list[float] = []
     recent: list[float] = []
     with torch.enable_grad():
         for step in range(settings.steps):
-            loss = batches.loss(vector, step)
+            loss = batches.loss(vectors, step)
             adam.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_([vector], 1.0)
+            (loss * len(vectors)).backward()  # a mean over the heads, of which a vector has one or a few
+            assert vectors.grad is not None
+            vectors.grad *= (1 / (vectors.grad.norm(dim=-1, keepdim=True) + 1e-6)).clamp(max=1)  # each to length 1
             adam.step()
             cosine.step()
             recent.append(float(loss.detach()))
@@ -133,4 +161,4 @@ def rank(
                 losses.append(float(np.mean(recent)))
                 recent.clear()
                 told(step + 1, losses[-1])
-    return vector.detach().double().numpy(), losses
+    return vectors.detach().double().numpy(), losses

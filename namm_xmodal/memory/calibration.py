@@ -1,4 +1,4 @@
-"""Finds the thresholds at which a NAMM keeps a given share of plain text: no labels, no reward, only sizes."""
+"""Finds at which thresholds a NAMM keeps a given share of plain text, and what of it each layer keeps: only sizes count."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ class Calibration:
     """Thresholds, and the sizes that they were found to give.
 
     Attributes:
-        schedule: Tokens seen -> threshold.
+        schedule: Tokens seen -> threshold; beyond the last, the shares of the layers.
         kept: Tokens seen -> kept fraction, layers, heads and texts pooled.
     """
 
@@ -38,8 +38,20 @@ class _Size:
 
     scores: list[Tensor] = field(default_factory=list)
     protected: int = 0
-    kept: int = 0
-    full: int = 0
+    kept: dict[int, int] = field(default_factory=dict)
+    full: dict[int, int] = field(default_factory=dict)
+    num_layers: int = 0
+
+    @property
+    def share(self) -> float:
+        """Kept fraction of all layers together."""
+        return sum(self.kept.values()) / sum(self.full.values())
+
+    def shares(self, wanted: float) -> tuple[float, ...]:
+        """Of each layer, in their proportions here and `wanted` together; layers without an update keep everything."""
+        factor = wanted / self.share
+        own = {layer: factor * kept / self.full[layer] for layer, kept in self.kept.items()}
+        return tuple(min(1.0, own.get(layer, 1.0)) for layer in range(self.num_layers))
 
 
 class ScoreRecorder:
@@ -74,8 +86,10 @@ class ScoreRecorder:
         free = slate.live & ~slate.protected
         size.scores.append(scores[free].float().cpu())
         size.protected += int((slate.live & slate.protected).sum())
-        size.kept += int(keep.sum())
-        size.full += slate.seen * scores.shape[0] * scores.shape[1]
+        layer = slate.shape.layer
+        size.kept[layer] = size.kept.get(layer, 0) + int(keep.sum())
+        size.full[layer] = size.full.get(layer, 0) + slate.seen * scores.shape[0] * scores.shape[1]
+        size.num_layers = slate.shape.num_layers
         return keep
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
@@ -97,6 +111,7 @@ def calibrate(
     update_every: int,
     protect_first: int = 0,
     protect_recent: int = 1,
+    hold: bool = True,
     adapter: Adapter | str | None = None,
     told: Callable[[int, int], None] = lambda seen, last: None,
 ) -> Calibration:
@@ -113,10 +128,12 @@ def calibrate(
             as far as the longest.
         policy: The policy; its own schedule and threshold play no part.
         budget: Wanted share of the tokens seen that is kept after an update, in (0, 1).
-        floor: Tokens that are kept at least.
+        floor: Tokens that are kept at least, as far as the schedule reaches.
         update_every: The clock of the policy.
         protect_first: Oldest tokens that always stay; they count.
         protect_recent: Newest tokens that always stay; they count.
+        hold: Whether each layer keeps its share of the last update beyond it, `budget` together (as `beyond` of the
+            schedule); else the last threshold holds, and the kept share falls.
         adapter: As in `pruned`.
         told: Called after each update with the tokens seen and how many will be.
 
@@ -153,9 +170,10 @@ def calibrate(
             thresholds[seen] = _threshold(size, wanted_share(budget, floor, seen))
             recorder.policy = replace(policy, threshold=thresholds[seen], schedule=ThresholdSchedule())
             size = _read(memory, recorder, inputs, [caches[i] for i in reached], reached, seen)
-            kept[seen] = size.kept / size.full
+            kept[seen] = size.share
             told(seen, last)
-    return Calibration(ThresholdSchedule.of(thresholds), kept)
+    schedule = ThresholdSchedule.of(thresholds)
+    return Calibration(replace(schedule, beyond=size.shares(budget)) if hold else schedule, kept)
 
 
 def check_share(budget: float) -> None:
@@ -198,7 +216,7 @@ def _length(inputs: Mapping[str, Tensor]) -> int:
 def _threshold(size: _Size, wanted: float) -> float:
     """The score from which on the wanted number of tokens is kept; the lowest one if even all are fewer."""
     scores = torch.cat(size.scores)
-    keep = min(scores.numel(), max(0, round(wanted * size.full) - size.protected))
+    keep = min(scores.numel(), max(0, round(wanted * sum(size.full.values())) - size.protected))
     if keep == 0:
         return float(scores.max()) + 1.0
     return float(scores.kthvalue(scores.numel() - keep + 1).values)

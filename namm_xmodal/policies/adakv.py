@@ -8,7 +8,7 @@ from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.pins import check_number
 from namm_xmodal.policies.protocol import Slate
-from namm_xmodal.policies.selection import budget_tokens, keep_best
+from namm_xmodal.policies.selection import budget_tokens, keep_best, keep_best_of_layer
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.wrapper import PassesOn
 
@@ -51,16 +51,8 @@ class AdaKV(PassesOn, Budgeted):
         """The best tokens of all heads together: (B, H, S) bool."""
         if not self.may_evict(slate.seen, slate.shape):
             return slate.live.clone()
-        heads, slots = scores.shape[1:]
         budget = budget_tokens(self.budget, slate.seen)
         pinned = (slate.live & (slate.protected | scores.isposinf())).sum(-1, keepdim=True)  # (B, H, 1)
         floor = (pinned + (budget - pinned).clamp(min=0) * self.alpha).floor().clamp(max=budget)
         safe = keep_best(scores, slate, floor)
-        joint = Slate(_joined(slate.live), _joined(safe), slate.seen, slate.shape)
-        chosen = keep_best(_joined(scores), joint, heads * budget)  # (B, 1, S * H)
-        return chosen.view(-1, slots, heads).transpose(1, 2)
-
-
-def _joined(tensor: Tensor) -> Tensor:
-    """(B, H, S) -> (B, 1, S * H), slot by slot, so that ties go to the newest token of any head."""
-    return tensor.transpose(1, 2).flatten(1)[:, None]
+        return keep_best_of_layer(scores, replace(slate, protected=safe), scores.shape[1] * budget)

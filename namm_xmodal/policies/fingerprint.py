@@ -8,6 +8,9 @@ from torch import Tensor
 
 _DESCRIBES_ONLY = frozenset({"metadata"})
 
+ADDED = {"added": True}
+"""Metadata of a field that came later: at its default it does not count, so that earlier results keep their names."""
+
 
 def fingerprint(policy: Any) -> str:
     """Twelve hex digits over class, fields and weights; equal for equal policies, in any process.
@@ -27,7 +30,8 @@ def _add(digest: "hashlib._Hash", value: Any) -> None:
     elif is_dataclass(value) and not isinstance(value, type):
         digest.update(type(value).__name__.encode())
         for each in fields(value):
-            if each.name not in _DESCRIBES_ONLY:
+            unused = "added" in each.metadata and getattr(value, each.name) == each.default
+            if each.name not in _DESCRIBES_ONLY and not unused:
                 digest.update(f"|{each.name}=".encode())
                 _add(digest, getattr(value, each.name))
     elif hasattr(value, "config") and hasattr(value, "name"):  # the parts of a NAMM

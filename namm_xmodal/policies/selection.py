@@ -71,6 +71,19 @@ def keep_best(scores: Tensor, slate: Slate, count: int | Tensor) -> Tensor:
     return (chosen | slate.protected) & slate.live
 
 
+def keep_best_of_layer(scores: Tensor, slate: Slate, count: int) -> Tensor:
+    """Keeps the `count` best live tokens of all heads of a layer together, and every protected one: (B, H, S) bool."""
+    heads, slots = scores.shape[1:]
+    joint = Slate(_joined(slate.live), _joined(slate.protected), slate.seen, slate.shape)
+    chosen = keep_best(_joined(scores), joint, count)  # (B, 1, S * H)
+    return chosen.view(-1, slots, heads).transpose(1, 2)
+
+
+def _joined(tensor: Tensor) -> Tensor:
+    """(B, H, S) -> (B, 1, S * H), slot by slot, so that ties go to the newest token of any head."""
+    return tensor.transpose(1, 2).flatten(1)[:, None]
+
+
 def keep_above(scores: Tensor, slate: Slate, threshold: float = 0.0) -> Tensor:
     """Keeps live tokens that score at least `threshold`, and every protected one: (B, H, S) bool."""
     return ((scores >= threshold) | slate.protected) & slate.live

@@ -20,14 +20,14 @@ class Snapshot:
     """One layer at one update.
 
     Attributes:
-        layer: Its number.
+        shape: Of the layer.
         seen: Tokens seen, all of them cached.
         constants: (B, H, num_constants, S) what the features saw; see `Features.constants`.
         future: (B, H, S) the largest attention that each token received after the update, averaged over the query heads of
             a kv head; of the counted queries only.
     """
 
-    layer: int
+    shape: LayerShape
     seen: int
     constants: Tensor
     future: Tensor
@@ -90,10 +90,10 @@ class TraceRecorder:
     def score(self, observation: Observation) -> Tensor:
         """Notes an update; (B, H, S) zeros."""
         if observation.seen in self.updates:
-            layer, seen = observation.shape.layer, observation.seen
+            seen = observation.seen
             constants = self.features.constants(observation, self.statistics)
             future = torch.zeros_like(observation.positions, dtype=torch.float32)
-            self._taken[layer].append(Snapshot(layer, seen, constants, future))
+            self._taken[observation.shape.layer].append(Snapshot(observation.shape, seen, constants, future))
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:

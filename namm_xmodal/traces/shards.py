@@ -29,12 +29,16 @@ class Traces:
         constants: (N, num_constants, S) what the features saw; see `Features.constants`.
         future: (N, S) the largest attention that each token received later.
         layers: (N,) int64 layer of each head.
+        heads: (N,) int64 place of each head among those of its layer; None in shards that earlier versions wrote.
+        shape: (2,) int64 layers of the model, and kv heads of each; None in such shards.
     """
 
     seen: int
     constants: Tensor
     future: Tensor
     layers: Tensor
+    heads: Tensor | None = None
+    shape: Tensor | None = None
 
 
 def of_snapshots(snapshots: Sequence[Snapshot], heads: int, generator: torch.Generator) -> list[Traces]:
@@ -43,20 +47,23 @@ def of_snapshots(snapshots: Sequence[Snapshot], heads: int, generator: torch.Gen
     Args:
         snapshots: Of one input.
         heads: Most kv heads of a layer and update; bounds the size of a shard.
-        generator: Dseen_by them.
+        generator: Draws them.
     """
     found = []
     for seen in sorted({each.seen for each in snapshots}):
-        seen_by, futures, layers = [], [], []
+        saw, futures, layers, heads_of = [], [], [], []
         for each in snapshots:
             if each.seen != seen:
                 continue
             constants, future = each.constants.flatten(0, 1), each.future.flatten(0, 1)  # (B, H, ...) -> (B H, ...)
             chosen = torch.randperm(len(constants), generator=generator)[:heads].sort().values
-            seen_by.append(constants[chosen].cpu())
+            saw.append(constants[chosen].cpu())
             futures.append(future[chosen].cpu())
-            layers += [each.layer] * len(chosen)
-        found.append(Traces(seen, torch.cat(seen_by).float(), torch.cat(futures).float(), torch.tensor(layers)))
+            layers += [each.shape.layer] * len(chosen)
+            heads_of.append(chosen % each.shape.num_key_value_heads)
+        shape = torch.tensor([each.shape.num_layers, each.shape.num_key_value_heads])
+        parts = (torch.cat(saw).float(), torch.cat(futures).float(), torch.tensor(layers), torch.cat(heads_of))
+        found.append(Traces(seen, *parts, shape))
     return found
 
 
@@ -69,6 +76,7 @@ def write_shard(path: Path, traces: Sequence[Traces]) -> None:
     tensors: dict[str, Tensor] = {}
     for each in traces:
         parts = {"constants": each.constants, "future": each.future, "layers": each.layers}
+        parts |= {} if each.heads is None or each.shape is None else {"heads": each.heads, "shape": each.shape}
         tensors |= {f"{name}.{each.seen}": part for name, part in parts.items()}
     about = {"updates": json.dumps([each.seen for each in traces])}
     try:
@@ -94,6 +102,7 @@ def read_shard(path: Path, numbers: int) -> list[Traces]:
     for name in sorted(name for name in tensors if name.startswith("constants.")):
         number = name.removeprefix("constants.")
         constants, future, layers = tensors[name], tensors.get(f"future.{number}"), tensors.get(f"layers.{number}")
+        places, shape = tensors.get(f"heads.{number}"), tensors.get(f"shape.{number}")
         if future is None or layers is None or not number.isdigit() or constants.ndim != 3:
             raise DataError(f"{path}: damaged, expected {_EXPECTED}; remove it and run the command again")
         heads, found_numbers, slots = constants.shape
@@ -102,5 +111,7 @@ def read_shard(path: Path, numbers: int) -> list[Traces]:
                 f"{path}: traces of shape {tuple(constants.shape)} and {tuple(future.shape)}, expected {numbers} numbers "
                 "per token as these features have; remove it and run the command again"
             )
-        found.append(Traces(int(number), constants, future, layers))
+        if (places is None) != (shape is None) or (places is not None and places.shape != (heads,)):
+            raise DataError(f"{path}: damaged, expected {_EXPECTED}; remove it and run the command again")
+        found.append(Traces(int(number), constants, future, layers, places, shape))
     return sorted(found, key=lambda each: each.seen)

@@ -94,21 +94,28 @@ def test_version(run):
     assert run("--version").stdout.startswith("namm-xmodal 0.")
 
 
-def test_calibrate_saves_a_policy_that_keeps_what_was_asked_for(run, tmp_path):
+@pytest.mark.parametrize("beyond", ["hold", "last"])
+def test_calibrate_saves_a_policy_that_keeps_what_was_asked_for(run, tmp_path, beyond):
     result = run(
         "calibrate", "namm-smollm2", "--model", "tiny-random", "--statistics", "estimated", "--budget", "0.4",
         "--floor", "0", "--length", "256", "--count", "2", "--update-every", "64", "--output", tmp_path / "policy",
+        *([] if beyond == "hold" else ["--beyond", beyond]),
     )  # fmt: skip
-    assert "scheduled up to 256 tokens" in " ".join(result.stdout.split())
-    how = json.loads((tmp_path / "policy" / "config.json").read_text())["metadata"]["calibrated"]
+    words = " ".join(result.stdout.split())
+    assert "scheduled up to 256 tokens" in words and ("40% beyond" in words) == (beyond == "hold")
+    saved = json.loads((tmp_path / "policy" / "config.json").read_text())
+    how = saved["metadata"]["calibrated"]
     assert how["kept"].keys() == {"64", "128", "192", "256"}
     assert all(abs(share - 0.4) < 0.05 for share in how["kept"].values())
+    shares = saved["schedule"].get("beyond", [])
+    assert (sum(shares) / len(shares) == pytest.approx(0.4)) if beyond == "hold" else not shares
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--statistics", "guessed"], "--statistics=guessed: expected frozen or estimated"),
+        (["--beyond", "first"], "--beyond=first: expected hold or last"),
         (["--length", "64", "--update-every", "64"], "--length=64: expected more than --update-every=64"),
         (["--budget", "2"], "budget=2.0: expected a share"),
         (["--texts", "nowhere"], "nowhere"),

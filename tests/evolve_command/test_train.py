@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from namm_xmodal import Namm
+from namm_xmodal import Namm, pruned
 from namm_xmodal.config import packaged_configs
 from namm_xmodal.config.train import load_train_config
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.language.tiny_random import build_tiny_random
 
 FILES = [name for name in packaged_configs() if name.startswith("train/")]
 LANGUAGE = ("--set", "traces.rl@tmaze=null", "--set", "generations=0")
@@ -77,6 +78,42 @@ def test_traces_of_another_run_serve_again(run, tmp_path):
     assert torch.equal(policy_of(tmp_path / "first").parameters, policy_of(tmp_path / "second").parameters)
 
 
+RANKING_ALONE = (*LANGUAGE, "--set", "gradient.steps=0")
+
+
+def test_a_network_for_each_head_by_ranking_alone(run, tmp_path):
+    by_head = (*RANKING_ALONE, "--set", "sharing=head", "--set", "traces.language.heads=9")
+    shown = run("train", "train/smoke", "--run", tmp_path / "run", *by_head).output
+    assert "of ranking a kv head, 0 steps of gradients" in shown.replace("\n", " ")
+    made = policy_of(tmp_path / "run")
+    model, _ = build_tiny_random()
+    sets = model.config.num_hidden_layers * model.config.num_key_value_heads
+    assert made.sharing == "head" and made.parameters.shape == (sets, 4335)
+    assert len(made.parameters.unique(dim=0)) == sets
+    with torch.no_grad(), pruned(model.eval(), made, update_every=64) as memory:
+        model(torch.arange(128)[None], past_key_values=memory.cache())
+    (tmp_path / "run" / "policy" / "config.json").unlink()
+    run("train", "train/smoke", "--run", tmp_path / "run", *by_head)
+    assert torch.equal(policy_of(tmp_path / "run").parameters, made.parameters)
+    recorded = ("--set", f"recorded={tmp_path / 'run' / 'traces'}")
+    for sharing, sets in (("layer", model.config.num_hidden_layers), ("model", 1)):
+        other = (*by_head, *recorded, "--set", f"sharing={sharing}")
+        assert "of other traces" in run("train", "train/smoke", "--run", tmp_path / "run", *other, code=2).output
+        run("train", "train/smoke", "--run", tmp_path / sharing, *other)
+        assert policy_of(tmp_path / sharing).parameters.shape == (sets, 4335)
+
+
+def test_evolution_may_follow_the_ranking_and_gradients_are_not_undone(run, tmp_path):
+    few = [*RANKING_ALONE, "--set", "generations=1"]
+    run("train", "train/smoke", "--run", tmp_path / "run", *few)
+    assert policy_of(tmp_path / "run" / "evolution").parameters.shape == (1, 4335)
+    run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE)
+    before = policy_of(tmp_path / "run").parameters
+    shown = run("train", "train/smoke", "--run", tmp_path / "run", *RANKING_ALONE, code=2).output
+    assert "made by gradients, gradient.steps=0 asks for none" in shown.replace("\n", " ")
+    assert torch.equal(policy_of(tmp_path / "run").parameters, before)
+
+
 def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
     run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE)
     before = policy_of(tmp_path / "run").parameters
@@ -95,6 +132,8 @@ def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
         ("features=[spectogram]", "did you mean spectrogram"),
         ("traces={}", "traces"),
         ("keep_ranking=-1", "keep_ranking: -1"),
+        ("sharing=head", "sharing: head: learns by ranking alone"),
+        ("sharing=heads", "sharing: 'heads': expected one of model, layer, head"),
     ],
 )
 def test_mistakes_are_one_line_before_anything_is_written(run, tmp_path, change, message):

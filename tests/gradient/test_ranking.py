@@ -78,7 +78,7 @@ def test_a_scorer_learns_the_order_and_does_so_again():
     assert [step for step, _ in told] == [100, 200]
     assert losses[-1] < 0.5 * math.log(2)
     new = made_up(seed=5)
-    vector = torch.tensor(found, dtype=torch.float32)[None, None]
+    vector = torch.tensor(found, dtype=torch.float32)[None]
     scores = POLICY.score_constants(new.constants[None], torch.ones(1, 24, 48, dtype=torch.bool), vector)[0]
     ranks = [each.argsort(-1).argsort(-1).double() for each in (scores, new.future)]
     agreement = torch.corrcoef(torch.stack([ranks[0].flatten(), ranks[1].flatten()]))[0, 1]

@@ -38,9 +38,10 @@ def test_later_attention_is_the_models_own(model, ids, count_from):
     with torch.no_grad():
         rows = model(ids, output_attentions=True).attentions  # L of (1, Hq, T, T)
     layers = [1] if model.config.model_type == "gemma3_text" else range(len(rows))  # the others have windows of 24
-    assert [(each.layer, each.seen) for each in recorder.snapshots] == [(a, seen) for a in layers for seen in (32, 48)]
+    found = [(each.shape.layer, each.seen) for each in recorder.snapshots]
+    assert found == [(layer, seen) for layer in layers for seen in (32, 48)]
     for each in recorder.snapshots:
-        own = rows[each.layer]
+        own = rows[each.shape.layer]
         heads = each.future.shape[1]
         shared = own.view(1, heads, -1, LENGTH, LENGTH).mean(2)  # (1, Hq, T, T) -> (1, H, T, T)
         wanted = shared[:, :, max(each.seen, count_from) :, : each.seen].amax(2)

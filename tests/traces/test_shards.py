@@ -1,11 +1,14 @@
 """Shards of traces: bounded, whole, and refused in one line when they are something else."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.traces.recorder import Snapshot
 from namm_xmodal.traces.shards import of_snapshots, read_shard, write_shard
+from namm_xmodal.types import LayerShape
 
 
 def snapshots(layers=3, heads=4, numbers=5):
@@ -15,7 +18,9 @@ def snapshots(layers=3, heads=4, numbers=5):
         return torch.rand(*shape, generator=generator)
 
     return [
-        Snapshot(layer, seen, drawn(1, heads, numbers, seen), drawn(1, heads, seen))
+        Snapshot(
+            LayerShape(layer, layers, heads, heads, 8), seen, drawn(1, heads, numbers, seen), drawn(1, heads, seen)
+        )
         for layer in range(layers)
         for seen in (16, 32)
     ]
@@ -26,10 +31,11 @@ def test_some_heads_of_every_layer_and_update(tmp_path):
     found = of_snapshots(given, 2, torch.Generator().manual_seed(1))
     assert [(each.seen, each.layers.tolist()) for each in found] == [(16, [0, 0, 1, 1, 2, 2]), (32, [0, 0, 1, 1, 2, 2])]
     for each in found:
-        for layer, constants, future in zip(each.layers, each.constants, each.future, strict=True):
-            whole = next(s for s in given if (s.layer, s.seen) == (int(layer), each.seen))
+        assert each.shape.tolist() == [3, 4]
+        for layer, head, constants, future in zip(each.layers, each.heads, each.constants, each.future, strict=True):
+            whole = next(s for s in given if (s.shape.layer, s.seen) == (int(layer), each.seen))
             same = [h for h in range(4) if torch.equal(whole.constants[0, h], constants)]
-            assert len(same) == 1
+            assert same == [int(head)]
             assert torch.equal(whole.future[0, same[0]], future)
     assert len(of_snapshots(given, 9, torch.Generator())[0].layers) == 12  # no more than there are
 
@@ -37,8 +43,13 @@ def test_some_heads_of_every_layer_and_update(tmp_path):
     write_shard(path, found)
     for before, after in zip(found, read_shard(path, 5), strict=True):
         assert before.seen == after.seen
-        for name in ("constants", "future", "layers"):
+        for name in ("constants", "future", "layers", "heads", "shape"):
             assert torch.equal(getattr(before, name), getattr(after, name))
+
+    write_shard(path, [replace(each, heads=None, shape=None) for each in found])  # as before heads were noted
+    old = read_shard(path, 5)
+    assert [(each.seen, each.heads, each.shape) for each in old] == [(16, None, None), (32, None, None)]
+    assert torch.equal(old[0].constants, found[0].constants)
 
 
 def test_what_is_not_a_shard_is_one_line(tmp_path):

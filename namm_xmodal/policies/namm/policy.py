@@ -1,5 +1,7 @@
 """`Namm`: features, scorer and an evolved parameter vector, put together as a policy (arXiv 2410.13166)."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.scorer import Scorer
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
 from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
-from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_above, keep_best
+from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_above, keep_best, keep_best_of_layer
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import Budget, LayerShape, plain
 
@@ -46,7 +48,8 @@ class Namm:
         threshold: Tokens that score at least this are kept; 0 as published. Raising it at inference time gives smaller
             caches from the same weights.
         max_tokens: Upper bound of kept tokens per head, as tokens or as a fraction of the tokens seen; None for no bound.
-        schedule: What is added to the threshold after so many tokens; nothing if empty, as published.
+        schedule: What is added to the threshold after so many tokens, and which share is kept after more; nothing if
+            empty, as published.
         metadata: How the policy was made, saved with it.
     """
 
@@ -109,6 +112,7 @@ class Namm:
                 f"{self.parameters.shape[0]} parameter sets with sharing={self.sharing!r}: this model needs {sets} "
                 "(a policy that shares one set for the whole model fits any)"
             )
+        self.schedule.check_layers(shape.num_layers)
         self.features.start(state)
 
     def observe(self, state: State, tile: Tile) -> None:
@@ -136,8 +140,16 @@ class Namm:
         return self.scorer.score(self.features.project(constants, of_features), live, of_scorer)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
-        """Tokens at or above the threshold, at most `max_tokens` of them per head."""
-        keep = keep_above(scores, slate, self.threshold_after(slate.seen))
+        """Tokens at or above the threshold, or the layer's share of the best; at most `max_tokens` of them per head.
+
+        Where the schedule gives a share, the heads of a layer compete for it by score, and protected tokens count. An
+        infinite threshold decides by itself at any length: `-inf` leaves the choice to `max_tokens`.
+        """
+        share = self.schedule.share(slate.seen, slate.shape.layer) if math.isfinite(self.threshold) else None
+        if share is None:
+            keep = keep_above(scores, slate, self.threshold_after(slate.seen))
+        else:
+            keep = keep_best_of_layer(scores, slate, round(share * slate.seen * scores.shape[1]))
         if self.max_tokens is None:
             return keep
         return keep & keep_best(scores, slate, budget_tokens(self.max_tokens, slate.seen))
@@ -193,7 +205,7 @@ class Namm:
             statistics: Feature statistics; mean 0 and deviation 1 (raw features) if None.
             features: Defaults to the spectrogram.
             scorer: Defaults to `BamScorer()`.
-            **settings: `threshold`, `max_tokens`, `metadata`.
+            **settings: `threshold`, `max_tokens`, `schedule`, `metadata`.
         """
         features = features or published_features()
         scorer = scorer or BamScorer()
@@ -212,6 +224,21 @@ class Namm:
         """The same policy with other feature statistics, for example estimated on the target model."""
         return replace(self, statistics=statistics)
 
+    def holding(self, beyond: float | Sequence[float] | Literal["last"]) -> "Namm":
+        """The same policy with another rule beyond the last knot of its schedule, at every length if it has none.
+
+        Args:
+            beyond: The share of the tokens seen that is kept there, one for all layers or one for each; or `last`: the
+                last threshold holds.
+
+        Raises:
+            ConfigError: If a share is not above 0 and at most 1.
+        """
+        shares = () if beyond == "last" else (beyond,) if isinstance(beyond, int | float) else tuple(beyond)
+        if not all(isinstance(share, int | float) for share in shares):
+            raise ConfigError(f"beyond={beyond!r}: expected a share such as 0.25, one for each layer, or 'last'")
+        return replace(self, schedule=replace(self.schedule, beyond=tuple(map(float, shares))))
+
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, *, revision: str | None = None, **knobs: Any) -> "Namm":
         """Loads a saved policy.
@@ -219,7 +246,7 @@ class Namm:
         Args:
             name_or_path: A folder, the name of a policy shipped with the package, or a hub id.
             revision: Branch, tag or commit on the hub.
-            **knobs: `threshold`, `max_tokens` or `schedule` to use instead of the saved ones.
+            **knobs: `threshold`, `max_tokens` or `schedule` to use instead of the saved ones; `beyond` as of `holding`.
 
         Raises:
             CheckpointError: If there is none, or it is damaged or of another format version.
@@ -227,12 +254,14 @@ class Namm:
         from namm_xmodal.policies.namm.store import load
 
         policy = load(name_or_path, revision=revision)
-        unknown = sorted(set(knobs) - {"threshold", "max_tokens", "schedule"})
+        unknown = sorted(set(knobs) - {"threshold", "max_tokens", "schedule", "beyond"})
         if unknown:
             raise ConfigError(
-                f"{unknown[0]}: expected threshold, max_tokens or schedule (the rest is part of the saved policy)"
+                f"{unknown[0]}: expected threshold, max_tokens, schedule or beyond (the rest is part of the saved policy)"
             )
-        return replace(policy, **knobs) if knobs else policy
+        beyond = knobs.pop("beyond", None)
+        policy = replace(policy, **knobs) if knobs else policy
+        return policy if beyond is None else policy.holding(beyond)
 
     @classmethod
     def from_published(cls, checkpoint: str | Path, **knobs: Any) -> "Namm":
@@ -258,6 +287,8 @@ class Namm:
         sets = "" if self.parameters.shape[0] == 1 else f" x {self.parameters.shape[0]} ({self.sharing})"
         knobs = f", threshold={self.threshold:g}" + (f", max_tokens={self.max_tokens}" if self.max_tokens else "")
         knobs += f", scheduled up to {self.schedule.seen[-1]:,} tokens" if self.schedule.seen else ""
+        if beyond := self.schedule.beyond:
+            knobs += f", {sum(beyond) / len(beyond):.0%} {'beyond' if self.schedule.seen else 'kept'}"
         return (
             f"Namm({self.features.name} -> {self.scorer.name}, {self.parameters.shape[-1]:,} parameters{sets}{knobs}, "
             f"statistics: {self.statistics.source})"

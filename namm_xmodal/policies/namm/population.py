@@ -47,8 +47,8 @@ class NammPopulation:
         return self.template.reads
 
     def start(self, state: State, shape: LayerShape) -> None:
-        """Declares the features' buffers."""
-        self.template.features.start(state)
+        """As the template."""
+        self.template.start(state, shape)
 
     def observe(self, state: State, tile: Tile) -> None:
         """As the template: no member changes what is remembered."""

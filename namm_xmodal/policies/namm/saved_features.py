@@ -8,15 +8,16 @@ from namm_xmodal.policies.namm.channels.building import make_channel, make_featu
 from namm_xmodal.policies.namm.features import Features
 
 FORMAT_VERSIONS = (1, 2)
-"""1: `features` is one mapping, of a channel in `_SINGLE` with frozen statistics. 2: it is a list of channels."""
+"""1: `features` is one mapping, of a channel in `_SINGLE` with frozen statistics. 2: it is a list of channels, and a
+schedule may have `beyond`."""
 
 _SINGLE = ("spectrogram", "mean_attention", "projection")
 
 
-def features_to(features: Features) -> dict[str, Any]:
-    """`format_version` and `features` of a saved policy's configuration."""
+def features_to(features: Features, *, plain: bool) -> dict[str, Any]:
+    """`format_version` and `features` of a saved policy's configuration; `plain` if it has nothing else of version 2."""
     first, *others = features.channels
-    if first.name in _SINGLE and first.standardise == "frozen" and not others:
+    if plain and first.name in _SINGLE and first.standardise == "frozen" and not others:
         return {"format_version": 1, "features": {"name": first.name, **first.config()}}
     return {"format_version": 2, "features": features.entries()}
 

@@ -35,12 +35,12 @@ def save(policy: Namm, folder: str | Path) -> None:
     folder = Path(folder)
     config = {
         "format": FORMAT,
-        **features_to(policy.features),
+        **features_to(policy.features, plain=not policy.schedule.beyond),
         "scorer": {"name": policy.scorer.name, **policy.scorer.config()},
         "sharing": policy.sharing,
         "threshold": policy.threshold,
         "max_tokens": policy.max_tokens,
-        "schedule": {"seen": list(policy.schedule.seen), "offset": list(policy.schedule.offset)},
+        "schedule": _of_schedule(policy.schedule),
         "statistics": {"source": policy.statistics.source, "count": policy.statistics.count},
         "metadata": policy.metadata,
     }
@@ -170,8 +170,13 @@ def _scorer(entry: dict[str, Any], folder: Path) -> Any:
         raise CheckpointError(f"{folder / _CONFIG}: scorer {name!r}: {error}") from None
 
 
+def _of_schedule(schedule: ThresholdSchedule) -> dict[str, list[Any]]:
+    beyond = {"beyond": list(schedule.beyond)} if schedule.beyond else {}
+    return {"seen": list(schedule.seen), "offset": list(schedule.offset), **beyond}
+
+
 def _schedule(given: Any, folder: Path) -> ThresholdSchedule:
     try:
-        return ThresholdSchedule(tuple(given.get("seen", ())), tuple(given.get("offset", ())))
+        return ThresholdSchedule(*(tuple(given.get(key, ())) for key in ("seen", "offset", "beyond")))
     except (AttributeError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{folder / _CONFIG}: schedule cannot be read ({error}); save the policy again") from None
