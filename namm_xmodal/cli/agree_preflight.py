@@ -82,5 +82,5 @@ def _check_length(source: AgreeSource, length: int, config: EvolveConfig, *, gra
             f"floor: {floor}: keeps everything, since no update comes after more than {seen} tokens; set a floor of its "
             "own, or read more"
         )
-    budget = options.budget if source.budget is None else source.budget
+    budget = options.smallest_budget or (options.budget if source.budget is None else source.budget)
     check_reading("budget", max(budget_tokens(budget, seen), min(floor, seen)), reading, pruning)

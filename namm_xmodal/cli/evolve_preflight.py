@@ -6,6 +6,7 @@ from pathlib import Path
 from namm_xmodal.cli.agree_preflight import check_sources
 from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup
+from namm_xmodal.cli.evolve_start import check_selection
 from namm_xmodal.cli.evolve_statistics import given_statistics
 from namm_xmodal.config.blame import named
 from namm_xmodal.config.building import at
@@ -40,8 +41,10 @@ def check_run(setup: Setup, notice: Callable[[str], None] = lambda text: None, *
     readings = list(_readings(setup, notice))
     pruning = Pruning(config.update_every, config.protect_first, config.protect_recent)
     check_sizes("max_tokens", config.max_tokens, readings, pruning)
-    if gradient and readings:
+    if gradient:
         _check_gradient(setup, readings, pruning)
+    else:
+        check_selection(config)
     if not (Path(config.run) / STATISTICS).exists():
         if config.after:
             try:
@@ -79,6 +82,13 @@ def _pool(setup: Setup, label: str, model: ModelAtHand) -> SamplePool:
 def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> None:
     """The cache that the last steps aim at must be smaller than the texts, and larger than what is protected."""
     options = setup.config.gradient
+    if options.selection == "head" and setup.config.max_tokens not in (None, options.budget):
+        raise ConfigError(
+            f"max_tokens: {setup.config.max_tokens}: gradient.selection: head saves the policy with gradient.budget = "
+            f"{options.budget}; remove max_tokens, or give both the same"
+        )
+    if not readings:
+        return
     longest = max(map(pruning.last_update, readings), default=0)
     if options.floor >= longest:
         raise ConfigError(
@@ -87,7 +97,7 @@ def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> 
         )
     for reading in readings:
         seen = pruning.last_update(reading)
-        aim = max(budget_tokens(options.budget, seen), min(options.floor, seen))
+        aim = max(budget_tokens(options.smallest_budget or options.budget, seen), min(options.floor, seen))
         check_reading("gradient.budget", aim, reading, pruning)
 
 

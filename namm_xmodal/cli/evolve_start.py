@@ -1,13 +1,16 @@
-"""Where a run starts: parameters and threshold schedules of a saved policy."""
+"""Where a run starts: parameters and threshold schedules of a saved policy, or weights of channels."""
+
+import math
+from typing import TypeGuard
 
 import numpy as np
 
 from namm_xmodal.config.building import at
-from namm_xmodal.config.evolve import EvolveConfig
+from namm_xmodal.config.evolve import EvolveConfig, Start
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.fitness.agree import PREFIX
-from namm_xmodal.policies.namm import Namm, ThresholdSchedule
+from namm_xmodal.policies.namm import Namm, ThresholdSchedule, linear_start
 
 SCHEDULES = "schedules"
 """In the metadata of a policy: the schedules of the sources of agreement, by label."""
@@ -17,11 +20,16 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
     """The first mean, shape (N,).
 
     Raises:
-        ConfigError: If the policy to start from is of other parts than the configuration's.
+        ConfigError: If the policy to start from is of other parts than the configuration's, or weights do not fit.
     """
     size = template.parameters.shape[-1]
     if config.start == "zeros":
         return np.zeros(size)
+    if not isinstance(config.start, str):
+        try:
+            return linear_start(template, config.start, config.start_sigma, config.seed)
+        except ConfigError as error:
+            raise at("start", error) from None
     try:
         policy = Namm.from_pretrained(config.start)
     except NammError as error:
@@ -42,9 +50,33 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
     return np.asarray(policy.parameters[0].double().numpy(), dtype=np.float64)
 
 
+def _is_saved(start: Start) -> TypeGuard[str]:
+    """Whether this names a saved policy."""
+    return isinstance(start, str) and start != "zeros"
+
+
+def check_selection(config: EvolveConfig) -> None:
+    """Refuses to evolve a policy whose heads each keep a share in a run whose members do not.
+
+    Raises:
+        ConfigError: With what to set.
+    """
+    if not _is_saved(config.start) or config.threshold == -math.inf:
+        return
+    try:
+        policy = Namm.from_pretrained(config.start)
+    except NammError as error:
+        raise at("start", error) from None
+    if policy.threshold == -math.inf:
+        raise ConfigError(
+            f"start: {config.start}: keeps the best tokens of every head, this run those above a threshold; set "
+            f"threshold=-.inf and max_tokens={policy.max_tokens}"
+        )
+
+
 def start_schedule(config: EvolveConfig) -> ThresholdSchedule:
     """The threshold schedule of the policy to start from; members keep it."""
-    if config.start == "zeros":
+    if not _is_saved(config.start):
         return ThresholdSchedule()
     try:
         return Namm.from_pretrained(config.start).schedule
@@ -58,7 +90,7 @@ def start_schedules(config: EvolveConfig) -> dict[str, ThresholdSchedule]:
     Raises:
         ConfigError: If what the policy says of them cannot be read.
     """
-    if config.start == "zeros" or not config.agree:
+    if not _is_saved(config.start) or not config.agree:
         return {}
     try:
         found = Namm.from_pretrained(config.start).metadata.get(SCHEDULES, {})

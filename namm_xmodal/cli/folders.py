@@ -41,7 +41,8 @@ def run_folder(config: EvolveConfig, command: str) -> OwnedFolder:
     writes = ("config.yaml", "held_out.yaml", "statistics.json", "policy", "plot.png", "plot.svg", *own[command])
     read = [name for name in (config.after, config.statistics.path) if name]
     sources = [source.model for source in config.agree_sources().values()]
-    inputs = [*saved_in(*config.models, *sources, config.start), *map(Path, read)]
+    start = [config.start] if isinstance(config.start, str) else []
+    inputs = [*saved_in(*config.models, *sources, *start), *map(Path, read)]
     return OwnedFolder(Path(config.run), command, writes, inputs, "--run")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,7 +101,8 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
             collect(sources, template, place, advance)
     options = RankingSettings(**to_mapping(settings.ranking), seed=settings.seed)
     batches = RankingBatches(template, read_all(sources, template, place), options, settings.sharing)
-    start = _ranked(settings, template, batches, folder)
+    first = setup.strategy.mean if settings.start != "zeros" else None
+    start = _ranked(settings, template, batches, folder, first)
     more = {
         "traces": {name: source.model for name, source in sources.items()},
         "ranking_steps": settings.ranking.steps,
@@ -134,7 +136,9 @@ def _save_ranked(
     replace(template, parameters=own, sharing=settings.sharing, metadata=metadata).save_pretrained(folder)
 
 
-def _ranked(settings: "TrainConfig", template: "Namm", batches: "RankingBatches", folder: Path) -> "Vector":
+def _ranked(
+    settings: "TrainConfig", template: "Namm", batches: "RankingBatches", folder: Path, first: "Vector | None"
+) -> "Vector":
     """(sets, N) after the ranking stage: of an earlier session, or new ones; minutes at most, so it is made whole."""
     import numpy as np
 
@@ -142,12 +146,14 @@ def _ranked(settings: "TrainConfig", template: "Namm", batches: "RankingBatches"
     from namm_xmodal.cli.evolve_files import write_whole
     from namm_xmodal.config.save import to_mapping
     from namm_xmodal.errors import CheckpointError, ConfigError
+    from namm_xmodal.evolution.arrays import digest as digest_of
     from namm_xmodal.gradient.ranking import rank
     from namm_xmodal.trust.files import MIB
     from namm_xmodal.trust.json_text import read_json
 
     relevant: list[object] = [to_mapping(settings.ranking), settings.traces, settings.seed, template.features.name]
     relevant += [] if settings.sharing == "model" else [settings.sharing]
+    relevant += [] if first is None else [digest_of(first)]
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
     path = folder / RANKED
     if path.exists():
@@ -155,11 +161,13 @@ def _ranked(settings: "TrainConfig", template: "Namm", batches: "RankingBatches"
         if known.get("digest") == digest:
             return np.asarray(known["parameters"], dtype=np.float64).reshape(batches.sets.count, -1)
         if not settings.gradient.steps:  # otherwise the gradients refuse another start
-            raise ConfigError(f"{path}: of other traces, ranking, sharing, features or seed; choose another --run")
+            raise ConfigError(
+                f"{path}: of other traces, ranking, sharing, features, start or seed; choose another --run"
+            )
     with progress("ranking") as advance:
         steps = settings.ranking.steps
         found, losses = rank(
-            batches, template.parameters.shape[-1], lambda step, loss: advance(step, steps, f"loss {loss:.4f}")
+            batches, template.parameters.shape[-1], first, lambda step, loss: advance(step, steps, f"loss {loss:.4f}")
         )
     shown = found[0] if len(found) == 1 else found
     write_whole(path, json.dumps({"digest": digest, "losses": losses, "parameters": shown.tolist()}) + "\n")
@@ -178,6 +186,8 @@ def _evolve(settings: "TrainConfig", folder: Path) -> None:
     content = {key: value for key, value in to_mapping(settings).items() if key in EvolveConfig.model_fields}
     if settings.gradient.steps == 0:
         del content["gradient"]  # zero steps are no warm start
+    elif settings.gradient.selection == "head":
+        content |= {"threshold": -math.inf, "max_tokens": settings.gradient.budget}
     policy = str(folder / "policy")
     content |= {"run": str(folder / "evolution"), "start": policy}
     content["statistics"] = {**content["statistics"], "path": policy}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,9 +73,11 @@ def warm_start_command(
     folder = Path(setup.config.run)
     with owned.claimed(), resumable():
         steps = _descend(setup, folder)
+    options = setup.config.gradient
+    held = f" --set threshold=-.inf --set max_tokens={options.budget}" if options.selection == "head" else ""
     console.print(
         f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; continue with: "
-        f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy",
+        f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy{held}",
         soft_wrap=True,
     )
 
@@ -137,12 +140,16 @@ def descend_to(
     estimator, drawing = options.pop("estimator"), options.pop("policy_gradient")
     rollouts = RolloutSettings(**drawing) if estimator == "policy_gradient" else None
     settings = DescentSettings(**options, seed=setup.config.seed)
+    if settings.selection == "pooled":  # runs are older than the choice
+        del options["selection"], options["smallest_budget"]
     relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,
         setup.config.seed,
         setup.config.start,
     ]
+    if not isinstance(setup.config.start, str):
+        relevant += [setup.config.start_sigma]
     if rollouts:
         relevant += [drawing]
     if more:
@@ -162,7 +169,7 @@ def descend_to(
             folder,
             digest,
             start=start,
-            schedule=start_schedule(setup.config) if setup.config.start != "zeros" else None,
+            schedule=start_schedule(setup.config) if settings.selection == "pooled" else None,
             workers=setup.config.evaluator.workers,
             silence=setup.config.evaluator.silence,
             rollouts=rollouts,
@@ -190,7 +197,10 @@ def _language_thresholds(setup: "Setup", descent: "Descent") -> dict[int, float]
 def save_policy(
     setup: "Setup", statistics: "FeatureStatistics", descent: "Descent", folder: Path, more: "Mapping[str, object]"
 ) -> None:
-    """Writes the policy; the last threshold moves into the scorer's bias, the others become offsets from it."""
+    """Writes the policy; the last threshold moves into the scorer's bias, the others become offsets from it.
+
+    Where every head keeps a share there are none: the best tokens stay, at any length and in any model.
+    """
     import torch
 
     from namm_xmodal.cli.evolve_start import SCHEDULES
@@ -216,6 +226,10 @@ def save_policy(
     sources = setup.agree.sources
     if sources:
         metadata["agree"] = {name: source.model for name, source in sources.items()}
+    if setup.config.gradient.selection == "head":
+        metadata["selection"] = "head"
+        template = replace(template, threshold=-math.inf, max_tokens=setup.config.gradient.budget)
+    elif sources:
         metadata[SCHEDULES] = {
             label: {str(seen): offset - last for seen, offset in sorted(thresholds.items())}
             for label, thresholds in descent.thresholds.items()

@@ -1,10 +1,11 @@
 """The configuration of `namm-xmodal evolve`."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
 from namm_xmodal.config.agree import KINDS, AgreeSource
 from namm_xmodal.config.channels import FeaturesValue
@@ -31,10 +32,25 @@ def _as_list(value: Any) -> Any:
 
 Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_list)]
 
+
+def _weights_or_name(value: Any) -> Any:
+    """Says what is wrong with a start in one line, where a union would say what each of its members expects."""
+    if isinstance(value, dict):
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+                raise ValueError(f"{name}: {weight!r}: expected a finite weight, such as 0.4")
+    elif not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r}: expected zeros, a saved policy, or a mapping of channels to weights")
+    return value
+
+
+Start = Annotated[str | dict[str, float], BeforeValidator(_weights_or_name)]
+"""See `EvolveConfig.start`."""
+
 # What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
 NOT_IN_DIGEST = frozenset(
     {"evaluator", "held_out", "validation", "generations", "tracking", "run"}
-    | {"strategy", "start", "size_pressure", "seed", "after", "gradient", "sharing"}
+    | {"strategy", "start", "size_pressure", "seed", "after", "gradient", "sharing", "start_sigma"}
 )
 
 
@@ -78,10 +94,13 @@ class EvolveConfig(Strict):
     protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
     strategy: StrategyConfig = Field(default_factory=StrategyConfig, description="The evolution strategy.")
     generations: int = Field(100, ge=1, description="When the run is finished; may be raised later.")
-    start: str = Field(
+    start: Start = Field(
         "zeros",
-        min_length=1,
-        description="First mean: zeros (keeps everything), or a saved policy: folder, shipped name or hub id.",
+        description="First mean: zeros (keeps everything), a saved policy (folder, shipped name or hub id), or a mapping "
+        "of channels to weights, such as {key_novelty: 0.4}: an untrained network that ranks tokens by their weighted sum.",
+    )
+    start_sigma: float = Field(
+        0.03, gt=0, description="Deviation of all other parameters where start is a mapping of channels to weights."
     )
     scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
     features: FeaturesValue = Field(
@@ -94,7 +113,11 @@ class EvolveConfig(Strict):
     ema_coefficient: float = Field(
         0.99, gt=0, lt=1, description="Decay of averaged attention per query, for channels that say nothing else."
     )
-    threshold: float = Field(0.0, allow_inf_nan=False, description="Tokens that score at least this are kept.")
+    threshold: float = Field(
+        0.0,
+        lt=math.inf,
+        description="Tokens that score at least this are kept; -.inf keeps the max_tokens best ones of every head.",
+    )
     max_tokens: BudgetValue | None = Field(
         None, description="Hard cap of kept tokens per head: a fraction of the tokens seen, or a number; null for none."
     )
@@ -130,6 +153,14 @@ class EvolveConfig(Strict):
             raise ValueError(f"models: {list(self.models)}: a model is given twice; remove one")
         if self.samples > self.pool:
             raise ValueError(f"samples: {self.samples}: expected at most pool = {self.pool}; make the pool larger")
+        if self.threshold == -math.inf and self.max_tokens is None:
+            raise ValueError("threshold: -.inf: keeps everything without max_tokens; set max_tokens, such as 0.25")
+        smallest = self.gradient.smallest_budget
+        for name, source in self.agree_sources().items():
+            if smallest is not None and source.budget is not None and source.budget < smallest:
+                raise ValueError(
+                    f"agree.{name}.budget: {source.budget}: expected at least gradient.smallest_budget = {smallest}"
+                )
         rollouts = self.gradient.policy_gradient.rollouts
         if self.gradient.estimator == "policy_gradient" and rollouts > self.rows:
             raise ValueError(
@@ -143,6 +174,10 @@ class EvolveConfig(Strict):
                 "remove one"
             )
         return self
+
+    @field_serializer("threshold", when_used="json")
+    def _no_infinity_in_json(self, value: float) -> float | str:
+        return value if math.isfinite(value) else str(value)
 
     def agree_sources(self) -> dict[str, AgreeSource]:
         """The sources of agreement by name, validated.

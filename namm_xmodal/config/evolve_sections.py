@@ -78,6 +78,18 @@ class GradientConfig(Strict):
     policy_gradient: PolicyGradientConfig = Field(
         default_factory=PolicyGradientConfig, description="How policy_gradient draws evictions."
     )
+    selection: Literal["pooled", "head"] = Field(
+        "pooled",
+        description="What has the wanted size. pooled: layers and heads together, by a threshold for each number of tokens "
+        "seen. head: every head by itself, as with max_tokens; the policy is saved so, for any length and model.",
+    )
+    smallest_budget: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="With selection: head: from step `anneal` on, each sample draws its budget between this and `budget`, "
+        "every octave alike.",
+    )
     steps: int = Field(150, ge=1, description="Steps, each on `samples` samples of each task.")
     rate: float = Field(0.01, gt=0, description="Largest change of a parameter per step.")
     first_budget: float = Field(0.6, gt=0, le=1, description="Kept fraction aimed at in the first step.")
@@ -85,6 +97,15 @@ class GradientConfig(Strict):
     anneal: int = Field(50, ge=1, description="Steps from the first budget to the last, on a straight line.")
     floor: int = Field(96, ge=0, description="Tokens kept at least, whatever the budget.")
     sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
+
+    @model_validator(mode="after")
+    def _draws_what_heads_can_keep(self) -> "GradientConfig":
+        smallest = self.smallest_budget
+        if smallest is not None and self.selection == "pooled":
+            raise ValueError(f"smallest_budget: {smallest}: pooled thresholds are of one size; set selection: head")
+        if smallest is not None and smallest > self.budget:
+            raise ValueError(f"smallest_budget: {smallest}: expected at most budget = {self.budget}")
+        return self
 
 
 class SizePressureConfig(Strict):

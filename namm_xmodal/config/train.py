@@ -39,12 +39,12 @@ KINDS: dict[str, type[TraceSource]] = {"language": LanguageTraces, "video": Vide
 class RankingConfig(Strict):
     """The scorer learns the order of later attention from the traces; no base model runs meanwhile."""
 
-    steps: int = Field(3000, ge=1, description="Steps.")
+    steps: int = Field(3000, ge=0, description="Steps; 0, with a start, for none.")
     batch: int = Field(
         16, ge=1, description="Heads of each step; with sharing by layer or head, all that were noted of an update."
     )
     rate: float = Field(0.005, gt=0, description="Largest change of a parameter per step; falls along half a cosine.")
-    sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
+    sigma: float = Field(0.1, gt=0, description="Deviation of the random start, if `start` says zeros.")
     smallest: float = Field(
         1 / 32,
         gt=0,
@@ -95,6 +95,11 @@ class TrainConfig(EvolveConfig):
     @model_validator(mode="after")
     def _kinds(self) -> "TrainConfig":
         self.sources()
+        if self.ranking.steps == 0 and self.start == "zeros":
+            raise ValueError(
+                "ranking.steps: 0: needs somewhere to start; set start to channels and weights, such as {key_novelty: "
+                "0.4}, or to a saved policy"
+            )
         if self.sharing != "model" and (self.gradient.steps or self.generations):
             raise ValueError(
                 f"sharing: {self.sharing}: learns by ranking alone, since gradients and evolution are of one network for "

@@ -127,13 +127,17 @@ class RankingBatches:
 
 
 def rank(
-    batches: RankingBatches, count: int, told: Callable[[int, float], None] = lambda step, loss: None
+    batches: RankingBatches,
+    count: int,
+    first: Vector | None = None,
+    told: Callable[[int, float], None] = lambda step, loss: None,
 ) -> tuple[Vector, list[float]]:
-    """Adam from a random start, all vectors side by side.
+    """Adam, all vectors side by side.
 
     Args:
         batches: What to learn from.
         count: Parameters of a vector.
+        first: (count,) where all of them start; at random if None.
         told: Called every hundred steps with the number of steps done and the mean loss of the last hundred.
 
     Returns:
@@ -142,6 +146,8 @@ def rank(
     settings = batches.settings
     rng = np.random.default_rng([settings.seed, 1])
     start = rng.normal(0.0, settings.sigma, (batches.sets.count, count))
+    if first is not None:
+        start = np.tile(first, (batches.sets.count, 1))
     vectors = torch.tensor(start, dtype=torch.float32, requires_grad=True)
     adam = torch.optim.Adam([vectors], lr=settings.rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.steps)

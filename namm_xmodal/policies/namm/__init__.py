@@ -4,6 +4,7 @@ from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.channels import Channel
 from namm_xmodal.policies.namm.channels.building import make_features
 from namm_xmodal.policies.namm.features import Features
+from namm_xmodal.policies.namm.linear_start import linear_start
 from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.population import NammPopulation
@@ -20,5 +21,6 @@ __all__ = [
     "NammPopulation",
     "StatisticsEstimator",
     "ThresholdSchedule",
+    "linear_start",
     "make_features",
 ]

@@ -1,0 +1,50 @@
+"""Parameters of a network that already ranks by some channels before it has learnt anything."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from namm_xmodal.errors import ConfigError
+from namm_xmodal.policies.namm.age import AGE_NUMBERS
+from namm_xmodal.policies.namm.bam import BamScorer
+from namm_xmodal.policies.namm.policy import Namm
+
+
+def linear_start(template: Namm, weights: Mapping[str, float], sigma: float, seed: int) -> NDArray[np.float64]:
+    """A score that is a weighted sum of channels, but for noise.
+
+    The last layer of the BAM scorer is linear in its inputs, to which its attention only adds. So setting a few of its
+    weights, with everything else small, gives a ranking by those inputs that is still free to change in every direction.
+
+    Args:
+        template: Its features and scorer.
+        weights: Channel to weight, the same for all of the channel's numbers.
+        sigma: Deviation of all other parameters.
+        seed: Of the others.
+
+    Returns:
+        (N,).
+
+    Raises:
+        ConfigError: If there are no weights, a channel is not among the features or has no fixed meaning, or the scorer
+            is not the BAM.
+    """
+    features = template.features
+    if not isinstance(template.scorer, BamScorer):
+        raise ConfigError("a mapping needs a last layer that is linear in channels, as bam's is; set scorer: bam")
+    if not weights:
+        raise ConfigError("{}: expected at least one channel and its weight, such as {key_novelty: 0.4}")
+    names = [channel.name for channel in features.channels]
+    count = template.parameters.shape[-1]
+    vector = np.random.default_rng([seed, 2]).normal(0.0, sigma, count)
+    for name, weight in weights.items():
+        if name not in names:
+            raise ConfigError(f"{name}: not among the features {', '.join(names)}; add it to them, or remove it here")
+        channel = features.channels[names.index(name)]
+        if channel.num_parameters:
+            raise ConfigError(f"{name}: what it shows is learnt, so it has no meaning at the start; remove it")
+        before = AGE_NUMBERS + sum(each.outputs for each in features.channels[: names.index(name)])
+        first = count - features.num_parameters - 1 - features.num_inputs + before  # the layer's bias comes last
+        vector[first : first + channel.outputs] = weight
+    return vector
