@@ -77,7 +77,11 @@ def train_command(
         if settings.generations:
             _evolve(settings, folder)
     where = folder / "evolution" / "policy" if settings.generations else folder / "policy"
-    console.print(f"the policy is in {where}; its size on any model: namm-xmodal calibrate {where}", soft_wrap=True)
+    if settings.gradient.steps and settings.gradient.selection == "head":
+        size = f"every head keeps {settings.gradient.budget:.0%} in any model"
+    else:
+        size = f"its size on any model: namm-xmodal calibrate {where}"
+    console.print(f"the policy is in {where}; {size}", soft_wrap=True)
 
 
 def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Straight-through attention is the pruned engine's in float64: families, windows, chunks of updates, modalities."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -80,13 +81,26 @@ MODELS = {
 }
 
 
+def aims(every):
+    """What gradients aim at, beside the knobs of a policy that does the same."""
+    schedule = ThresholdSchedule((every, 96), (0.15, -0.1))
+    return {
+        "above a threshold": (Aim(schedule, 0.3), {"schedule": schedule}),
+        "the best of every head": (
+            Aim(ThresholdSchedule(), 0.3, per_head=True),
+            {"threshold": -math.inf, "max_tokens": 0.3},
+        ),
+    }
+
+
+@pytest.mark.parametrize("kept_are", aims(16))
 @pytest.mark.parametrize("features", FEATURES)
 @pytest.mark.parametrize("every", [16, 48])
 @pytest.mark.parametrize("name", MODELS)
-def test_outputs_and_sizes_are_the_pruned_caches(name, every, features):
+def test_outputs_and_sizes_are_the_pruned_caches(name, every, features, kept_are):
     model = MODELS[name]()
     inputs, adapter, policy = given(model), find_adapter(model), policy_of(features)
-    schedule = ThresholdSchedule((every, 96), (0.15, -0.1))
+    aim, knobs = aims(every)[kept_are]
     settings = PruningSettings(every, 2, 3)
     seen = []
 
@@ -94,14 +108,10 @@ def test_outputs_and_sizes_are_the_pruned_caches(name, every, features):
         seen.append(result.detach())
         return result.square().mean()
 
-    found = sample_gradient(
-        Lesson(model, adapter, inputs, loss, settings), policy.parameters[0].numpy(), policy, Aim(schedule, 0.3)
-    )
+    found = sample_gradient(Lesson(model, adapter, inputs, loss, settings), policy.parameters[0].numpy(), policy, aim)
     with (
         torch.no_grad(),
-        pruned(
-            model, replace(policy, schedule=schedule), update_every=every, protect_first=2, protect_recent=3
-        ) as memory,
+        pruned(model, replace(policy, **knobs), update_every=every, protect_first=2, protect_recent=3) as memory,
     ):
         wanted = memory.adapter.forward(model, inputs, memory.cache())
         kept = memory.report().kept_fraction
