@@ -171,7 +171,7 @@ def _ranked(
     with progress("ranking") as advance:
         steps = settings.ranking.steps
         found, losses = rank(
-            batches, template.parameters.shape[-1], first, lambda step, loss: advance(step, steps, f"loss {loss:.4f}")
+            batches, template.parameters.shape[-1], lambda step, loss: advance(step, steps, f"loss {loss:.4f}"), first
         )
     shown = found[0] if len(found) == 1 else found
     write_whole(path, json.dumps({"digest": digest, "losses": losses, "parameters": shown.tolist()}) + "\n")

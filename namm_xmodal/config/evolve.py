@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_serializer, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
 
 from namm_xmodal.config.agree import KINDS, AgreeSource
 from namm_xmodal.config.channels import FeaturesValue
@@ -115,7 +115,6 @@ class EvolveConfig(Strict):
     )
     threshold: float = Field(
         0.0,
-        lt=math.inf,
         description="Tokens that score at least this are kept; -.inf keeps the max_tokens best ones of every head.",
     )
     max_tokens: BudgetValue | None = Field(
@@ -174,6 +173,13 @@ class EvolveConfig(Strict):
                 "remove one"
             )
         return self
+
+    @field_validator("threshold")
+    @classmethod
+    def _finite_or_none(cls, value: float) -> float:
+        if math.isfinite(value) or value == -math.inf:
+            return value
+        raise ValueError(f"{value}: expected a number, finite or -.inf")
 
     @field_serializer("threshold", when_used="json")
     def _no_infinity_in_json(self, value: float) -> float | str:

@@ -129,16 +129,16 @@ class RankingBatches:
 def rank(
     batches: RankingBatches,
     count: int,
-    first: Vector | None = None,
     told: Callable[[int, float], None] = lambda step, loss: None,
+    first: Vector | None = None,
 ) -> tuple[Vector, list[float]]:
     """Adam, all vectors side by side.
 
     Args:
         batches: What to learn from.
         count: Parameters of a vector.
-        first: (count,) where all of them start; at random if None.
         told: Called every hundred steps with the number of steps done and the mean loss of the last hundred.
+        first: (count,) where all of them start; at random if None.
 
     Returns:
         (sets, count) parameters, and the mean loss of every hundred steps.

@@ -37,7 +37,7 @@ def cheap(monkeypatch, small, tmp_path):
     """Command lines of runs without a model, whose plot is the number of generations it shows."""
     monkeypatch.chdir(tmp_path)
     Namm.untrained("random", sigma=0.1, seed=1).save_pretrained(tmp_path / "policy")
-    monkeypatch.setattr(evolve_setup, "_evaluator", lambda config, factory: InProcess(Toy(factory.settings)))
+    monkeypatch.setattr(evolve_setup, "_evaluator", lambda config, factory: InProcess(Toy(factory.tasks)))
     monkeypatch.setattr(
         evolve_session, "plot_evolution", lambda generations, path, title: replace_text(path, f"{len(generations)}\n")
     )
