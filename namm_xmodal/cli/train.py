@@ -63,8 +63,9 @@ def train_command(
     check_run(setup, notice if dry_run else lambda text: None, gradient=bool(settings.gradient.steps))
     sources = ", ".join(f"{counted(each.count, 'input')} of {each.model}" for each in settings.sources().values())
     by = {"model": "", "layer": " a layer", "head": " a kv head"}[settings.sharing]
+    ranking = f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking{by}, " if sources else ""
     console.print(
-        f"traces of {sources}; {counted(settings.ranking.steps, 'step')} of ranking{by}, "
+        f"{ranking}"
         f"{counted(settings.gradient.steps, 'step')} of gradients on {setup.trained_on}, "
         f"{counted(settings.generations, 'generation')}, in {folder}",
         soft_wrap=True,
@@ -98,6 +99,10 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
     with progress("estimating feature statistics") as advance:
         statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
     save_config(setup, statistics, folder)
+    first = setup.strategy.mean if settings.start != "zeros" else None
+    if not settings.traces:
+        descend_to(setup, statistics, folder, first)
+        return
     template, sources = make_template(setup.template(statistics)), settings.sources()
     place = Path(settings.recorded) if settings.recorded else folder / "traces"
     if settings.recorded is None:
@@ -105,7 +110,6 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
             collect(sources, template, place, advance)
     options = RankingSettings(**to_mapping(settings.ranking), seed=settings.seed)
     batches = RankingBatches(template, read_all(sources, template, place), options, settings.sharing)
-    first = setup.strategy.mean if settings.start != "zeros" else None
     start = _ranked(settings, template, batches, folder, first)
     more = {
         "traces": {name: source.model for name, source in sources.items()},

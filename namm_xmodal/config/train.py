@@ -71,9 +71,8 @@ class TrainConfig(EvolveConfig):
     """Traces, ranking, gradients through evictions, evolution: one network for all models."""
 
     traces: dict[str, dict[str, Any]] = Field(
-        min_length=1,
         description="What traces are taken from: language, video, rl, each as often as needed (rl@tmaze). Keys: model, "
-        "count, and those of its kind.",
+        "count, and those of its kind. {} for no traces and no ranking: gradients begin at `start`.",
     )
     recorded: str | None = Field(
         None, description="Folder `traces` of another run of the same features and sources, to record nothing anew."
@@ -95,6 +94,15 @@ class TrainConfig(EvolveConfig):
     @model_validator(mode="after")
     def _kinds(self) -> "TrainConfig":
         self.sources()
+        if not self.traces:
+            given = sorted({"recorded", "ranking", "keep_ranking", "sharing"} & self.model_fields_set)
+            if given:
+                raise ValueError(f"{given[0]}: means nothing without traces; remove it, or name sources under traces")
+            if self.start == "zeros" or not self.gradient.steps:
+                raise ValueError(
+                    "traces: {}: gradients need somewhere to start; set start to channels and weights, such as "
+                    "{key_novelty: 0.4}, or to a saved policy, and gradient.steps above 0"
+                )
         if self.ranking.steps == 0 and self.start == "zeros":
             raise ValueError(
                 "ranking.steps: 0: needs somewhere to start; set start to channels and weights, such as {key_novelty: "

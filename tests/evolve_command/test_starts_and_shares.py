@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from namm_xmodal import Namm, pruned
+from namm_xmodal.config.loader import resolve_config
 from namm_xmodal.gradient.run import read_steps
 from namm_xmodal.language.tiny_random import build_tiny_random
 
@@ -85,6 +86,24 @@ def test_a_warm_start_and_an_evolution_start_from_weights(run, small, tmp_path):
     assert "other settings" in shown.output
 
 
+def test_training_without_traces_is_a_warm_start(run, small, tmp_path):
+    changes = small("features=[key_novelty]", START, SHARES)
+    file = tmp_path / "train.yaml"
+    file.write_text(resolve_config("evolve/smoke").read_text() + "\ntraces: {}\n")
+    run("train", file, "--run", tmp_path / "train", *changes, *asked("generations=0"))
+    run("warm-start", "evolve/smoke", "--run", tmp_path / "start", *changes)
+    trained, started = (policy_of(tmp_path / name) for name in ("train", "start"))
+    assert torch.equal(trained.parameters, started.parameters)
+    assert not (tmp_path / "train" / "traces").exists()
+
+
+def test_no_threshold_is_saved_as_json_has_it(tmp_path):
+    Namm.untrained(threshold=-math.inf, max_tokens=0.3).save_pretrained(tmp_path)
+    strict = json.loads((tmp_path / "config.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert strict["threshold"] is None
+    assert Namm.from_pretrained(tmp_path).threshold == -math.inf
+
+
 def test_a_policy_gradient_learns_from_agreement(run, tmp_path):
     drawn = "gradient={estimator: policy_gradient, policy_gradient: {rollouts: 2}, steps: 1, budget: 0.4, floor: 8}"
     file = "train/smoke_agree"
@@ -104,6 +123,8 @@ def test_a_policy_gradient_learns_from_agreement(run, tmp_path):
         ("start={}", "start: {}: expected at least one channel"),
         ("{scorer: mlp, start: {key_novelty: 1}}", "start: a mapping needs a last layer"),
         ("ranking.steps=0", "ranking.steps: 0: needs somewhere to start"),
+        ("traces={}", "ranking: means nothing without traces"),
+        ("{traces: {}, ranking: null}", "traces: {}: gradients need somewhere to start"),
         ("threshold=-.inf", "threshold: -.inf: keeps everything without max_tokens"),
         ("threshold=.nan", "threshold: nan: expected a number"),
         ("gradient.smallest_budget=0.1", "smallest_budget: 0.1: pooled thresholds are of one size"),

@@ -1,5 +1,6 @@
 """Saves and loads a NAMM: `config.json` and `model.safetensors`, about 20 kB, nothing executable."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def save(policy: Namm, folder: str | Path) -> None:
         **features_to(policy.features, plain=not policy.schedule.beyond),
         "scorer": {"name": policy.scorer.name, **policy.scorer.config()},
         "sharing": policy.sharing,
-        "threshold": policy.threshold,
+        "threshold": None if policy.threshold == -math.inf else policy.threshold,  # JSON has no infinity
         "max_tokens": policy.max_tokens,
         "schedule": _of_schedule(policy.schedule),
         "statistics": {"source": policy.statistics.source, "count": policy.statistics.count},
@@ -88,7 +89,7 @@ def _load(folder: Path) -> Namm:
             features=features,
             scorer=scorer,
             sharing=config.get("sharing", "model"),
-            threshold=float(config.get("threshold", 0.0)),
+            threshold=-math.inf if config.get("threshold", 0.0) is None else float(config.get("threshold", 0.0)),
             max_tokens=config.get("max_tokens"),
             schedule=_schedule(config.get("schedule", {}), folder),
             metadata=metadata,
