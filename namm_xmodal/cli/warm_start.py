@@ -141,7 +141,7 @@ def descend_to(
     rollouts = RolloutSettings(**drawing) if estimator == "policy_gradient" else None
     settings = DescentSettings(**options, seed=setup.config.seed)
     if settings.selection == "pooled":  # runs are older than the choice
-        del options["selection"], options["smallest_budget"]
+        del options["selection"], options["smallest_budget"], options["average"]
     relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,
@@ -207,7 +207,7 @@ def save_policy(
     from namm_xmodal.fitness import make_template
     from namm_xmodal.policies.namm import ThresholdSchedule
 
-    parameters = torch.from_numpy(descent.parameters.copy()).float()
+    parameters = torch.from_numpy(descent.result.copy()).float()
     template = make_template(setup.template(statistics))
     bias = len(parameters) - template.features.num_parameters - 1  # every scorer ends with the bias of its score
     chosen = _language_thresholds(setup, descent)

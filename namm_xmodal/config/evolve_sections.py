@@ -98,11 +98,21 @@ class GradientConfig(Strict):
     floor: int = Field(96, ge=0, description="Tokens kept at least, whatever the budget.")
     sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
 
+    average: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="With selection: head: share of the steps, the last ones, whose parameters are averaged in the end; 0 for "
+        "those of the last step.",
+    )
+
     @model_validator(mode="after")
     def _draws_what_heads_can_keep(self) -> "GradientConfig":
         smallest = self.smallest_budget
         if smallest is not None and self.selection == "pooled":
             raise ValueError(f"smallest_budget: {smallest}: pooled thresholds are of one size; set selection: head")
+        if self.average and self.selection == "pooled":
+            raise ValueError(f"average: {self.average}: pooled thresholds are of the last step; set selection: head")
         if smallest is not None and smallest > self.budget:
             raise ValueError(f"smallest_budget: {smallest}: expected at most budget = {self.budget}")
         return self

@@ -29,6 +29,8 @@ class DescentSettings:
         selection: `pooled`: tokens above a threshold that layers and heads share are kept. `head`: every head keeps the
             same share.
         smallest_budget: From step `anneal` on, each sample draws a budget between this and its own; None: none does.
+        average: Share of the steps, the last ones, whose parameters are averaged in the end (Polyak and Juditsky, 1992);
+            0: those of the last step are the result.
     """
 
     steps: int = 150
@@ -41,6 +43,7 @@ class DescentSettings:
     seed: int = 0
     selection: Literal["pooled", "head"] = "pooled"
     smallest_budget: float | None = None
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses values out of range.
@@ -59,6 +62,8 @@ class DescentSettings:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected a positive number")
         if self.floor < 0:
             raise ConfigError(f"floor={self.floor}: expected a number of tokens, 0 or more")
+        if not 0.0 <= self.average <= 1.0:
+            raise ConfigError(f"average={self.average}: expected a share of the steps in [0, 1]")
 
     def budget_at(self, step: int, last: float | None = None) -> float:
         """Kept fraction aimed at in a step, counted from 0, on the way to `last` instead of `budget` if given."""
@@ -99,6 +104,12 @@ class Descent:
         self.thresholds = {"": dict(zip(schedule.seen, schedule.offset, strict=True))}
         self.step = 0
         self._first, self._second = np.zeros(count), np.zeros(count)
+        self._sum, self._summed = np.zeros(count), 0
+
+    @property
+    def result(self) -> Vector:
+        """(N,) what the run has found: the mean of the last steps' parameters, or those of the last step."""
+        return self._sum / self._summed if self._summed else self.parameters
 
     @property
     def budget(self) -> float:
@@ -136,6 +147,8 @@ class Descent:
         first = self._first / (1 - self._BETA1**self.step)
         second = self._second / (1 - self._BETA2**self.step)
         self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
+        if self.step > self.settings.steps * (1 - self.settings.average):
+            self._sum, self._summed = self._sum + self.parameters, self._summed + 1
         for source in dict.fromkeys(result.source for result in results):
             self._follow(source, [result.thresholds for result in results if result.source == source])
         return length
@@ -158,6 +171,8 @@ class Descent:
             "levels": np.array(levels, dtype=np.float64).reshape(-1, 2),
             "sources": np.array([name for name, by_seen in self.thresholds.items() for _ in by_seen], dtype=np.str_),
             "step": np.array(self.step),
+            "sum": self._sum,
+            "summed": np.array(self._summed),
         }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
@@ -168,6 +183,7 @@ class Descent:
         for source, (seen, threshold) in zip(sources, state["levels"], strict=True):
             self.thresholds.setdefault(str(source), {})[int(seen)] = float(threshold)
         self.step = int(state["step"])
+        self._sum, self._summed = state.get("sum", self._sum), int(state.get("summed", 0))  # earlier runs had none
 
 
 def _across(vector: Vector, direction: Vector) -> Vector:

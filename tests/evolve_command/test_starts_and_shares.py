@@ -128,6 +128,7 @@ def test_a_policy_gradient_learns_from_agreement(run, tmp_path):
         ("threshold=-.inf", "threshold: -.inf: keeps everything without max_tokens"),
         ("threshold=.nan", "threshold: nan: expected a number"),
         ("gradient.smallest_budget=0.1", "smallest_budget: 0.1: pooled thresholds are of one size"),
+        ("gradient.average=0.5", "average: 0.5: pooled thresholds are of the last step"),
         ("gradient={selection: head, smallest_budget: 0.5}", "smallest_budget: 0.5: expected at most budget = 0.4"),
         ("{gradient.selection: head, max_tokens: 0.1}", "max_tokens: 0.1: gradient.selection: head saves the policy"),
         (

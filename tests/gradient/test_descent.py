@@ -67,6 +67,21 @@ def test_a_state_is_taken_up_whole():
     assert other.thresholds == descent.thresholds
 
 
+def test_the_last_steps_are_averaged_also_after_a_restart():
+    rng = np.random.default_rng(0)
+    descent = Descent(20, DescentSettings(steps=4, average=0.5))
+    passed = []
+    for _ in range(4):
+        descent.take([result(rng)])
+        passed.append(descent.parameters)
+        if len(passed) < 3:
+            assert np.array_equal(descent.result, descent.parameters)
+        state, descent = descent.state(), Descent(20, descent.settings)
+        descent.restore(state)
+    assert np.allclose(descent.result, (passed[2] + passed[3]) / 2, atol=1e-15)
+    assert np.array_equal(descent.parameters, passed[3])
+
+
 def test_one_long_gradient_does_not_drown_the_others():
     rng = np.random.default_rng(0)
     usual, lost = result(rng, 0.1), result(rng, 1000.0)
@@ -87,7 +102,7 @@ def test_a_gradient_that_is_not_finite_is_said():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0), ("floor", -1)]
+    ("name", "value"), [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0), ("floor", -1), ("average", 2.0)]
 )
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name}={value}: expected"):
