@@ -142,6 +142,8 @@ def descend_to(
     settings = DescentSettings(**options, seed=setup.config.seed)
     if settings.selection == "pooled":  # runs are older than the choice
         del options["selection"], options["smallest_budget"], options["average"]
+    if settings.scale == "parameter":
+        del options["scale"]
     relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,

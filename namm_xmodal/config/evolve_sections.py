@@ -98,12 +98,17 @@ class GradientConfig(Strict):
     floor: int = Field(96, ge=0, description="Tokens kept at least, whatever the budget.")
     sigma: float = Field(0.1, gt=0, description="Deviation of the random start.")
 
+    scale: Literal["parameter", "vector"] = Field(
+        "parameter",
+        description="What a step divides the gradient by. parameter: the size of each parameter's own, as Adam does; all move "
+        "alike. vector: that of the whole gradient; each moves as far as it matters, so that a good start is not undone.",
+    )
     average: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="With selection: head: share of the steps, the last ones, whose parameters are averaged in the end; 0 for "
-        "those of the last step.",
+        description="With selection: head: share of the steps, the last ones, whose parameters are averaged in the end; 0 "
+        "for those of the last step.",
     )
 
     @model_validator(mode="after")

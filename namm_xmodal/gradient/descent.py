@@ -19,7 +19,7 @@ class DescentSettings:
 
     Attributes:
         steps: Steps in all; the rate falls to 0.3 of itself along half a cosine.
-        rate: Largest change of a parameter per step.
+        rate: Largest change of a parameter per step; with `scale: vector`, the usual one.
         first_budget: Kept fraction at the start.
         budget: Kept fraction from step `anneal` on.
         anneal: Steps from the first budget to the last one, on a straight line.
@@ -29,6 +29,9 @@ class DescentSettings:
         selection: `pooled`: tokens above a threshold that layers and heads share are kept. `head`: every head keeps the
             same share.
         smallest_budget: From step `anneal` on, each sample draws a budget between this and its own; None: none does.
+        scale: What a step divides the mean gradient by. `parameter`: the size of each parameter's own gradient, as Adam does,
+            so all parameters move alike. `vector`: the size of the whole gradient, so each moves as far as it matters: from
+            a good start, noise in thousands of parameters that matter little would else undo it.
         average: Share of the steps, the last ones, whose parameters are averaged in the end (Polyak and Juditsky, 1992);
             0: those of the last step are the result.
     """
@@ -44,6 +47,7 @@ class DescentSettings:
     selection: Literal["pooled", "head"] = "pooled"
     smallest_budget: float | None = None
     average: float = 0.0
+    scale: Literal["parameter", "vector"] = "parameter"
 
     def __post_init__(self) -> None:
         """Refuses values out of range.
@@ -146,6 +150,7 @@ class Descent:
         self._second = self._BETA2 * self._second + (1 - self._BETA2) * gradient**2
         first = self._first / (1 - self._BETA1**self.step)
         second = self._second / (1 - self._BETA2**self.step)
+        second = second if self.settings.scale == "parameter" else np.mean(second)
         self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
         if self.step > self.settings.steps * (1 - self.settings.average):
             self._sum, self._summed = self._sum + self.parameters, self._summed + 1

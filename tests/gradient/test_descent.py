@@ -102,7 +102,8 @@ def test_a_gradient_that_is_not_finite_is_said():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0), ("floor", -1), ("average", 2.0)]
+    ("name", "value"),
+    [("steps", 0), ("budget", 1.5), ("first_budget", 0.0), ("rate", -1.0), ("floor", -1), ("average", 2.0)],
 )
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name}={value}: expected"):
