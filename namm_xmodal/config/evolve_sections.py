@@ -100,8 +100,8 @@ class GradientConfig(Strict):
 
     scale: Literal["parameter", "vector"] = Field(
         "parameter",
-        description="What a step divides the gradient by. parameter: the size of each parameter's own, as Adam does; all move "
-        "alike. vector: that of the whole gradient; each moves as far as it matters, so that a good start is not undone.",
+        description="What a step divides the gradient by. parameter: the size of each parameter's own, as Adam does, so "
+        "all move alike. vector: that of the whole gradient, so each moves as far as it matters, and a good start is kept.",
     )
     average: float = Field(
         0.0,

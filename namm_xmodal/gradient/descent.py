@@ -29,9 +29,9 @@ class DescentSettings:
         selection: `pooled`: tokens above a threshold that layers and heads share are kept. `head`: every head keeps the
             same share.
         smallest_budget: From step `anneal` on, each sample draws a budget between this and its own; None: none does.
-        scale: What a step divides the mean gradient by. `parameter`: the size of each parameter's own gradient, as Adam does,
-            so all parameters move alike. `vector`: the size of the whole gradient, so each moves as far as it matters: from
-            a good start, noise in thousands of parameters that matter little would else undo it.
+        scale: What a step divides the mean gradient by. `parameter`: the size of each parameter's own, as Adam does, so all
+            move alike. `vector`: that of the whole gradient, so each moves as far as it matters: noise in thousands of
+            parameters that matter little would else undo a good start.
         average: Share of the steps, the last ones, whose parameters are averaged in the end (Polyak and Juditsky, 1992);
             0: those of the last step are the result.
     """

@@ -6,6 +6,7 @@ from namm_xmodal.plugins import Registry
 from namm_xmodal.policies.adakv import AdaKV
 from namm_xmodal.policies.expected_attention import ExpectedAttention
 from namm_xmodal.policies.full import FullCache
+from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.h2o import H2O, H2ONormalised
 from namm_xmodal.policies.keydiff import KeyDiff
 from namm_xmodal.policies.l2_norm import L2Norm
@@ -26,6 +27,7 @@ POLICIES: Mapping[str, type] = Registry(
         "random": RandomEviction,
         "l2_norm": L2Norm,
         "keydiff": KeyDiff,
+        "geometry": Geometry,
         "h2o": H2O,
         "h2o_normalised": H2ONormalised,
         "tova": TOVA,

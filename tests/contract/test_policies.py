@@ -11,6 +11,7 @@ from namm_xmodal.policies.adakv import AdaKV
 from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.check import check_policy
 from namm_xmodal.policies.expected_attention import ExpectedAttention
+from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.h2o import H2O
 from namm_xmodal.policies.keydiff import KeyDiff
 from namm_xmodal.policies.l2_norm import L2Norm
@@ -42,6 +43,7 @@ VARIANTS = {
     "ada recency": AdaKV(base=Recency(), alpha=0.0),
     "ada random": AdaKV(base=RandomEviction(), budget=0.25),
     "ada keydiff": AdaKV(base=KeyDiff(), budget=10),
+    "ada geometry": AdaKV(base=Geometry(), budget=12),
     "ada tova": AdaKV(base=TOVA(), budget=0.3),
     "ada h2o": AdaKV(base=H2O(), alpha=0.9),
     "ada expected": AdaKV(base=ExpectedAttention(eps=0.02), budget=0.4),

@@ -26,8 +26,8 @@ def test_names():
     assert (
         list(POLICIES)
         == (
-            "full recency streaming_llm random l2_norm keydiff h2o h2o_normalised tova snapkv expected_attention adakv "
-            "pyramidkv namm"
+            "full recency streaming_llm random l2_norm keydiff geometry h2o h2o_normalised tova snapkv "
+            "expected_attention adakv pyramidkv namm"
         ).split()
     )
 
