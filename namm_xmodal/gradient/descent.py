@@ -150,7 +150,8 @@ class Descent:
         self._second = self._BETA2 * self._second + (1 - self._BETA2) * gradient**2
         first = self._first / (1 - self._BETA1**self.step)
         second = self._second / (1 - self._BETA2**self.step)
-        second = second if self.settings.scale == "parameter" else np.mean(second)
+        if self.settings.scale == "vector":
+            second = np.full_like(second, second.mean())
         self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
         if self.step > self.settings.steps * (1 - self.settings.average):
             self._sum, self._summed = self._sum + self.parameters, self._summed + 1

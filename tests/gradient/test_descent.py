@@ -82,6 +82,17 @@ def test_the_last_steps_are_averaged_also_after_a_restart():
     assert np.array_equal(descent.parameters, passed[3])
 
 
+def test_steps_are_scaled_by_each_parameter_or_by_the_whole():
+    gradient = np.array([3.0, 0.4, 0.0, -0.1])
+    moved = {}
+    for scale in ("parameter", "vector"):
+        descent = Descent(4, DescentSettings(rate=0.1, scale=scale), np.zeros(4))
+        descent.take([SampleGradient(1.0, 0.5, {}, gradient / 10, np.zeros(4))])
+        moved[scale] = -descent.parameters / descent.settings.rate_at(0)
+    assert np.allclose(moved["parameter"], np.sign(gradient), atol=1e-5)
+    assert np.allclose(moved["vector"], gradient / np.sqrt(np.mean(gradient**2)), atol=1e-5)
+
+
 def test_one_long_gradient_does_not_drown_the_others():
     rng = np.random.default_rng(0)
     usual, lost = result(rng, 0.1), result(rng, 1000.0)
