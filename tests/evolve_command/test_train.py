@@ -24,7 +24,7 @@ def policy_of(folder):
 def test_every_shipped_file_is_read(name):
     config = load_train_config(name)
     assert config.run.startswith("runs/")
-    assert config.sources()
+    assert config.sources() or not isinstance(config.start, str)  # something to rank by, or somewhere to start
     assert packaged_configs()[name].read_text(encoding="utf-8").startswith("# ")
 
 
