@@ -24,7 +24,11 @@ RESAMPLES, SEED = 2000, 0
 def read(folder: Path) -> dict[str, dict[str, dict[int, tuple[float, float]]]]:
     """Policy and size -> task -> sample -> (score, kept fraction)."""
     found: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
-    for record in read_results(folder).records:
+    records = read_results(folder).records
+    sections = sorted({record.section for record in records})
+    if sections != ["language"]:
+        raise SystemExit(f"{folder}: holds {', '.join(sections)}; expected an evaluation of language alone")
+    for record in records:
         score = next(record.scores[name] for name in METRICS if name in record.scores)
         label = record.policy if record.budget is None else f"{record.policy} {record.budget}"
         found.setdefault(label, {}).setdefault(record.task, {})[record.number] = (score, record.kept.fraction)
