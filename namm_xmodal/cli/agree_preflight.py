@@ -39,8 +39,9 @@ def check_sources(setup: Setup, notice: Callable[[str], None], *, gradient: bool
 
                 build_benchmark(video_section(source))
             inputs = count_inputs(source)
-            if inputs < setup.config.samples:
-                raise ConfigError(f"count: {inputs} inputs: expected at least samples = {setup.config.samples}")
+            wanted = source.samples or setup.config.samples
+            if inputs < wanted:
+                raise ConfigError(f"count: {inputs} inputs: expected at least samples = {wanted}")
             if source.length is not None:
                 _check_length(source, source.length, setup.config, gradient=gradient)
 
@@ -82,5 +83,7 @@ def _check_length(source: AgreeSource, length: int, config: EvolveConfig, *, gra
             f"floor: {floor}: keeps everything, since no update comes after more than {seen} tokens; set a floor of its "
             "own, or read more"
         )
-    budget = options.smallest_budget or (options.budget if source.budget is None else source.budget)
-    check_reading("budget", max(budget_tokens(budget, seen), min(floor, seen)), reading, pruning)
+    budget = options.budget if source.budget is None else source.budget
+    budget = (source.smallest_budget or options.smallest_budget or budget) if options.smallest_budget else budget
+    share_of = length if (source.share_of or options.share_of) == "whole" else seen
+    check_reading("budget", max(budget_tokens(budget, share_of), min(floor, seen)), reading, pruning)

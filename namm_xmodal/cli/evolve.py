@@ -101,7 +101,7 @@ def describe(setup: "Setup") -> str:
 
     config, strategy = setup.config, setup.strategy
     sources = config.agree_sources().values()
-    scores = strategy.population * config.samples * (len(config.tasks) * len(config.models) + len(sources))
+    scores = strategy.population * setup.samples_at_once
     of = [counted(len(config.tasks), "task")] if config.tasks or not sources else []
     of += [counted(len(sources), "source")] if sources else []
     names = dict.fromkeys([*(config.models if config.tasks else ()), *(source.model for source in sources)])

@@ -97,7 +97,8 @@ def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> 
         )
     for reading in readings:
         seen = pruning.last_update(reading)
-        aim = max(budget_tokens(options.smallest_budget or options.budget, seen), min(options.floor, seen))
+        share_of = reading.tokens if options.share_of == "whole" else seen
+        aim = max(budget_tokens(options.smallest_budget or options.budget, share_of), min(options.floor, seen))
         check_reading("gradient.budget", aim, reading, pruning)
 
 

@@ -69,7 +69,7 @@ class Setup:
         count = max(1, self.config.validation)
         tasks = replace(self.objective, seed=self.objective.seed + 1, samples=count, pool=count)
         fresh = {
-            name: each.model_copy(update={"seed": each.seed + 1, "count": max(count, each.count)})
+            name: each.model_copy(update={"seed": each.seed + 1, "count": max(count, each.count), "samples": None})
             for name, each in self.agree.sources.items()
             if not getattr(each, "data", "")
         }
@@ -105,6 +105,13 @@ class Setup:
             parts.append(f"agreement of {listed(source.model for source in self.agree.sources.values())}")
         return " and ".join(parts)
 
+    @property
+    def samples_at_once(self) -> int:
+        """Samples of a gradient step or of a generation: of all tasks, models and sources."""
+        config, sources = self.config, self.agree.sources.values()
+        of_tasks = config.samples * len(self.objective.tasks) * len(config.models)
+        return of_tasks + sum(source.samples or config.samples for source in sources)
+
     def tokens(self) -> int:
         """About how many tokens the models read in a generation; the cached base scores and videos are left out."""
         config, total = self.config, 0.0
@@ -115,7 +122,8 @@ class Setup:
             total += config.samples * (shared + self.strategy.population * (length - shared))
         for source in self.agree.sources.values():
             length, shared = source.length or 0, source.update_every - 1
-            total += config.samples * (shared + self.strategy.population * max(0, length - shared)) / models
+            samples = source.samples or config.samples
+            total += samples * (shared + self.strategy.population * max(0, length - shared)) / models
         return round(total * models)
 
 

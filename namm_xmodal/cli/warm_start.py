@@ -84,10 +84,8 @@ def warm_start_command(
 
 def _passes(setup: "Setup") -> str:
     """What the steps cost."""
-    gradient, samples = setup.config.gradient, setup.config.samples
-    passes = (
-        gradient.steps * samples * (len(setup.objective.tasks) * len(setup.config.models) + len(setup.agree.sources))
-    )
+    gradient = setup.config.gradient
+    passes = gradient.steps * setup.samples_at_once
     if gradient.estimator == "policy_gradient":
         return f"{passes * gradient.policy_gradient.rollouts} forward passes"
     return f"{passes} forward and backward passes"
@@ -144,6 +142,8 @@ def descend_to(
         del options["selection"], options["smallest_budget"], options["average"]
     if settings.scale == "parameter":
         del options["scale"]
+    if settings.share_of == "seen":
+        del options["share_of"]
     relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,

@@ -1,5 +1,7 @@
 """The section `agree`: models that should answer under eviction as they do with everything in memory."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from namm_xmodal.config.sources import InputSource, LanguageSource, RlSource, VideoSource
@@ -10,6 +12,18 @@ class AgreeSource(InputSource):
 
     budget: float | None = Field(
         None, gt=0, le=1, description="Kept fraction that the last gradient steps aim at; gradient.budget if absent."
+    )
+    smallest_budget: float | None = Field(
+        None, gt=0, le=1, description="Smallest budget that a sample draws; gradient.smallest_budget if absent."
+    )
+    samples: int | None = Field(
+        None, ge=1, description="Inputs per gradient step or generation; those of the whole run, `samples`, if absent."
+    )
+    weight: float = Field(
+        1.0, gt=0, description="What the gradient of an input weighs beside that of a sample of a task."
+    )
+    share_of: Literal["seen", "whole"] | None = Field(
+        None, description="What its budgets are shares of; gradient.share_of if absent."
     )
     floor: int | None = Field(
         None, ge=0, description="Tokens kept at least in gradient steps; gradient.floor if absent."

@@ -156,10 +156,16 @@ class EvolveConfig(Strict):
             raise ValueError("threshold: -.inf: keeps everything without max_tokens; set max_tokens, such as 0.25")
         smallest = self.gradient.smallest_budget
         for name, source in self.agree_sources().items():
-            if smallest is not None and source.budget is not None and source.budget < smallest:
+            if source.share_of == "whole" and self.gradient.selection == "pooled":
                 raise ValueError(
-                    f"agree.{name}.budget: {source.budget}: expected at least gradient.smallest_budget = {smallest}"
+                    f"agree.{name}.share_of: whole: pooled thresholds follow the tokens seen; set gradient.selection: head"
                 )
+            if source.smallest_budget is not None and smallest is None:
+                raise ValueError(f"agree.{name}.smallest_budget: needs gradient.smallest_budget, from where all draw")
+            largest, least = source.budget or self.gradient.budget, source.smallest_budget or smallest
+            if least is not None and largest < least:
+                place = "gradient.smallest_budget" if source.smallest_budget is None else "its smallest_budget"
+                raise ValueError(f"agree.{name}.budget: {largest}: expected at least {place} = {least}")
         rollouts = self.gradient.policy_gradient.rollouts
         if self.gradient.estimator == "policy_gradient" and rollouts > self.rows:
             raise ValueError(

@@ -90,6 +90,11 @@ class GradientConfig(Strict):
         description="With selection: head: from step `anneal` on, each sample draws its budget between this and `budget`, "
         "every octave alike.",
     )
+    share_of: Literal["seen", "whole"] = Field(
+        "seen",
+        description="With selection: head: what budgets are shares of. seen: of the tokens seen at each update. whole: of "
+        "the whole sample, so that every update leaves the same number of tokens, as in evaluations.",
+    )
     steps: int = Field(150, ge=1, description="Steps, each on `samples` samples of each task.")
     rate: float = Field(0.01, gt=0, description="Largest change of a parameter per step.")
     first_budget: float = Field(0.6, gt=0, le=1, description="Kept fraction aimed at in the first step.")
@@ -118,6 +123,8 @@ class GradientConfig(Strict):
             raise ValueError(f"smallest_budget: {smallest}: pooled thresholds are of one size; set selection: head")
         if self.average and self.selection == "pooled":
             raise ValueError(f"average: {self.average}: pooled thresholds are of the last step; set selection: head")
+        if self.share_of == "whole" and self.selection == "pooled":
+            raise ValueError("share_of: whole: pooled thresholds follow the tokens seen; set selection: head")
         if smallest is not None and smallest > self.budget:
             raise ValueError(f"smallest_budget: {smallest}: expected at most budget = {self.budget}")
         return self

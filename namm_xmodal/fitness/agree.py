@@ -40,7 +40,7 @@ class AgreeSettings:
 
     Attributes:
         sources: Name to source.
-        samples: Inputs of each source a generation, the same for all members.
+        samples: Inputs a generation of each source that does not say how many, the same for all members.
         protect_first: Oldest tokens that are never evicted.
         protect_recent: Newest tokens that are never evicted.
         seed: Seed of the order of inputs.
@@ -104,7 +104,8 @@ class AgreeObjective:
         """One shard per source and input; a function of the seed and `generation` alone."""
         settings, shards = self.settings, []
         for salt, (label, source) in enumerate(self._sources.items(), start=_SALT):
-            samples = draw(count_inputs(source), settings.samples, generation, settings.seed, salt)
+            count = source.samples or settings.samples
+            samples = draw(count_inputs(source), count, generation, settings.seed, salt)
             shards += [Shard(label, (sample,), source.model) for sample in samples]
         return shards
 

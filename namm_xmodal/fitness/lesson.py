@@ -29,3 +29,8 @@ class Lesson:
     loss: Callable[[Tensor], Tensor]
     pruning: PruningSettings
     source: str = ""
+
+    @property
+    def length(self) -> int:
+        """Its tokens, T."""
+        return int(next(iter(self.inputs.values())).shape[1])

@@ -19,11 +19,14 @@ class Aim:
     Attributes:
         schedule: Tokens that score at least `schedule.at(tokens seen)` are kept, layers and heads alike; not used with
             `per_head`.
-        budget: Fraction of the tokens seen that should be.
+        budget: Fraction of the tokens seen that should be, or of the whole sample.
         floor: Tokens that should be, at least: a quarter of the first 128 tokens is less than a recent sentence and the
             fact before it, and later caches are not smaller for it.
         per_head: Every head keeps just so many of its tokens, the best ones, instead of those above a threshold.
         smallest_budget: Each sample has a budget of its own between this and `budget`; None: all have the same.
+        whole: The budget is a share of the whole sample, the same number of tokens at every update, as in an evaluation at
+            a given cache size.
+        length: Of the sample, in tokens; known once it is drawn.
     """
 
     schedule: ThresholdSchedule
@@ -31,14 +34,21 @@ class Aim:
     floor: int = 0
     per_head: bool = False
     smallest_budget: float | None = None
+    whole: bool = False
+    length: int = 0
 
-    def of_sample(self, seed: int) -> "Aim":
-        """The same with the budget of one sample: log-uniform, so that every octave of sizes is met as often."""
+    def of_sample(self, seed: int, length: int) -> "Aim":
+        """The same for one sample.
+
+        Args:
+            seed: Of its budget, which is log-uniform, so that every octave of sizes is met as often.
+            length: Its tokens.
+        """
         if self.smallest_budget is None:
-            return self
+            return replace(self, length=length)
         place = np.random.default_rng(seed).random()
         budget = self.smallest_budget * (self.budget / self.smallest_budget) ** place
-        return replace(self, budget=float(budget), smallest_budget=None)
+        return replace(self, budget=float(budget), smallest_budget=None, length=length)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """(B, H, S) scores -> (B, H, S) bool: what stays, protected tokens included."""
@@ -87,7 +97,7 @@ class Aim:
 
     def _tokens(self, seen: int) -> int:
         """That every head keeps: as a cache of `max_tokens=budget` does, or `floor`."""
-        return max(budget_tokens(float(self.budget), seen), min(self.floor, seen))
+        return max(budget_tokens(float(self.budget), self.length if self.whole else seen), min(self.floor, seen))
 
 
 def _threshold_of_heads(scores: Tensor, live: Tensor, free: Tensor, count: int, slope: float) -> Tensor:

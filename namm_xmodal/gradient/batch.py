@@ -71,7 +71,7 @@ def gradients(factory: MixtureFactory, workers: int, silence: float = SILENCE) -
 
 def _gradient(point: Point, shard: Shard, objective: Mixture) -> SampleGradient:
     lesson, seed = objective.lesson(shard), _seed(point, shard)
-    aim, template = point.aims[lesson.source].of_sample(seed), objective.template
+    aim, template = point.aims[lesson.source].of_sample(seed, lesson.length), objective.template
     try:
         if point.rollouts is None:
             return sample_gradient(lesson, point.parameters, template, aim)

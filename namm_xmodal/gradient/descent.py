@@ -28,6 +28,7 @@ class DescentSettings:
         seed: Seed of the start, of the order of samples, and of what is drawn for each.
         selection: `pooled`: tokens above a threshold that layers and heads share are kept. `head`: every head keeps the
             same share.
+        share_of: What budgets are shares of with `selection: head`: the tokens seen at each update, or the whole sample.
         smallest_budget: From step `anneal` on, each sample draws a budget between this and its own; None: none does.
         scale: What a step divides the mean gradient by. `parameter`: the size of each parameter's own, as Adam does, so all
             move alike. `vector`: that of the whole gradient, so each moves as far as it matters: noise in thousands of
@@ -46,6 +47,7 @@ class DescentSettings:
     seed: int = 0
     selection: Literal["pooled", "head"] = "pooled"
     smallest_budget: float | None = None
+    share_of: Literal["seen", "whole"] = "seen"
     average: float = 0.0
     scale: Literal["parameter", "vector"] = "parameter"
 
@@ -124,12 +126,18 @@ class Descent:
         """The thresholds of the next step, of a source or of the tasks."""
         return ThresholdSchedule.of(self.thresholds.get(source, {}))
 
-    def take(self, results: Sequence[SampleGradient], beside: Vector | None = None) -> float:
+    def take(
+        self,
+        results: Sequence[SampleGradient],
+        beside: Vector | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> float:
         """One step from the gradients of one batch; returns the length of the mean gradient.
 
         Args:
             results: Of the batch.
             beside: (N,) gradient of another objective, added to the mean.
+            weights: Label of a source to what each of its samples weighs in the mean; 1 where absent.
 
         Every sample's gradient is cut to length 1 first: one sample that has lost its answer has gradients ten times as
         long as the others, and would drown them.
@@ -137,7 +145,10 @@ class Descent:
         Raises:
             EvolutionError: If a gradient is not finite.
         """
-        gradient = np.mean([r.gradient / max(1.0, float(np.linalg.norm(r.gradient))) for r in results], axis=0)
+        shares = np.array([(weights or {}).get(r.source, 1.0) for r in results])
+        shares /= shares.mean()
+        cut = [r.gradient / max(1.0, float(np.linalg.norm(r.gradient))) for r in results]
+        gradient = np.mean([share * each for share, each in zip(shares, cut, strict=True)], axis=0)
         gradient = gradient if beside is None else gradient + beside
         size = np.mean([r.size_gradient for r in results], axis=0)
         if not np.isfinite(gradient).all() or not np.isfinite(size).all():

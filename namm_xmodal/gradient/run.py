@@ -94,6 +94,7 @@ def descend(
     _take_up(descent, folder, digest)
     if descent.step >= settings.steps:
         return descent
+    weights = {PREFIX + name: source.weight for name, source in factory.agree.sources.items()}
     with gradients(factory, workers, silence) as take:
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
@@ -101,7 +102,7 @@ def descend(
             aims = _aims(descent, factory)
             results = take(Point(descent.parameters, aims, settings.seed, descent.step, rollouts), shards)
             other = None if beside is None else beside(descent.parameters, descent.step)
-            length = descent.take(results, other)
+            length = descent.take(results, other, weights)
             record = _record(descent, budget, length, shards, results)
             _append(folder / JOURNAL, {"kind": "step", **asdict(record)})
             _save(descent, folder, digest)
@@ -113,11 +114,14 @@ def _aims(descent: Descent, factory: MixtureFactory) -> dict[str, Aim]:
     """What the tasks keep, and what each source of agreement does."""
     settings, per_head = descent.settings, descent.settings.selection == "head"
     smallest = settings.smallest_budget if descent.step >= settings.anneal else None
-    aims = {"": Aim(descent.schedule(), descent.budget, settings.floor, per_head, smallest)}
+    whole = settings.share_of == "whole"
+    aims = {"": Aim(descent.schedule(), descent.budget, settings.floor, per_head, smallest, whole)}
     for name, source in factory.agree.sources.items():
         budget = settings.budget_at(descent.step, source.budget)
         floor = settings.floor if source.floor is None else source.floor
-        aims[PREFIX + name] = Aim(descent.schedule(PREFIX + name), budget, floor, per_head, smallest)
+        own = source.smallest_budget if smallest and source.smallest_budget else smallest
+        of_whole = whole if source.share_of is None else source.share_of == "whole"
+        aims[PREFIX + name] = Aim(descent.schedule(PREFIX + name), budget, floor, per_head, own, of_whole)
     return aims
 
 

@@ -146,12 +146,12 @@ def test_a_policy_gradient_keeps_shares_too():
 
 # ---------------------------------------------------------------------- budgets of samples
 def test_budgets_are_spread_evenly_by_octave():
-    drawn = np.array([best(0.4, smallest=0.1).of_sample(seed).budget for seed in range(2000)])
+    drawn = np.array([best(0.4, smallest=0.1).of_sample(seed, 90).budget for seed in range(2000)])
     assert 0.1 <= drawn.min() < 0.102
     assert 0.39 < drawn.max() <= 0.4
     assert (drawn < 0.2).mean() == pytest.approx(0.5, abs=0.04)
-    assert best(0.4, smallest=0.1).of_sample(7) == best(0.4, smallest=0.1).of_sample(7)
-    assert best(0.4).of_sample(7) == best(0.4)
+    assert best(0.4, smallest=0.1).of_sample(7, 90) == best(0.4, smallest=0.1).of_sample(7, 90)
+    assert best(0.4).of_sample(7, 90).budget == 0.4
 
 
 def test_drawn_budgets_are_those_of_the_run_and_step(tmp_path):
