@@ -136,7 +136,7 @@ def _check_rotary(
     count, (batch, heads, _) = cache.layers[0].seen, cache.layers[0].index.shape
     positions = inputs.get("position_ids")
     if positions is None:
-        positions = torch.arange(count).expand(batch, -1)
+        positions = torch.arange(count, device=model.device).expand(batch, -1)
     if positions.shape != (batch, count):
         return  # positions of several axes: only the architecture knows how to move them
     with pruned(model, None, adapter=adapter) as memory:
@@ -157,6 +157,7 @@ def _check_rotary(
             f"tables {tuple(cosines.shape)} for {count} positions of {layer.keys.shape[-1]} dimensions",
         )
         vectors = torch.randn(heads, count, layer.keys.shape[-1], generator=torch.Generator().manual_seed(0))
+        vectors = vectors.to(cosines.device)
         back = rotate(unrotate(vectors, cosines, sines), cosines, sines)
         _hold(name, "rotary", torch.allclose(back, vectors, atol=1e-4), "turning back and forth is not the identity")
         for row in range(batch):

@@ -86,8 +86,8 @@ class Observer:
                 with timed("features"):
                     self.policy.observe(state, Tile(first, rows, queries))
                 continue
-            members = torch.arange(padding.shape[0], device=padding.device) if group.rows is None else group.rows
-            for pattern, same in _by_pattern(padding, members):
+            members = torch.arange(padding.shape[0]) if group.rows is None else group.rows
+            for pattern, same in _by_pattern(padding, members.to(padding.device)):
                 if not bool(pattern.any()):
                     continue
                 everyone = len(same) == padding.shape[0]

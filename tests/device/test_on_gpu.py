@@ -1,4 +1,4 @@
-"""What is exact on a processor is exact on a GPU: the oracle, every policy, gradients, agents and videos, where there is one."""
+"""What is exact on a processor is exact on a GPU, where there is one: oracle, policies, gradients, agents and videos."""
 
 from dataclasses import replace
 

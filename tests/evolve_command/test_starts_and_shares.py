@@ -135,6 +135,15 @@ def test_a_policy_gradient_learns_from_agreement(run, tmp_path):
             "{gradient: {selection: head, smallest_budget: 0.1, floor: 8}, agree.video.budget: 0.05}",
             "agree.video.budget: 0.05: expected at least gradient.smallest_budget = 0.1",
         ),
+        ("gradient.share_of=whole", "share_of: whole: pooled thresholds follow the tokens seen"),
+        ("agree.video.share_of=whole", "agree.video.share_of: whole: pooled thresholds follow the tokens seen"),
+        ("agree.video.smallest_budget=0.1", "agree.video.smallest_budget: needs gradient.smallest_budget"),
+        (
+            "{gradient: {selection: head, smallest_budget: 0.1, floor: 8}, agree.video.smallest_budget: 0.9}",
+            "agree.video.budget: 0.4: expected at least its smallest_budget = 0.9",
+        ),
+        ("agree.video.samples=99", "agree.video: count: 2 inputs: expected at least samples = 99"),
+        ("agree.video.weight=0", "agree.video: weight: 0: expected a number, above 0"),
     ],
 )
 def test_mistakes_are_one_line(refused, tmp_path, change, message):

@@ -65,6 +65,16 @@ def test_one_shard_of_every_task_and_source():
     assert seen == {(0,), (1,)}
 
 
+def test_a_source_says_how_many_inputs_it_wants():
+    few = sources("language", "video")
+    few["video"] = few["video"].model_copy(update={"count": 3, "samples": 2})
+    none = ObjectiveSettings(("tiny-random",), {}, 1, 2, PruningSettings(64), dtype="float32")
+    run = MixtureFactory(none, SPEC, AgreeSettings(few)).build()
+    tasks = [shard.task for shard in run.shards(0)]
+    assert tasks == ["agree.language", "agree.video", "agree.video"]
+    assert len({shard.samples for shard in run.shards(0)[1:]}) == 2
+
+
 def test_whoever_forgets_nothing_agrees(run):
     zeros = np.zeros((2, run.num_parameters))
     for shard in run.shards(0):

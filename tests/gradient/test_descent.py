@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,20 @@ def test_one_long_gradient_does_not_drown_the_others():
         descent.take([usual, long])
         directions.append(descent.parameters - before)
     assert np.allclose(*directions)
+
+
+def test_samples_weigh_what_their_source_says():
+    rng = np.random.default_rng(0)
+    ours, theirs = result(rng), replace(result(rng), source="agree.video", thresholds={})
+    both = [ours, theirs, theirs]
+    free = [replace(each, size_gradient=np.zeros(20)) for each in both]
+    cut = [each.gradient / np.linalg.norm(each.gradient) for each in free]
+    length = Descent(20, DescentSettings()).take(free, weights={"agree.video": 0.25})
+    assert length == pytest.approx(np.linalg.norm(cut[0] + 0.5 * cut[1]) / 1.5)
+    plain, weighed = Descent(20, DescentSettings()), Descent(20, DescentSettings())
+    plain.take(both)
+    weighed.take(both, weights={"agree.video": 1.0})
+    assert np.array_equal(plain.parameters, weighed.parameters)  # runs of before go on to the same bits
 
 
 def test_a_gradient_that_is_not_finite_is_said():

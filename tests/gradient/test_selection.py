@@ -144,6 +144,14 @@ def test_a_policy_gradient_keeps_shares_too():
     assert np.abs(warm.gradient).max() > 0
 
 
+@pytest.mark.parametrize("seen", [40, 100, 200])
+def test_a_share_of_the_whole_sample_is_the_same_number_at_every_update(update, seen):
+    scores, live, free = update
+    slate = Slate(live, live & ~free, seen, SHAPE)
+    aim = Aim(ThresholdSchedule(), 0.1, per_head=True, whole=True).of_sample(0, 200)
+    assert (aim.keep(scores, slate).sum(-1) == 20).all()
+
+
 # ---------------------------------------------------------------------- budgets of samples
 def test_budgets_are_spread_evenly_by_octave():
     drawn = np.array([best(0.4, smallest=0.1).of_sample(seed, 90).budget for seed in range(2000)])
