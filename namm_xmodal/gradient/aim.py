@@ -12,6 +12,10 @@ from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.policies.selection import budget_tokens, keep_above, keep_best
 
 
+_SMALLEST_VARIANCE = 1e-6
+"""Of a head's scores: a head with one free token has none, nor has a network of zeros."""
+
+
 @dataclass(frozen=True)
 class Aim:
     """What a sample keeps.
@@ -55,6 +59,24 @@ class Aim:
         if self.per_head:
             return keep_best(scores, slate, self._tokens(slate.seen))
         return keep_above(scores, slate, self.schedule.at(slate.seen))
+
+    def comparable(self, scores: Tensor, free: Tensor) -> Tensor:
+        """Scores as straight-through gradients take them.
+
+        Which tokens a head keeps with `per_head` does not depend on the scale of its scores, but the slope of a sigmoid
+        does: left alone, steps go into making all scores smaller. So they are divided by their deviation in the head, and
+        the gradient is at right angles to the scale.
+
+        Args:
+            scores: (B, H, S), with gradient.
+            free: (B, H, S) bool, live tokens that are not protected.
+        """
+        if not self.per_head:
+            return scores
+        count = free.sum(-1, keepdim=True).clamp(min=1)
+        mean = scores.masked_fill(~free, 0.0).sum(-1, keepdim=True) / count
+        variance = (scores - mean).masked_fill(~free, 0.0).square().sum(-1, keepdim=True) / count
+        return scores / variance.clamp(min=_SMALLEST_VARIANCE).sqrt()
 
     def margins(self, scores: Tensor, live: Tensor, free: Tensor, seen: int, slope: float = 1.0) -> Tensor:
         """How far tokens are above the threshold.

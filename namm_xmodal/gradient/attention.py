@@ -152,7 +152,7 @@ def _update(
     protected = live & ((positions < trace.protect_first) | (positions >= seen - trace.protect_recent))
     free = live & ~protected
     kept = trace.aim.keep(scores.detach(), Slate(live, protected, seen, shape))
-    step = straight_through(trace.aim.margins(scores, live, free, seen), free, kept)
+    step = straight_through(trace.aim.margins(trace.aim.comparable(scores, free), live, free, seen), free, kept)
     trace.scores.setdefault(seen, []).append(scores.detach()[free])
     trace.protected[seen] = trace.protected.get(seen, 0) + int(protected.sum())
     trace.kept.setdefault(seen, []).append(float(kept.double().mean()))

@@ -119,6 +119,23 @@ def test_ties_are_broken_as_the_cache_breaks_them():
     assert not found.size_gradient.any()
 
 
+def test_gradients_do_not_depend_on_the_scale_of_scores():
+    """Nor do steps change it: the BAM's last layer, w and b, multiplies all of a score, and no decision depends on that."""
+    model, features = tiny("llama", torch.float64), make_features(["key_novelty", "value_norm"])
+    policy = Namm.untrained("random", sigma=0.3, seed=1, features=features)
+    rng = np.random.default_rng(3)
+    sample = TrainingSample(tuple(rng.integers(0, 97, 150).tolist()), tuple(rng.integers(0, 97, 9).tolist()))
+    lesson = answer_lesson(model, sample, PruningSettings(32, 2, 3))
+    vector, last = policy.parameters[0].double().numpy(), features.num_inputs + 1
+    found = sample_gradient(lesson, vector, policy, best(0.3))
+    assert np.abs(found.gradient[-last:]).max() > 1e-3
+    assert abs(found.gradient[-last:] @ vector[-last:]) < 1e-5 * np.linalg.norm(found.gradient)
+    vector[-last:] *= 5.0
+    larger = sample_gradient(lesson, vector, policy, best(0.3))
+    assert larger.loss == pytest.approx(found.loss, rel=1e-9)
+    assert np.allclose(larger.gradient[:-last], found.gradient[:-last], rtol=1e-3, atol=1e-5)
+
+
 FACTORY = MixtureFactory(
     ObjectiveSettings(("tiny-random",), {"keys": KeyRetrieval(length=(200,))}, 1, 4, PruningSettings(32, 2, 4)),
     TemplateSpec((), (), "a test", features=["key_novelty", "value_norm"]),
