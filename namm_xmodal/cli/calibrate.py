@@ -118,7 +118,7 @@ def calibrate_command(
         "update_every": update_every,
         "kept": {str(seen): round(share, 4) for seen, share in found.kept.items()},
     }
-    made = replace(start, threshold=0.0, schedule=found.schedule, metadata={**start.metadata, "calibrated": how})
+    made = replace(start.with_thresholds(found.schedule), metadata={**start.metadata, "calibrated": how})
     with folder.claimed():
         made.save_pretrained(output)
     table = Table("tokens seen", "threshold", "kept", "aim")

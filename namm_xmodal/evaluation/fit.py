@@ -1,7 +1,6 @@
 """A NAMM fitted to the model at hand: feature statistics and thresholds from plain input, no label, no reward."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -93,4 +92,4 @@ def calibrated(
         protect_recent=section.protect_recent,
         told=told,
     )
-    return replace(policy, threshold=0.0, schedule=found.schedule)
+    return policy.with_thresholds(found.schedule)

@@ -11,7 +11,6 @@ from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.policies.selection import budget_tokens, keep_above, keep_best
 
-
 _SMALLEST_VARIANCE = 1e-6
 """Of a head's scores: a head with one free token has none, nor has a network of zeros."""
 

@@ -138,7 +138,7 @@ def calibrate(
         told: Called after each update with the tokens seen and how many will be.
 
     Returns:
-        The schedule, to be used with threshold 0: `replace(policy, threshold=0.0, schedule=found.schedule)`.
+        The schedule, to be used with threshold 0: `policy.with_thresholds(found.schedule)`.
 
     Raises:
         ConfigError: If the budget is not between 0 and 1.
@@ -148,6 +148,7 @@ def calibrate(
     last = max((_length(each) for each in inputs), default=0) // update_every * update_every
     if last == 0:
         raise DataError(f"no input reaches an update: expected at least update_every={update_every} tokens")
+    policy = policy.with_thresholds(ThresholdSchedule())
     recorder = ScoreRecorder(policy)
     thresholds: dict[int, float] = {}
     kept: dict[int, float] = {}

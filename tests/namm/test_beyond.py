@@ -1,6 +1,7 @@
 """The share that is held at any length: exact, per layer, row by row, saved, and nothing else changed."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,17 @@ def test_far_beyond_its_thresholds_a_calibrated_policy_keeps_what_was_asked_for(
     assert abs(sum(sum(layer[0]) for layer in live) / 256 / 3 / len(live[0][0]) - budget) > 0.1 * budget
     last = calibrate(model, [{"input_ids": random_ids(64, 0)}], POLICY, budget=budget, hold=False, **PROTECTED)
     assert last.schedule.beyond == ()
+
+
+def test_thresholds_replace_the_share_of_a_head_and_leave_an_upper_bound():
+    """A policy of `gradient.selection: head` that is calibrated to more than it kept keeps more."""
+    model, texts = tiny("llama"), [{"input_ids": random_ids(64, seed)} for seed in range(2)]
+    shares = replace(POLICY, threshold=-math.inf, max_tokens=0.25)
+    found = calibrate(model, texts, shares, budget=0.5, **PROTECTED)
+    assert found == calibrate(model, texts, POLICY, budget=0.5, **PROTECTED)
+    made = shares.with_thresholds(found.schedule)
+    assert (made.threshold, made.max_tokens) == (0.0, None)
+    assert replace(POLICY, max_tokens=40).with_thresholds(found.schedule).max_tokens == 40
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "gpt2"])

@@ -224,6 +224,14 @@ class Namm:
         """The same policy with other feature statistics, for example estimated on the target model."""
         return replace(self, statistics=statistics)
 
+    def with_thresholds(self, schedule: ThresholdSchedule) -> "Namm":
+        """The same network deciding by these thresholds.
+
+        `max_tokens` stays as an upper bound, unless it was all that decided (threshold -inf): then thresholds replace it.
+        """
+        bound = None if self.threshold == -math.inf else self.max_tokens
+        return replace(self, threshold=0.0, schedule=schedule, max_tokens=bound)
+
     def holding(self, beyond: float | Sequence[float] | Literal["last"]) -> "Namm":
         """The same policy with another rule beyond the last knot of its schedule, at every length if it has none.
 
