@@ -136,7 +136,7 @@ def _check_rotary(
     count, (batch, heads, _) = cache.layers[0].seen, cache.layers[0].index.shape
     positions = inputs.get("position_ids")
     if positions is None:
-        positions = torch.arange(count, device=model.device).expand(batch, -1)
+        positions = torch.arange(count, device=cache.layers[0].index.device).expand(batch, -1)
     if positions.shape != (batch, count):
         return  # positions of several axes: only the architecture knows how to move them
     with pruned(model, None, adapter=adapter) as memory:

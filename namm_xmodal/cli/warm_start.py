@@ -142,8 +142,9 @@ def descend_to(
         del options["selection"], options["smallest_budget"], options["average"]
     if settings.scale == "parameter":
         del options["scale"]
-    if settings.share_of == "seen":
-        del options["share_of"]
+    for name, usual in (("share_of", "seen"), ("trained", "all")):  # younger than runs that go on
+        if options[name] == usual:
+            del options[name]
     relevant: list[object] = [
         evolve_digest(setup.config, statistics_digest(statistics)),
         options,

@@ -154,6 +154,8 @@ class EvolveConfig(Strict):
             raise ValueError(f"samples: {self.samples}: expected at most pool = {self.pool}; make the pool larger")
         if self.threshold == -math.inf and self.max_tokens is None:
             raise ValueError("threshold: -.inf: keeps everything without max_tokens; set max_tokens, such as 0.25")
+        if self.gradient.trained == "last_layer" and self.scorer != "bam":
+            raise ValueError(f"gradient.trained: last_layer: scorer {self.scorer} has no linear one; set scorer: bam")
         smallest = self.gradient.smallest_budget
         for name, source in self.agree_sources().items():
             if source.share_of == "whole" and self.gradient.selection == "pooled":

@@ -108,6 +108,11 @@ class GradientConfig(Strict):
         description="What a step divides the gradient by. parameter: the size of each parameter's own, as Adam does, so "
         "all move alike. vector: that of the whole gradient, so each moves as far as it matters, and a good start is kept.",
     )
+    trained: Literal["all", "last_layer"] = Field(
+        "all",
+        description="Which parameters move. last_layer: the weights of channels in the last layer of the bam scorer, those "
+        "that a `start` of weights sets; a few dozen, which cannot unlearn much nor learn by heart.",
+    )
     average: float = Field(
         0.0,
         ge=0,

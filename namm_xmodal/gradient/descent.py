@@ -33,6 +33,7 @@ class DescentSettings:
         scale: What a step divides the mean gradient by. `parameter`: the size of each parameter's own, as Adam does, so all
             move alike. `vector`: that of the whole gradient, so each moves as far as it matters: noise in thousands of
             parameters that matter little would else undo a good start.
+        trained: Which parameters move: all, or the weights of channels in the scorer's last layer (see `last_layer`).
         average: Share of the steps, the last ones, whose parameters are averaged in the end (Polyak and Juditsky, 1992);
             0: those of the last step are the result.
     """
@@ -50,6 +51,7 @@ class DescentSettings:
     share_of: Literal["seen", "whole"] = "seen"
     average: float = 0.0
     scale: Literal["parameter", "vector"] = "parameter"
+    trained: Literal["all", "last_layer"] = "all"
 
     def __post_init__(self) -> None:
         """Refuses values out of range.
@@ -101,10 +103,19 @@ class Descent:
         settings: DescentSettings,
         start: Vector | None = None,
         schedule: ThresholdSchedule | None = None,
+        moving: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Starts at random, or from `start` with the thresholds of `schedule`, which are those of tasks."""
+        """Starts at random, or from `start` with the thresholds of `schedule`, which are those of tasks.
+
+        Args:
+            count: Parameters.
+            settings: Hyper-parameters.
+            start: (N,) first parameters.
+            schedule: First thresholds of the tasks.
+            moving: (N,) which parameters steps may change; all if None.
+        """
         rng = np.random.default_rng([settings.seed, 0])
-        self.settings = settings
+        self.settings, self._moving = settings, moving
         self.parameters = rng.normal(0.0, settings.sigma, count) if start is None else start.astype(np.float64)
         schedule = schedule or ThresholdSchedule()
         self.thresholds = {"": dict(zip(schedule.seen, schedule.offset, strict=True))}
@@ -151,6 +162,8 @@ class Descent:
         gradient = np.mean([share * each for share, each in zip(shares, cut, strict=True)], axis=0)
         gradient = gradient if beside is None else gradient + beside
         size = np.mean([r.size_gradient for r in results], axis=0)
+        if self._moving is not None:
+            gradient, size = np.where(self._moving, gradient, 0.0), np.where(self._moving, size, 0.0)
         if not np.isfinite(gradient).all() or not np.isfinite(size).all():
             raise EvolutionError(f"step {self.step}: a gradient is not finite; use dtype: float32, or a smaller rate")
         gradient = _across(gradient, size)
@@ -162,7 +175,7 @@ class Descent:
         first = self._first / (1 - self._BETA1**self.step)
         second = self._second / (1 - self._BETA2**self.step)
         if self.settings.scale == "vector":
-            second = np.full_like(second, second.mean())
+            second = np.full_like(second, second.mean() if self._moving is None else second[self._moving].mean())
         self.parameters = self.parameters - rate * _across(first / (np.sqrt(second) + self._EPSILON), size)
         if self.step > self.settings.steps * (1 - self.settings.average):
             self._sum, self._summed = self._sum + self.parameters, self._summed + 1

@@ -24,7 +24,7 @@ from namm_xmodal.gradient.batch import Point, gradients
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.rollouts import RolloutSettings
 from namm_xmodal.gradient.sample import SampleGradient, Vector
-from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.policies.namm import ThresholdSchedule, last_layer
 from namm_xmodal.trust.archive import read_npz
 from namm_xmodal.trust.files import read_text
 from namm_xmodal.trust.json_text import parse_json
@@ -89,7 +89,8 @@ def descend(
         EvolutionError: If the folder holds another run, or the disk is full.
     """
     objective = Mixture(factory)
-    descent = Descent(objective.num_parameters, settings, start, schedule)
+    moving = last_layer(objective.template) if settings.trained == "last_layer" else None
+    descent = Descent(objective.num_parameters, settings, start, schedule, moving)
     folder.mkdir(parents=True, exist_ok=True)
     _take_up(descent, folder, digest)
     if descent.step >= settings.steps:

@@ -16,7 +16,8 @@ from namm_xmodal.gradient import Descent, DescentSettings, SampleGradient
 from namm_xmodal.gradient.run import descend, read_steps
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.next_token import NextToken
-from namm_xmodal.policies.namm import ThresholdSchedule
+from namm_xmodal.policies.namm import Namm, ThresholdSchedule, last_layer, linear_start, make_features
+from namm_xmodal.policies.namm.mlp import MlpScorer
 
 FACTORY = MixtureFactory(
     ObjectiveSettings(
@@ -119,6 +120,25 @@ def test_samples_weigh_what_their_source_says():
     plain.take(both)
     weighed.take(both, weights={"agree.video": 1.0})
     assert np.array_equal(plain.parameters, weighed.parameters)  # runs of before go on to the same bits
+
+
+def test_only_the_last_layer_moves_if_asked():
+    features = make_features(["key_novelty", "value_norm"])
+    template = Namm.untrained("zeros", features=features)
+    moving = last_layer(template)
+    assert moving.sum() == 2
+    start = linear_start(template, {"key_novelty": 0.4, "value_norm": -0.3}, 0.0, 0)
+    assert set(start[moving]) == {0.4, -0.3}  # just what a start of weights sets
+    rng, count = np.random.default_rng(0), len(start)
+    given = SampleGradient(1.0, 0.5, {128: 0.2}, rng.normal(size=count), rng.normal(size=count))
+    for scale in ("parameter", "vector"):
+        descent = Descent(count, DescentSettings(scale=scale, trained="last_layer", rate=0.01), start, moving=moving)
+        descent.take([given])
+        change = descent.parameters - start
+        assert not change[~moving].any()
+        assert np.abs(change[moving]).max() == pytest.approx(0.002, rel=0.5)  # a fifth of the rate in the first step
+    with pytest.raises(ConfigError, match="set scorer: bam"):
+        last_layer(Namm.untrained("zeros", features=features, scorer=MlpScorer()))
 
 
 def test_a_gradient_that_is_not_finite_is_said():

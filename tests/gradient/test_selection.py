@@ -19,7 +19,7 @@ from namm_xmodal.gradient.rollouts import RolloutSettings
 from namm_xmodal.gradient.run import descend, read_steps
 from namm_xmodal.gradient.sample import sample_gradient
 from namm_xmodal.language.key_retrieval import KeyRetrieval
-from namm_xmodal.policies.namm import ThresholdSchedule, make_features
+from namm_xmodal.policies.namm import ThresholdSchedule, last_layer, linear_start, make_features
 from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.types import LayerShape
 
@@ -167,6 +167,15 @@ def test_a_share_of_the_whole_sample_is_the_same_number_at_every_update(update, 
     slate = Slate(live, live & ~free, seen, SHAPE)
     aim = Aim(ThresholdSchedule(), 0.1, per_head=True, whole=True).of_sample(0, 200)
     assert (aim.keep(scores, slate).sum(-1) == 20).all()
+
+
+def test_a_run_moves_what_it_trains(tmp_path):
+    moving = last_layer(FACTORY.build().template)
+    start = linear_start(FACTORY.build().template, {"key_novelty": 0.4, "value_norm": 0.4}, 0.01, 0)
+    options = dict(steps=2, anneal=1, first_budget=0.3, budget=0.3, floor=0, selection="head", trained="last_layer")
+    found = descend(FACTORY, DescentSettings(**options), tmp_path, "abc", start=start).parameters
+    assert np.array_equal(found[~moving], start[~moving])
+    assert not np.isclose(found[moving], start[moving], atol=1e-6).any()
 
 
 # ---------------------------------------------------------------------- budgets of samples

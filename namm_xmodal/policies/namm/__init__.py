@@ -4,7 +4,7 @@ from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.channels import Channel
 from namm_xmodal.policies.namm.channels.building import make_features
 from namm_xmodal.policies.namm.features import Features
-from namm_xmodal.policies.namm.linear_start import linear_start
+from namm_xmodal.policies.namm.linear_start import last_layer, linear_start
 from namm_xmodal.policies.namm.mlp import MlpScorer
 from namm_xmodal.policies.namm.policy import Namm
 from namm_xmodal.policies.namm.population import NammPopulation
@@ -21,6 +21,7 @@ __all__ = [
     "NammPopulation",
     "StatisticsEstimator",
     "ThresholdSchedule",
+    "last_layer",
     "linear_start",
     "make_features",
 ]

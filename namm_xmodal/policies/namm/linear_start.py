@@ -44,7 +44,34 @@ def linear_start(template: Namm, weights: Mapping[str, float], sigma: float, see
         channel = features.channels[names.index(name)]
         if channel.num_parameters:
             raise ConfigError(f"{name}: what it shows is learnt, so it has no meaning at the start; remove it")
-        before = AGE_NUMBERS + sum(each.outputs for each in features.channels[: names.index(name)])
-        first = count - features.num_parameters - 1 - features.num_inputs + before  # the layer's bias comes last
+        first = _layer_of(template).start + sum(each.outputs for each in features.channels[: names.index(name)])
         vector[first : first + channel.outputs] = weight
     return vector
+
+
+def last_layer(template: Namm) -> NDArray[np.bool_]:
+    """Which parameters are weights of channels in the last layer: those that `linear_start` sets.
+
+    Weights of a token's age are not among them: what they learn depends on the lengths of training.
+
+    Args:
+        template: Its features and scorer.
+
+    Returns:
+        (N,).
+
+    Raises:
+        ConfigError: If the scorer has no such layer.
+    """
+    if not isinstance(template.scorer, BamScorer):
+        raise ConfigError("last_layer: needs a last layer that is linear in channels, as bam's is; set scorer: bam")
+    found = np.zeros(template.parameters.shape[-1], dtype=np.bool_)
+    found[_layer_of(template)] = True
+    return found
+
+
+def _layer_of(template: Namm) -> slice:
+    """Weights of channels in the last layer; those of age stand before them, the layer's bias after."""
+    features, count = template.features, template.parameters.shape[-1]
+    stop = count - features.num_parameters - 1
+    return slice(stop - features.num_inputs + AGE_NUMBERS, stop)
