@@ -158,12 +158,11 @@ class Descent:
         """
         shares = np.array([(weights or {}).get(r.source, 1.0) for r in results])
         shares /= shares.mean()
-        cut = [r.gradient / max(1.0, float(np.linalg.norm(r.gradient))) for r in results]
-        gradient = np.mean([share * each for share, each in zip(shares, cut, strict=True)], axis=0)
-        gradient = gradient if beside is None else gradient + beside
-        size = np.mean([r.size_gradient for r in results], axis=0)
-        if self._moving is not None:
-            gradient, size = np.where(self._moving, gradient, 0.0), np.where(self._moving, size, 0.0)
+        each = [self._of_moving(result.gradient) for result in results]
+        cut = [vector / max(1.0, float(np.linalg.norm(vector))) for vector in each]
+        gradient = np.mean([share * vector for share, vector in zip(shares, cut, strict=True)], axis=0)
+        gradient = gradient if beside is None else gradient + self._of_moving(beside)
+        size = self._of_moving(np.mean([r.size_gradient for r in results], axis=0))
         if not np.isfinite(gradient).all() or not np.isfinite(size).all():
             raise EvolutionError(f"step {self.step}: a gradient is not finite; use dtype: float32, or a smaller rate")
         gradient = _across(gradient, size)
@@ -182,6 +181,10 @@ class Descent:
         for source in dict.fromkeys(result.source for result in results):
             self._follow(source, [result.thresholds for result in results if result.source == source])
         return length
+
+    def _of_moving(self, vector: Vector) -> Vector:
+        """The vector with zeros for parameters that stay."""
+        return vector if self._moving is None else np.where(self._moving, vector, 0.0)
 
     def _follow(self, source: str, found: Sequence[Mapping[int, float]]) -> None:
         """Moves the thresholds of a source towards those that its samples would have wanted."""

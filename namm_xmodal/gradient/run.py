@@ -100,7 +100,7 @@ def descend(
         while descent.step < settings.steps:
             shards: list[Shard] = objective.shards(descent.step)
             budget = descent.budget
-            aims = _aims(descent, factory)
+            aims = aims_of(descent, factory)
             results = take(Point(descent.parameters, aims, settings.seed, descent.step, rollouts), shards)
             other = None if beside is None else beside(descent.parameters, descent.step)
             length = descent.take(results, other, weights)
@@ -111,8 +111,16 @@ def descend(
     return descent
 
 
-def _aims(descent: Descent, factory: MixtureFactory) -> dict[str, Aim]:
-    """What the tasks keep, and what each source of agreement does."""
+def aims_of(descent: Descent, factory: MixtureFactory) -> dict[str, Aim]:
+    """What is kept in the next step.
+
+    Args:
+        descent: Its budgets and thresholds.
+        factory: Whose sources may have budgets of their own.
+
+    Returns:
+        Label of a source of agreement, "" for the tasks, to what its samples keep and should keep.
+    """
     settings, per_head = descent.settings, descent.settings.selection == "head"
     smallest = settings.smallest_budget if descent.step >= settings.anneal else None
     whole = settings.share_of == "whole"
