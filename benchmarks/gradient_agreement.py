@@ -109,18 +109,16 @@ def show(found: dict[str, object]) -> None:
     console, sources, cosines = Console(), found["sources"], found["cosines of means"]
     assert isinstance(sources, dict)
     assert isinstance(cosines, dict)
-    table = Table("source", "n", "length", "cosine of two samples", *sources, title="gradients at the start")
+    table = Table("source", "n", "median length", "cosine of two samples", title="gradients at the start")
     for label, row in sources.items():
         low, high = row["interval"]
-        others = [f"{cosines[label][other]:+.2f}" for other in sources]
         table.add_row(
-            label,
-            str(row["samples"]),
-            f"{row['median length']:.2f}",
-            f"{row['cosine']:.2f} [{low:.2f}, {high:.2f}]",
-            *others,
+            label, str(row["samples"]), f"{row['median length']:.2f}", f"{row['cosine']:.2f} [{low:.2f}, {high:.2f}]"
         )
     console.print(table)
+    for label, others in cosines.items():
+        told = ", ".join(f"{other} {value:+.2f}" for other, value in others.items() if other != label)
+        console.print(f"mean of {label}: {told}", soft_wrap=True)
 
 
 if __name__ == "__main__":
