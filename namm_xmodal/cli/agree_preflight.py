@@ -83,7 +83,6 @@ def _check_length(source: AgreeSource, length: int, config: EvolveConfig, *, gra
             f"floor: {floor}: keeps everything, since no update comes after more than {seen} tokens; set a floor of its "
             "own, or read more"
         )
-    budget = options.budget if source.budget is None else source.budget
-    budget = (source.smallest_budget or options.smallest_budget or budget) if options.smallest_budget else budget
+    budget = source.smallest_budget or options.smallest_budget or source.budget or options.budget
     share_of = length if (source.share_of or options.share_of) == "whole" else seen
     check_reading("budget", max(budget_tokens(budget, share_of), min(floor, seen)), reading, pruning)

@@ -128,7 +128,7 @@ def aims_of(descent: Descent, factory: MixtureFactory) -> dict[str, Aim]:
     for name, source in factory.agree.sources.items():
         budget = settings.budget_at(descent.step, source.budget)
         floor = settings.floor if source.floor is None else source.floor
-        own = source.smallest_budget if smallest and source.smallest_budget else smallest
+        own = smallest and (source.smallest_budget or smallest)
         of_whole = whole if source.share_of is None else source.share_of == "whole"
         aims[PREFIX + name] = Aim(descent.schedule(PREFIX + name), budget, floor, per_head, own, of_whole)
     return aims

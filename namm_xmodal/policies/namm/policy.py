@@ -225,10 +225,7 @@ class Namm:
         return replace(self, statistics=statistics)
 
     def with_thresholds(self, schedule: ThresholdSchedule) -> "Namm":
-        """The same network deciding by these thresholds.
-
-        `max_tokens` stays as an upper bound, unless it was all that decided (threshold -inf): then thresholds replace it.
-        """
+        """The same network deciding by thresholds, which replace `max_tokens` if that decided alone (threshold -inf)."""
         bound = None if self.threshold == -math.inf else self.max_tokens
         return replace(self, threshold=0.0, schedule=schedule, max_tokens=bound)
 
