@@ -30,31 +30,54 @@ def check_sources(setup: Setup, notice: Callable[[str], None], *, gradient: bool
     """
     for name, source in setup.agree.sources.items():
         with named(f"agree.{name}"):
-            check_precision(source.dtype, source.device)
+            check_source(source, setup.config.samples, notice)
             if isinstance(source, LanguageSource):
-                _check_language(source, setup.config, notice)
-            if isinstance(source, VideoSource):
-                from namm_xmodal.modalities.video.arms import build_benchmark
-                from namm_xmodal.unlabelled.video import video_section
-
-                build_benchmark(video_section(source))
-            inputs = count_inputs(source)
-            wanted = source.samples or setup.config.samples
-            if inputs < wanted:
-                raise ConfigError(f"count: {inputs} inputs: expected at least samples = {wanted}")
-            if source.length is not None:
-                _check_length(source, source.length, setup.config, gradient=gradient)
+                _check_dtype(source, setup.config)
+            if source.length is not None and gradient:
+                _check_evicts(source, source.length, setup.config)
 
 
-def _check_language(source: LanguageSource, config: EvolveConfig, notice: Callable[[str], None]) -> None:
-    for text in source.texts:
-        find_texts(text)
+def check_source(source: AgreeSource, samples: int, notice: Callable[[str], None]) -> None:
+    """Refuses a source that could not be read.
+
+    Args:
+        source: Of any modality.
+        samples: Its inputs at a time, if it does not say.
+        notice: Told if its model is not on this machine.
+
+    Raises:
+        NammError: The first mistake, on one line.
+    """
+    check_precision(source.dtype, source.device)
+    if isinstance(source, LanguageSource):
+        _check_language(source, notice)
+    if isinstance(source, VideoSource):
+        from namm_xmodal.modalities.video.arms import build_benchmark
+        from namm_xmodal.unlabelled.video import video_section
+
+        build_benchmark(video_section(source))
+    inputs, wanted = count_inputs(source), source.samples or samples
+    if inputs < wanted:
+        raise ConfigError(f"count: {inputs} inputs: expected at least samples = {wanted}")
+    if source.length is not None and source.length <= source.update_every:
+        raise ConfigError(
+            f"{source.length} tokens reach no update (update_every={source.update_every}); use more tokens or a smaller "
+            "update_every"
+        )
+
+
+def _check_dtype(source: LanguageSource, config: EvolveConfig) -> None:
     mine, theirs = (choose_dtype(each.dtype, each.device) for each in (source, config))
     if source.model in config.models and source.device == config.device and mine != theirs:
         raise ConfigError(
             f"dtype: {source.dtype}: the tasks read {source.model} in {str(theirs).removeprefix('torch.')}; give both the "
             "same, or it would be in memory twice and answer differently"
         )
+
+
+def _check_language(source: LanguageSource, notice: Callable[[str], None]) -> None:
+    for text in source.texts:
+        find_texts(text)
     model = model_at_hand(source.model)
     if model is None:
         notice(not_at_hand(source.model))
@@ -65,15 +88,8 @@ def _check_language(source: LanguageSource, config: EvolveConfig, notice: Callab
         )
 
 
-def _check_length(source: AgreeSource, length: int, config: EvolveConfig, *, gradient: bool) -> None:
-    """An update must come before the last token, and the last steps must evict something."""
-    if length <= source.update_every:
-        raise ConfigError(
-            f"{length} tokens reach no update (update_every={source.update_every}); use more tokens or a smaller "
-            "update_every"
-        )
-    if not gradient:
-        return
+def _check_evicts(source: AgreeSource, length: int, config: EvolveConfig) -> None:
+    """The last steps must evict something."""
     reading = Reading("an input", length)
     pruning = Pruning(source.update_every, config.protect_first, config.protect_recent)
     seen, options = pruning.last_update(reading), config.gradient

@@ -11,6 +11,7 @@ from namm_xmodal.cli.compare import compare_command
 from namm_xmodal.cli.evaluate import evaluate_command, rollout_command, video_qa_command
 from namm_xmodal.cli.evolve import evolve_command
 from namm_xmodal.cli.group import Commands
+from namm_xmodal.cli.head_shares import head_shares_command
 from namm_xmodal.cli.inspect import inspect_command
 from namm_xmodal.cli.listing import list_app
 from namm_xmodal.cli.plot import plot_command
@@ -36,6 +37,7 @@ app.command("train")(train_command)
 app.command("evolve")(evolve_command)
 app.command("rollout")(rollout_command)
 app.command("warm-start")(warm_start_command)
+app.command("head-shares")(head_shares_command)
 app.command("calibrate")(calibrate_command)
 app.command("plot")(plot_command)
 app.command("video-qa")(video_qa_command)

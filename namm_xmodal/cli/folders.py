@@ -6,6 +6,7 @@ from typing import Any
 
 from namm_xmodal.config import EvaluationConfig
 from namm_xmodal.config.evolve import EvolveConfig
+from namm_xmodal.config.head_shares import HeadSharesConfig
 from namm_xmodal.disk.owned_folder import OwnedFolder
 from namm_xmodal.errors import FolderError
 
@@ -49,6 +50,18 @@ def run_folder(config: EvolveConfig, command: str) -> OwnedFolder:
 def policy_folder(output: Path, policy: str, model: str) -> OwnedFolder:
     """Of `namm-xmodal calibrate`."""
     return OwnedFolder(output, "calibrate", _POLICY, saved_in(policy, model))
+
+
+def division_folder(config: HeadSharesConfig) -> OwnedFolder:
+    """Of `namm-xmodal head-shares`."""
+    inputs = saved_in(*(source.model for source in config.sources().values()))
+    return OwnedFolder(
+        Path(config.run),
+        "head-shares",
+        ("division.json", "config.yaml", "head_shares.json", "plot.png"),
+        inputs,
+        "--run",
+    )
 
 
 def training_folder(output: Path) -> OwnedFolder:

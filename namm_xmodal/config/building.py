@@ -80,6 +80,8 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
         if not isinstance(value, hint):
             raise ConfigError(f"{path}: {value!r}: expected {hint.__name__}")
         return value
+    if dataclasses.is_dataclass(value):
+        return value  # built by the caller; a file holds none
     try:
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):

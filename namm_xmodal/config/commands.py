@@ -6,19 +6,21 @@ from typing import Any, Literal
 from namm_xmodal.config.evolve import EvolveConfig
 from namm_xmodal.errors import ConfigError
 
-Command = Literal["eval", "evolve", "train"]
+Command = Literal["eval", "evolve", "train", "head-shares"]
 
 
 def command_of(content: Mapping[str, Any]) -> Command | None:
     """The command that reads a file, None if no command does.
 
-    A file of tasks with their models, or of sources of agreement, is of `evolve`, or of `train` if it names traces; one
-    with a section, of `eval`.
+    A file of tasks with their models, or of sources of agreement, is of `evolve`, of `train` if it names traces, of
+    `head-shares` if it names a policy; one with a section, of `eval`.
 
     Args:
         content: Of the file, after `extends`.
     """
     fields = EvolveConfig.model_fields
+    if "agree" in content and "policy" in content:
+        return "head-shares"
     if {"models", "tasks"} <= content.keys() or "agree" in content:
         return "train" if "traces" in content else "evolve"
     sections = [name for name, value in content.items() if isinstance(value, dict) and name not in fields]

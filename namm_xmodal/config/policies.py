@@ -62,6 +62,8 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
         ConfigError: If a field is unknown, missing or of the wrong type.
         BudgetError: If the budget is impossible.
     """
+    from namm_xmodal.policies.table import POLICIES
+
     name, values = split_spec(spec, path)
     cls: Any = policy_class(name)
     if cls is NammSpec:
@@ -82,7 +84,21 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
             values["base"] = build_policy(values["base"], f"{path}.base")
         except UnknownNameError as error:
             raise at(f"{path}.base.policy", error) from None
+    if cls is POLICIES["by_head"] and "shares" in values:
+        values["shares"] = _shares_from(values["shares"], f"{path}.shares")
     return build(cls, values, path, f"policy {name}")
+
+
+def _shares_from(value: object, path: str) -> Any:
+    """What a file of `namm-xmodal head-shares` holds, or one that ships with the package."""
+    from namm_xmodal.policies.head_shares import HeadShares
+
+    if not isinstance(value, str):
+        raise ConfigError(f"{path}: {value!r}: expected a file that `namm-xmodal head-shares` has written")
+    try:
+        return HeadShares.from_pretrained(value)
+    except CheckpointError as error:
+        raise at(path, error) from None
 
 
 def estimates_statistics(spec: object, path: str = "policy") -> bool:

@@ -85,7 +85,11 @@ class Compared:
 
 
 class AgreeObjective:
-    """Scores populations on sources of unlabelled inputs; a member that forgets nothing scores 1."""
+    """Scores populations on sources of unlabelled inputs; a member that forgets nothing scores 1.
+
+    Attributes:
+        labelled: The sources by their labels.
+    """
 
     def __init__(self, settings: AgreeSettings, template: Namm, load: Callable[..., LanguageModel]) -> None:
         """Loads nothing yet.
@@ -96,22 +100,26 @@ class AgreeObjective:
             load: Loads a language model, or hands out one that is loaded.
         """
         self.settings, self.template, self._load = settings, template, load
-        self._sources = {PREFIX + name: source for name, source in settings.sources.items()}
+        self.labelled = {PREFIX + name: source for name, source in settings.sources.items()}
         self._inputs: dict[str, list[UnlabelledInput]] = {}
         self._compared: dict[tuple[str, int], Compared] = {}
 
     def shards(self, generation: int) -> list[Shard]:
         """One shard per source and input; a function of the seed and `generation` alone."""
         settings, shards = self.settings, []
-        for salt, (label, source) in enumerate(self._sources.items(), start=_SALT):
+        for salt, (label, source) in enumerate(self.labelled.items(), start=_SALT):
             count = source.samples or settings.samples
             samples = draw(count_inputs(source), count, generation, settings.seed, salt)
             shards += [Shard(label, (sample,), source.model) for sample in samples]
         return shards
 
+    def count(self, label: str) -> int:
+        """Inputs of a source, before anything is loaded."""
+        return count_inputs(self.labelled[label])
+
     def has(self, shard: Shard) -> bool:
         """Whether a shard is of one of these sources."""
-        return shard.task in self._sources and self._sources[shard.task].model == shard.model
+        return shard.task in self.labelled and self.labelled[shard.task].model == shard.model
 
     def lesson(self, shard: Shard) -> Lesson:
         """The first input of a shard, for gradients."""
@@ -139,7 +147,7 @@ class AgreeObjective:
     def pruning(self, label: str) -> PruningSettings:
         """How a source is pruned."""
         settings = self.settings
-        return PruningSettings(self._sources[label].update_every, settings.protect_first, settings.protect_recent)
+        return PruningSettings(self.labelled[label].update_every, settings.protect_first, settings.protect_recent)
 
     def given(self, label: str, index: int) -> UnlabelledInput:
         """An input of a source; they are made on first use.
@@ -149,7 +157,7 @@ class AgreeObjective:
         """
         if label not in self._inputs:
             try:
-                self._inputs[label] = list(open_source(self._sources[label], self._load))
+                self._inputs[label] = list(open_source(self.labelled[label], self._load))
             except NammError as error:
                 raise error.at(label) from None
         found = self._inputs[label]
@@ -166,7 +174,7 @@ class AgreeObjective:
         """
         key = (label, index)
         if key not in self._compared:
-            each, every = self.given(label, index), self._sources[label].update_every
+            each, every = self.given(label, index), self.labelled[label].update_every
             try:
                 adapter = find_adapter(each.model)
                 outputs = outputs_of(each.model, adapter)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.policies.selection import budget_tokens, keep_above, keep_best
@@ -30,6 +31,7 @@ class Aim:
         whole: The budget is a share of the whole sample, the same number of tokens at every update, as in an evaluation at
             a given cache size.
         length: Of the sample, in tokens; known once it is drawn.
+        shares: With `per_head`, what every head gets of the budget; all the same if None.
     """
 
     schedule: ThresholdSchedule
@@ -39,6 +41,7 @@ class Aim:
     smallest_budget: float | None = None
     whole: bool = False
     length: int = 0
+    shares: HeadShares | None = None
 
     def of_sample(self, seed: int, length: int) -> "Aim":
         """The same for one sample.
@@ -56,7 +59,8 @@ class Aim:
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """(B, H, S) scores -> (B, H, S) bool: what stays, protected tokens included."""
         if self.per_head:
-            return keep_best(scores, slate, self._tokens(slate.seen))
+            protected = slate.live & slate.protected
+            return keep_best(scores, slate, self._places(protected, slate.seen, slate.shape.layer))
         return keep_above(scores, slate, self.schedule.at(slate.seen))
 
     def comparable(self, scores: Tensor, free: Tensor) -> Tensor:
@@ -77,7 +81,9 @@ class Aim:
         variance = (scores - mean).masked_fill(~free, 0.0).square().sum(-1, keepdim=True) / count
         return scores / variance.clamp(min=_SMALLEST_VARIANCE).sqrt()
 
-    def margins(self, scores: Tensor, live: Tensor, free: Tensor, seen: int, slope: float = 1.0) -> Tensor:
+    def margins(
+        self, scores: Tensor, live: Tensor, free: Tensor, seen: int, layer: int, *, slope: float = 1.0
+    ) -> Tensor:
         """How far tokens are above the threshold.
 
         With `per_head` the threshold is the head's own, and moves with its scores.
@@ -87,6 +93,7 @@ class Aim:
             live: (B, H, S) bool, tokens still cached.
             free: (B, H, S) bool, those of them that are not protected.
             seen: Tokens seen.
+            layer: Whose heads these are.
             slope: Of the sigmoid that will be taken of the margins.
 
         Returns:
@@ -94,7 +101,7 @@ class Aim:
         """
         if not self.per_head:
             return scores - self.schedule.at(seen)
-        return scores - _threshold_of_heads(scores, live, free, self._tokens(seen), slope)
+        return scores - _threshold_of_heads(scores, live, free, self._places(live & ~free, seen, layer), slope)
 
     def wanted(self, scores: Sequence[Tensor], seen: int, heads: int, protected: int) -> float | None:
         """Quantile of the scores of one update that leaves the wanted tokens, all heads pooled.
@@ -120,8 +127,22 @@ class Aim:
         """That every head keeps: as a cache of `max_tokens=budget` does, or `floor`."""
         return max(budget_tokens(float(self.budget), self.length if self.whole else seen), min(self.floor, seen))
 
+    def _places(self, protected: Tensor, seen: int, layer: int) -> int | Tensor:
+        """Tokens of every head, or (1, H, 1) of each, as `ByHead` gives them.
 
-def _threshold_of_heads(scores: Tensor, live: Tensor, free: Tensor, count: int, slope: float) -> Tensor:
+        Args:
+            protected: (B, H, S) bool, live tokens that stay in any case.
+            seen: Tokens seen.
+            layer: Whose heads these are.
+        """
+        count = min(self._tokens(seen), seen)
+        if self.shares is None or count >= seen:
+            return count
+        least = int(protected.sum(-1).max())
+        return self.shares.on(protected.device, layer, count, seen, least)
+
+
+def _threshold_of_heads(scores: Tensor, live: Tensor, free: Tensor, count: int | Tensor, slope: float) -> Tensor:
     """(B, H, 1) score of the last token that each head keeps, with the gradient of a soft top-k.
 
     The threshold t for which sum_i sigmoid(slope (s_i - t)) stays the same moves by sum_i w_i ds_i, where the w_i are
@@ -132,7 +153,7 @@ def _threshold_of_heads(scores: Tensor, live: Tensor, free: Tensor, count: int, 
     places = count - (live & ~free).sum(-1, keepdim=True)  # (B, H, 1), what protected tokens leave
     known = scores.detach().masked_fill(~free, -torch.inf).sort(-1, descending=True).values
     last = known.gather(-1, (places - 1).clamp(0, known.shape[-1] - 1))
-    last = last.masked_fill(places > free.sum(-1, keepdim=True), -torch.inf)
+    last = last.masked_fill(places >= free.sum(-1, keepdim=True), -torch.inf)
     near = torch.sigmoid(slope * (scores.detach() - last))
     weights = (near * (1 - near)).masked_fill(~free, 0.0)
     weights = weights / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)

@@ -148,11 +148,14 @@ def _update(
     held = positions.masked_fill(~live, -1)  # as the cache says it: -1 in dead slots
     rotary = trace.rotary[shape.layer]
     observation = Observation(keys.detach(), values.detach(), held, live, seen, state, shape, scaling, rotary)
-    scores = trace.policy.score_with(observation, trace.parameters[None, None])
+    scores = trace.scores_of(observation)
     protected = live & ((positions < trace.protect_first) | (positions >= seen - trace.protect_recent))
     free = live & ~protected
     kept = trace.aim.keep(scores.detach(), Slate(live, protected, seen, shape))
-    step = straight_through(trace.aim.margins(trace.aim.comparable(scores, free), live, free, seen), free, kept)
+    margins = trace.aim.margins(trace.aim.comparable(scores, free), live, free, seen, shape.layer)
+    if trace.worth is not None:
+        margins = trace.worth.lowered(margins, free, shape.layer)
+    step = straight_through(margins, free, kept)
     trace.scores.setdefault(seen, []).append(scores.detach()[free])
     trace.protected[seen] = trace.protected.get(seen, 0) + int(protected.sum())
     trace.kept.setdefault(seen, []).append(float(kept.double().mean()))

@@ -42,6 +42,7 @@ class Decisions:
 
     Attributes:
         seen: Tokens seen.
+        layer: Which one.
         aim: Tokens at its threshold stay with a chance of one half.
         constants: (R, H, num_constants, S) what the features saw; see `Features.constants`.
         live: (R, H, S) bool, tokens cached before the update.
@@ -50,6 +51,7 @@ class Decisions:
     """
 
     seen: int
+    layer: int
     aim: Aim
     constants: Tensor
     live: Tensor
@@ -63,7 +65,9 @@ class Decisions:
     def logits(self, policy: Namm, vector: Tensor, temperature: float) -> Tensor:
         """(R, H, S) log-odds that a token stays, by an (N,) vector."""
         scores = self.scores(policy, vector)
-        return self.aim.margins(scores, self.live, self.free, self.seen, 1 / temperature) / temperature
+        return (
+            self.aim.margins(scores, self.live, self.free, self.seen, self.layer, slope=1 / temperature) / temperature
+        )
 
 
 class SampledEvictions(PassesOn):
@@ -98,9 +102,13 @@ class SampledEvictions(PassesOn):
         """(R, H, S) bool: protected tokens, and of the other live ones those that chance keeps."""
         assert self._constants is not None
         free = slate.live & ~slate.protected
-        margins = self._aim.margins(scores, slate.live, free, slate.seen, 1 / self._temperature)
+        margins = self._aim.margins(
+            scores, slate.live, free, slate.seen, slate.shape.layer, slope=1 / self._temperature
+        )
         chance = torch.sigmoid(margins / self._temperature)
         drawn = torch.rand(scores.shape, generator=self._generator, dtype=torch.float64).to(scores.device) < chance
         kept = slate.live & (drawn | slate.protected)
-        self.decisions.append(Decisions(slate.seen, self._aim, self._constants, slate.live, free, kept))
+        self.decisions.append(
+            Decisions(slate.seen, slate.shape.layer, self._aim, self._constants, slate.live, free, kept)
+        )
         return kept

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from namm_xmodal.plugins import Registry
 from namm_xmodal.policies.adakv import AdaKV
+from namm_xmodal.policies.by_head import ByHead
 from namm_xmodal.policies.expected_attention import ExpectedAttention
 from namm_xmodal.policies.full import FullCache
 from namm_xmodal.policies.geometry import Geometry
@@ -34,6 +35,7 @@ POLICIES: Mapping[str, type] = Registry(
         "snapkv": SnapKV,
         "expected_attention": ExpectedAttention,
         "adakv": AdaKV,
+        "by_head": ByHead,
         "pyramidkv": PyramidKV,
         "namm": Namm,
     },

@@ -9,7 +9,7 @@ from namm_xmodal.config import RunConfig, packaged_configs
 from namm_xmodal.errors import NammError
 from namm_xmodal.modalities.table import MODALITIES
 
-FILES = [name for name in packaged_configs() if not name.startswith(("evolve/", "train/"))]
+FILES = [name for name in packaged_configs() if not name.startswith(("evolve/", "train/", "shares/"))]
 NEED_DATA = {"longvideobench", "videomme", "mlvu", "nextqa", "egoschema"}
 """Benchmarks that are read from a folder."""
 

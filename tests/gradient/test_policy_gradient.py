@@ -80,8 +80,8 @@ class World:
         kept_after = torch.tensor([*later, True])[None, None]
         number = sum(coin << place for place, coin in enumerate(coins))
         return [
-            Decisions(1, at(0.1), self.first, live, free, kept),
-            Decisions(2, at(-0.2), self.second[2 * a + b][None], after, free_after, kept_after),
+            Decisions(1, 0, at(0.1), self.first, live, free, kept),
+            Decisions(2, 0, at(-0.2), self.second[2 * a + b][None], after, free_after, kept_after),
         ], number
 
     def outcomes(self):

@@ -57,7 +57,7 @@ def test_the_threshold_moves_so_that_the_soft_size_stays(update, slope):
     scores, live, free = update
     direction = torch.randn(scores.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     step = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    margins = best(0.15).margins(scores + step * direction, live, free, 100, slope)
+    margins = best(0.15).margins(scores + step * direction, live, free, 100, 0, slope=slope)
     threshold = (scores + step * direction - margins)[..., 0]  # (1, 2)
     for head in range(2):
         (found,) = torch.autograd.grad(threshold[0, head], step, retain_graph=True)
@@ -86,7 +86,7 @@ def test_raising_all_scores_of_a_head_changes_nothing(update):
     assert torch.equal(best(0.15).keep(scores, slate), best(0.15).keep(raised, slate))
     shift = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(scores.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    margins = best(0.15).margins(scores + shift, live, free, 100)
+    margins = best(0.15).margins(scores + shift, live, free, 100, 0)
     (found,) = torch.autograd.grad((torch.sigmoid(margins) * weights)[free].sum(), shift)
     assert found.abs().max() < 1e-12
 
@@ -95,7 +95,7 @@ def test_raising_all_scores_of_a_head_changes_nothing(update):
 def test_a_head_that_can_keep_everything_learns_nothing(update):
     scores, live, free = update
     scores.requires_grad_()
-    margins = best(0.9).margins(scores, live, free, 40)
+    margins = best(0.9).margins(scores, live, free, 40, 0)
     (found,) = torch.autograd.grad(torch.sigmoid(margins)[free].sum(), scores)
     assert found.abs().max() == 0
     assert (torch.sigmoid(margins)[free] == 1).all()

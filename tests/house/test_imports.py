@@ -44,7 +44,7 @@ ALLOWED = {
     "unlabelled": {"config", "language", "modalities", "video"},
     "traces": {"config", "memory", "policies", "unlabelled"},
     "gradient": {"adapters", "cache", "evolution", "fitness", "policies", "traces", "workers"},
-    "report": {"config", "evaluation", "evolution", "gradient", "modalities"},
+    "report": {"config", "evaluation", "evolution", "gradient", "modalities", "policies"},
     "cli": {
         "adapters",
         "agents",

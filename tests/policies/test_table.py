@@ -13,7 +13,7 @@ from namm_xmodal.memory import pruned
 from namm_xmodal.policies.protocol import Policy
 from namm_xmodal.policies.table import POLICIES
 
-RIVALS = [name for name in POLICIES if name not in ("full", "namm")]
+RIVALS = [name for name in POLICIES if name not in ("full", "namm", "by_head")]  # by_head: test_by_head
 SMALL = {
     "snapkv": {"window": 8},
     "adakv": {"base": {"policy": "snapkv", "window": 8}},
@@ -27,7 +27,7 @@ def test_names():
         list(POLICIES)
         == (
             "full recency streaming_llm random l2_norm keydiff geometry h2o h2o_normalised tova snapkv "
-            "expected_attention adakv pyramidkv namm"
+            "expected_attention adakv by_head pyramidkv namm"
         ).split()
     )
 

@@ -1,0 +1,124 @@
+"""`namm-xmodal head-shares`: how much of a budget each head of a model needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from namm_xmodal.cli.options import DryRun
+from namm_xmodal.cli.resumable import resumable
+
+if TYPE_CHECKING:
+    from namm_xmodal.config.head_shares import HeadSharesConfig
+
+SHARES = "head_shares.json"
+
+
+def head_shares_command(
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).")
+    ],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default: `run` of the file.", show_default=False)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change one value: `--set agree.language.model=PATH`."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Find out how much of a budget each head of a model needs, from inputs without labels.
+
+    A few heads look back far, the others at their neighbourhood. Starting from even shares, each step asks by gradients
+    in which heads one more token would bring the pruned model closest to its own outputs with all in memory, and moves
+    shares there. The result is a file for `shares` of the policy `by_head`, at any budget. Killed at any moment, run the
+    command again to resume.
+
+    Example: `namm-xmodal head-shares shares/smollm2 --run runs/shares`
+    """
+    from namm_xmodal.cli.agree_preflight import check_source
+    from namm_xmodal.cli.console import console, notice
+    from namm_xmodal.cli.folders import division_folder
+    from namm_xmodal.config.blame import named
+    from namm_xmodal.config.head_shares import load_head_shares_config
+    from namm_xmodal.report.words import counted
+
+    settings = load_head_shares_config(config, assignments or [], str(run) if run else None)
+    owned, sources = division_folder(settings), settings.sources()
+    owned.check()
+    for name, source in sources.items():
+        with named(f"agree.{name}"):
+            check_source(source, settings.samples, notice if dry_run else lambda text: None)
+    passes = settings.steps * settings.samples * len(sources)
+    model = next(iter(sources.values())).model
+    console.print(
+        f"{model}: {counted(settings.steps, 'step')}, {passes} forward and backward passes, at {settings.budget:.0%} of "
+        f"the cache, in {settings.run}",
+        soft_wrap=True,
+    )
+    if dry_run:
+        return
+    with owned.claimed(), resumable():
+        _divide(settings, model)
+
+
+def _divide(settings: "HeadSharesConfig", model: str) -> None:
+    """All steps, the file, its verdict and the picture."""
+    from functools import cache
+
+    import numpy as np
+
+    from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.config.save import digest, to_mapping, to_yaml
+    from namm_xmodal.disk.whole_file import replace_text
+    from namm_xmodal.evaluation.estimate import paired
+    from namm_xmodal.fitness import AgreeSettings
+    from namm_xmodal.fitness.agree import AgreeObjective
+    from namm_xmodal.gradient.divide import DivisionRun, divide
+    from namm_xmodal.language.models import load_language_model
+    from namm_xmodal.policies.namm import Namm
+    from namm_xmodal.report.division import plot_division
+
+    folder = Path(settings.run)
+    pruning = AgreeSettings(
+        settings.sources(), protect_first=settings.protect_first, protect_recent=settings.protect_recent
+    )
+    load = cache(load_language_model)  # sources share the model
+    objective = AgreeObjective(pruning, Namm.untrained(), load)  # which scores no NAMM here
+    run = DivisionRun(
+        objective,
+        settings.ranking(),
+        settings.budget,
+        samples=settings.samples,
+        held_out=settings.held_out,
+        seed=settings.seed,
+    )
+    replace_text(folder / "config.yaml", to_yaml(settings))
+    decisive = {key: value for key, value in to_mapping(settings).items() if key != "run"}
+    with progress("dividing") as advance:
+
+        def told(step: int, loss: float) -> None:
+            advance(step, settings.steps, f"{loss:.3f} nats")
+
+        division = divide(run, settings.steps, settings.rate, folder, digest(decisive), told)
+    texts = ", ".join(
+        f"{source.count - settings.held_out} inputs of {name}" for name, source in settings.sources().items()
+    )
+    found = division.answer(f"{model}, {division.step} steps on {texts}, seed {settings.seed}")
+    total = 2 * settings.held_out * len(settings.sources())
+    with progress("judging") as advance:
+        done = iter(range(1, total + 1))
+
+        def counted() -> None:
+            advance(next(done), total, "")
+
+        even, divided = run.judge(None, counted), run.judge(found, counted)
+    found.save(folder / SHARES)
+    plot_division(found, division.losses, folder / "plot.png", model)
+    gained = paired(divided, even)
+    console.print(
+        f"distance to the full cache at {settings.budget:.0%}, {len(even)} other inputs: {np.mean(even):.3f} nats with "
+        f"even shares, {np.mean(divided):.3f} with these, {gained.value:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]\n"
+        f"{folder / SHARES} is for `shares` of the policy by_head; {folder / 'plot.png'} shows them",
+        soft_wrap=True,
+    )

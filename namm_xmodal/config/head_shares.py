@@ -1,0 +1,102 @@
+"""The configuration of `namm-xmodal head-shares`: how a budget is divided among the heads of one model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from namm_xmodal.config.agree import KINDS, AgreeSource
+from namm_xmodal.config.loader import load_mapping, resolve_config
+from namm_xmodal.config.overrides import apply_overrides
+from namm_xmodal.config.policies import build_policy
+from namm_xmodal.config.sources import read_sources
+from namm_xmodal.config.validation import Strict, validate
+from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.namm import Namm
+
+
+class HeadSharesConfig(Strict):
+    """Finds the division at which the model, pruned, answers most as it does with all in memory."""
+
+    agree: dict[str, dict[str, Any]] = Field(
+        min_length=1,
+        description="What the model reads, without labels: language, video or rl, as often as needed (language@code), all "
+        "of one model. Keys as under `agree` of `train`.",
+    )
+    policy: dict[str, Any] = Field(
+        {"policy": "geometry"},
+        description="Which tokens a head keeps: a policy that only scores, or a NAMM.",
+    )
+    budget: float = Field(0.25, gt=0, lt=1, description="Share of the tokens seen that a head keeps on average.")
+    steps: int = Field(30, ge=1, description="Steps; each is a forward and a backward pass over `samples` inputs.")
+    samples: int = Field(1, ge=1, description="Inputs of each source in a step.")
+    rate: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="Deviation of the first step in the logarithm of the shares; falls to a fifth of it.",
+    )
+    held_out: int = Field(
+        6, ge=1, description="Last inputs of each source, which no step sees: the division is judged on them."
+    )
+    protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
+    protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
+    seed: int = Field(0, ge=0, description="Of the order of inputs.")
+    run: str = Field(min_length=1, description="Folder of the run; `--run` overrides it.")
+
+    @model_validator(mode="after")
+    def _one_model(self) -> "HeadSharesConfig":
+        sources = self.sources()
+        models = sorted({source.model for source in sources.values()})
+        if len(models) > 1:
+            raise ValueError(f"agree: {' and '.join(models)}: a division is of one model; make a run for each")
+        for name, source in sources.items():
+            if source.count <= self.held_out:
+                raise ValueError(
+                    f"agree.{name}.count: {source.count}: expected more than held_out={self.held_out}, for the steps"
+                )
+        policy = self.ranking()
+        if not isinstance(policy, Namm) and getattr(type(policy), "keep", None) is not Budgeted.keep:
+            raise ValueError(
+                f"policy: {type(policy).__name__}: expected one that only scores, such as geometry, or a NAMM"
+            )
+        if policy.reads.queries:
+            raise ValueError(
+                f"policy: {type(policy).__name__}: reads queries, which gradients do not hand over; find the shares with "
+                "geometry or keydiff, they serve others as well"
+            )
+        return self
+
+    def sources(self) -> dict[str, AgreeSource]:
+        """The sources by name, validated.
+
+        Raises:
+            ValueError: If a kind is unknown or a key does not fit; for pydantic.
+        """
+        return read_sources(self.agree, KINDS, "agree")
+
+    def _budget(self) -> dict[str, float]:
+        return {} if self.policy.get("policy") == "namm" else {"budget": self.budget}
+
+    def ranking(self) -> Any:
+        """The policy that says which tokens a head keeps."""
+        return build_policy({**self.policy, **self._budget()}, "policy")
+
+
+def load_head_shares_config(
+    name: str | Path, overrides: Sequence[str] = (), run: str | None = None
+) -> HeadSharesConfig:
+    """Reads, merges, overrides and validates.
+
+    Raises:
+        ConfigError: With one line that names file, key, value and what is expected.
+    """
+    from namm_xmodal.config.commands import refuse_other_command  # which knows the model of every command
+
+    content = load_mapping(resolve_config(name))
+    refuse_other_command("head-shares", content, str(name))
+    content = apply_overrides(content, overrides)
+    if run is not None:
+        content = {**content, "run": run}
+    return validate(HeadSharesConfig, content, str(name))

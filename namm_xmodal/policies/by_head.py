@@ -1,0 +1,76 @@
+"""Divides a budget among heads as their model needs it."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from namm_xmodal.errors import CheckpointError, ConfigError
+from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.geometry import Geometry
+from namm_xmodal.policies.head_shares import HeadShares
+from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.protocol import Policy, Slate
+from namm_xmodal.policies.selection import budget_tokens, keep_best
+from namm_xmodal.policies.state import State
+from namm_xmodal.policies.wrapper import PassesOn
+from namm_xmodal.types import LayerShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByHead(PassesOn, Budgeted):
+    """Ranks tokens by `base` and gives each head its own number of them, `budget` on average over layers and heads.
+
+    Heads that look back far need most of the cache, others next to nothing, in any text (HeadKV, arXiv 2410.19258;
+    DuoAttention, arXiv 2410.10819). `namm-xmodal head-shares` finds out which, on unlabelled input.
+
+    Attributes:
+        base: A budgeted policy that only scores, or a NAMM, of which only the ranking counts.
+        shares: Of every head of the model that will be pruned.
+    """
+
+    base: Policy = field(default_factory=Geometry)
+    shares: HeadShares
+
+    def __post_init__(self) -> None:
+        """Refuses a base that chooses by itself; hands the budget on to one that has one."""
+        super().__post_init__()
+        base: Any = self.base
+        if isinstance(base, Namm):
+            return
+        if not isinstance(base, Budgeted) or type(base).keep is not Budgeted.keep:
+            raise ConfigError(
+                f"base={type(base).__name__}: expected a budgeted policy that only scores, such as Geometry, or a NAMM"
+            )
+        object.__setattr__(self, "base", replace(base, budget=self.budget))
+
+    def start(self, state: State, shape: LayerShape) -> None:
+        """Declares the base's buffers; refuses a model of other heads than the shares'.
+
+        Raises:
+            CheckpointError: With both numbers.
+        """
+        found = (len(self.shares.weights), len(self.shares.weights[0]))
+        if found != (shape.num_layers, shape.num_key_value_heads):
+            raise CheckpointError(
+                f"shares of {found[0]} layers with {found[1]} kv heads: this model has {shape.num_layers} layers with "
+                f"{shape.num_key_value_heads}; find its own with `namm-xmodal head-shares`"
+            )
+        self.base.start(state, shape)
+
+    def may_evict(self, seen: int, shape: LayerShape) -> bool:
+        """Whether more tokens were seen than the budget holds, whatever the base would do."""
+        return Budgeted.may_evict(self, seen, shape)
+
+    def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
+        """What `base` asks for; a budget in tokens must hold the protected tokens."""
+        self.base.check_clock(update_every, protect_first, protect_recent)
+        Budgeted.check_clock(self, update_every, protect_first, protect_recent)
+
+    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+        """As many of the best tokens of every head as its share allows: (B, H, S) bool."""
+        if not self.may_evict(slate.seen, slate.shape):
+            return slate.live.clone()
+        least = int((slate.live & slate.protected).sum(-1).max())
+        budget = budget_tokens(self.budget, slate.seen)
+        return keep_best(scores, slate, self.shares.on(scores.device, slate.shape.layer, budget, slate.seen, least))

@@ -1,0 +1,79 @@
+"""`head-shares`: from a file to shares, killed and resumed, used in an evaluation, mistakes in one line."""
+
+import json
+import re
+
+import pytest
+
+from namm_xmodal.config import packaged_configs
+from namm_xmodal.config.head_shares import load_head_shares_config
+from namm_xmodal.policies.head_shares import HeadShares
+
+FILES = [name for name in packaged_configs() if name.startswith("shares/")]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_shipped_file_is_valid_and_says_what_it_is(name):
+    assert load_head_shares_config(name).run.startswith("runs/")
+    assert packaged_configs()[name].read_text(encoding="utf-8").startswith("# ")
+
+
+def test_a_run_from_the_file_to_an_evaluation(run, tmp_path):
+    shown = run("head-shares", "shares/smoke", "--run", tmp_path / "run").output
+    assert "tiny-random: 3 steps, 3 forward and backward passes, at 25% of the cache" in shown
+    assert "2 other inputs: " in shown
+    shares = tmp_path / "run" / "head_shares.json"
+    found = HeadShares.from_pretrained(shares)
+    assert len(found.weights) == 2
+    assert "tiny-random, 3 steps on 3 inputs of language, seed 0" in found.source
+    assert (tmp_path / "run" / "plot.png").stat().st_size > 1000
+    before = shares.read_text()
+    run("head-shares", "shares/smoke", "--run", tmp_path / "run")  # finished: the same again
+    assert shares.read_text() == before
+    policy = f"policies.divided={{policy: by_head, base: {{policy: keydiff}}, shares: {shares}}}"
+    run("eval", "language/smoke", "--output", tmp_path / "results", "--set", policy)
+    lines = [json.loads(line) for line in (tmp_path / "results" / "results.jsonl").read_text().splitlines()]
+    records = [line for line in lines if line.get("policy") == "divided"]
+    assert records
+    assert all(record["status"] == "scored" for record in records)
+
+
+def test_a_killed_run_is_the_whole_run(run, tmp_path):
+    run("head-shares", "shares/smoke", "--run", tmp_path / "whole")
+    run("head-shares", "shares/smoke", "--run", tmp_path / "cut")
+    state = tmp_path / "cut" / "division.json"
+    whole = json.loads(state.read_text())
+    assert whole["step"] == 3
+    (tmp_path / "cut" / "head_shares.json").unlink()
+    run("head-shares", "shares/smoke", "--run", tmp_path / "cut")
+    assert (tmp_path / "cut" / "head_shares.json").read_text() == (tmp_path / "whole" / "head_shares.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["budget=1"], "budget: 1: expected"),
+        (["policy={policy: adakv}"], "policy: AdaKV: expected one that only scores"),
+        (["policy={policy: expected_attention}"], "reads queries, which gradients do not hand over"),
+        (["held_out=5"], "agree.language.count: 5: expected more than held_out=5"),
+        (["agree.video={model: llava-small}"], "llava-small and tiny-random: a division is of one model"),
+        (["agree.language.model=nowhere/none"], "nowhere/none"),
+        (["stepz=3"], "stepz: unknown key; did you mean steps"),
+        (["agree.language.tokens=32", "agree.language.update_every=128"], "reach no update"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line(refused, tmp_path, changes, words):
+    sets = [part for change in changes for part in ("--set", change)]
+    said = refused("head-shares", "shares/smoke", "--run", tmp_path / "run", *sets)
+    assert re.search(words, said), said
+    assert "\n" not in said.strip()
+
+
+def test_another_run_is_not_touched(refused, run, tmp_path):
+    run("head-shares", "shares/smoke", "--run", tmp_path / "run")
+    said = refused("head-shares", "shares/smoke", "--run", tmp_path / "run", "--set", "seed=3")
+    assert "other settings" in said
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "head_shares.json").write_text("mine")
+    assert "head_shares.json" in refused("head-shares", "shares/smoke", "--run", tmp_path / "mine")
+    assert (tmp_path / "mine" / "head_shares.json").read_text() == "mine"
