@@ -10,7 +10,17 @@ from torch import Tensor
 from namm_xmodal.adapters.rotary import find_rotary
 from namm_xmodal.policies.protocol import Rotary
 
-_CACHED_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+_REFUSED: dict[str, str] = {
+    "diffllama": "joins values of different heads after they were cached",
+    "doge": "computes on its attention mask, which has to follow evicted tokens",
+    "musicgen_decoder": "reads several codebooks at once, a row for each",
+    "musicgen_melody_decoder": "reads several codebooks at once, a row for each",
+    "git": "computes on its attention mask, which has to follow evicted tokens",
+}
+"""Model types whose attention shows only while it runs that it cannot be pruned, and why."""
+_ATTENDING = {"full_attention", "sliding_attention", "chunked_attention", "hybrid", "hybrid_sliding"}
+_STATES = {"linear_attention", "conv", "mlp", "moe"}
+"""Kinds of layers without keys and values: what they keep, if anything, does not grow."""
 
 
 class LanguageAdapter:
@@ -27,19 +37,36 @@ class LanguageAdapter:
             return "is an encoder-decoder: only decoder-only models keep the cache that is pruned here"
         text = config.get_text_config(decoder=True)
         if text is not config:
-            return f"has several parts ({', '.join(config.sub_configs)}): it needs an adapter of its own"
+            return f"is not one language model but several parts ({', '.join(config.sub_configs)})"
+        return self._missing_of(model, text)
+
+    def _missing_of(self, model: torch.nn.Module, text: Any) -> str | None:
+        """What the language model of `model` lacks, which `text` configures."""
         tuned = str(getattr(getattr(model, "active_peft_config", None), "peft_type", ""))
         if "PREFIX_TUNING" in tuned or "CARTRIDGE" in tuned:
             return "brings keys and values of its own (PEFT prefix tuning), which no policy has seen"
-        other = sorted(set(getattr(text, "layer_types", None) or []) - _CACHED_LAYERS)
+        if text.model_type in _REFUSED:
+            return _REFUSED[text.model_type]
+        kinds = set(_layer_types(text))
+        other = sorted(kinds - _ATTENDING - _STATES)
         if other:
-            return f"has layers without a key-value cache ({', '.join(other)})"
+            return f"has layers that keep more than keys and values ({', '.join(other)})"
+        if kinds and not kinds & _ATTENDING:
+            return f"has no attention layer ({', '.join(sorted(kinds))} only), so nothing grows that could be pruned"
+        if getattr(text, "cross_attention_layers", None):
+            return "has layers that attend to an encoder (cross_attention_layers)"
         if getattr(text, "num_kv_shared_layers", 0):
             return "shares one layer's keys among several layers (num_kv_shared_layers)"
         if not getattr(text, "num_hidden_layers", 0):
             return "has no num_hidden_layers in its config"
-        if "past_key_values" not in signature(self.decoder(model).forward).parameters:
+        decoder = self.decoder(model)
+        if "past_key_values" not in signature(decoder.forward).parameters:
             return "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)"
+        if any(each.is_decoder is each.is_causal is False for each in decoder.modules() if _says_direction(each)):
+            return "attends in both directions, as encoders do (is_decoder is false in its config)"
+        can_switch: Any = getattr(decoder, "_can_set_attn_implementation", None)
+        if can_switch is not None and not can_switch():
+            return "does not use transformers' attention interface"
         return None
 
     def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
@@ -62,12 +89,18 @@ class LanguageAdapter:
 
     def num_layers(self, model: torch.nn.Module) -> int:
         """See `Adapter.num_layers`."""
-        config: Any = model.config
-        return int(config.get_text_config(decoder=True).num_hidden_layers)
+        return sum(self._attends(model))
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
         """See `Adapter.rotary`."""
-        return find_rotary(self.decoder(model), self.num_layers(model))
+        attends = self._attends(model)
+        tables = find_rotary(self.decoder(model), len(attends))
+        return [table for table, attending in zip(tables, attends, strict=True) if attending]
+
+    def _attends(self, model: torch.nn.Module) -> list[bool]:
+        """Which layers keep keys and values; in hybrid models, others keep a state or nothing."""
+        config: Any = model.config
+        return [kind in _ATTENDING for kind in _layer_types(config.get_text_config(decoder=True))]
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """See `Adapter.forward`; `inputs` has `input_ids` (B, Q) and what else the model takes. Returns logits."""
@@ -79,3 +112,13 @@ class LanguageAdapter:
         mask = inputs.get("attention_mask")
         rows: list[list[int]] = (torch.ones_like(inputs["input_ids"]) if mask is None else mask).tolist()
         return [["text" if real else "padding" for real in row] for row in rows]
+
+
+def _layer_types(text: Any) -> list[str]:
+    """The kind of each layer of a decoder."""
+    return list(getattr(text, "layer_types", None) or ["full_attention"] * int(getattr(text, "num_hidden_layers", 0)))
+
+
+def _says_direction(module: torch.nn.Module) -> bool:
+    """Whether a module is attention that may be an encoder's or a decoder's, as in BERT."""
+    return hasattr(module, "is_decoder") and hasattr(module, "is_causal")

@@ -31,10 +31,10 @@ class Adapter(Protocol):
         argument they are refused.
         """
 
-    def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, str]:
+    def attention_implementation(self, model: torch.nn.Module, name: str) -> str | dict[str, Any]:
         """The argument for `model.set_attn_implementation` that switches the pruned part, and only it, to `name`."""
 
-    def current_implementation(self, model: torch.nn.Module) -> str | dict[str, str]:
+    def current_implementation(self, model: torch.nn.Module) -> str | dict[str, Any]:
         """The argument for `model.set_attn_implementation` that restores the model as it is now."""
 
     def num_layers(self, model: torch.nn.Module) -> int:

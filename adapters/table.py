@@ -8,6 +8,7 @@ from namm_xmodal.adapters.decision_transformer import DecisionTransformerAdapter
 from namm_xmodal.adapters.language import LanguageAdapter
 from namm_xmodal.adapters.llava_next_video import LlavaNextVideoAdapter
 from namm_xmodal.adapters.protocol import Adapter
+from namm_xmodal.adapters.vision_language import VisionLanguageAdapter
 from namm_xmodal.errors import UnknownNameError, UnsupportedModelError
 from namm_xmodal.plugins import Registry
 
@@ -17,6 +18,7 @@ ADAPTERS: Mapping[str, type[Adapter]] = Registry(
         "decision_transformer": DecisionTransformerAdapter,
         "language": LanguageAdapter,
         "llava_next_video": LlavaNextVideoAdapter,
+        "vision_language": VisionLanguageAdapter,
     },
 )
 
@@ -46,8 +48,5 @@ def find_adapter(model: torch.nn.Module) -> Adapter:
             return adapter
         reasons[name] = missing
     # What an adapter for another kind of model misses says nothing about this one: else the most general one has the word.
-    near = [why for name, why in reasons.items() if name != "language" and not why.startswith("is not a ")]
-    raise UnsupportedModelError(
-        f"{type(model).__name__} cannot be pruned: the model {near[0] if near else reasons['language']}. "
-        "Pass adapter=... with one of your own (see CONTRIBUTING, 'add an adapter')"
-    )
+    near = [why for why in reasons.values() if not why.startswith("is not ")]
+    raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {(near or [reasons['language']])[0]}")

@@ -4,6 +4,7 @@ A layer's evictions depend on its own attention alone, so the clock can live ins
 that end at updates. One forward over a whole prompt, chunks of any size and token-by-token decoding give the same result.
 """
 
+from collections import deque
 from typing import Any
 
 import torch
@@ -16,13 +17,13 @@ from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
 from namm_xmodal.cache.observe import Observer
 from namm_xmodal.cache.pending import take_pending
-from namm_xmodal.cache.rows import attention_tiles
+from namm_xmodal.cache.rows import PLAIN, LogitsAs, attention_tiles
 from namm_xmodal.cache.stopwatch import timed, timed_tiles
 from namm_xmodal.cache.update import update_layer
 from namm_xmodal.cache.visibility import Visibility
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 
-_UNSUPPORTED = ("s_aux", "softcap", "position_bias")
+_UNSUPPORTED = ("position_bias", "sinks", "indices", "block_indices")
 
 
 def pruned_attention(
@@ -80,7 +81,13 @@ def pruned_attention(
     if dropout > 0:
         raise UnsupportedOperationError(f"attention dropout {dropout}: call model.eval() before using a pruned cache")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return _attend(module, layer, query, attention_mask, scaling), None
+    softcap, sinks = kwargs.get("softcap"), kwargs.get("s_aux")
+    logits_as = PLAIN if softcap is None and sinks is None else LogitsAs(softcap, sinks)
+    if logits_as is not PLAIN and torch.is_grad_enabled() and query.requires_grad:
+        raise UnsupportedOperationError(
+            f"{type(module).__name__}: no gradients through attention with sinks or soft caps; use torch.no_grad()"
+        )
+    return _attend(module, layer, query, attention_mask, scaling, logits_as), None
 
 
 def _without_cache(module: torch.nn.Module) -> str:
@@ -93,7 +100,14 @@ def _without_cache(module: torch.nn.Module) -> str:
     return f"{type(module).__name__} was called without a pruned cache and would see every token: {why}"
 
 
-def _attend(module: torch.nn.Module, layer: PrunedLayer, query: Tensor, mask: LazyMask, scaling: float) -> Tensor:
+def _attend(
+    module: torch.nn.Module,
+    layer: PrunedLayer,
+    query: Tensor,
+    mask: LazyMask,
+    scaling: float,
+    logits_as: LogitsAs,
+) -> Tensor:
     """Walks the blocks of one forward: append, attend, observe, update."""
     length = query.shape[2]
     shape = layer.describe(query.shape[1])
@@ -112,14 +126,27 @@ def _attend(module: torch.nn.Module, layer: PrunedLayer, query: Tensor, mask: La
         visibility = Visibility.of(layer, mask, block.start, block.stop)
         part = query[:, :, block.start : block.stop]
         observer = Observer(layer, mask, first, block, length)
-        if observer.reads_all_rows and _computes_rows_once(settings.attention, query):
+        in_tiles = logits_as is not PLAIN or (
+            observer.reads_all_rows and _computes_rows_once(settings.attention, query)
+        )
+        if in_tiles:
             output = query.new_empty(
                 part.shape[0], part.shape[2], part.shape[1], layer.values.shape[-1]
             )  # (B, Q, Hq, D)
             tiles = attention_tiles(
-                part, layer.keys, visibility, scaling, settings.tile, value=layer.values, output=output
+                part,
+                layer.keys,
+                visibility,
+                scaling,
+                settings.tile,
+                value=layer.values,
+                output=output,
+                logits_as=logits_as,
             )
-            observer.watch(part, timed_tiles(tiles, "attend"))
+            if observer.reads_all_rows:
+                observer.watch(part, timed_tiles(tiles, "attend"))
+            else:
+                deque(timed_tiles(tiles, "attend"), maxlen=0)
         else:
             with timed("attend"):
                 groups = query.shape[1] // layer.keys.shape[1]
@@ -135,10 +162,12 @@ def _attend(module: torch.nn.Module, layer: PrunedLayer, query: Tensor, mask: La
                     output, _ = sdpa_attention_forward(
                         module, part, layer.keys, layer.values, sdpa_mask, scaling=scaling, is_causal=True
                     )  # without a mask, causal, whatever the module says of itself
-            if observer.wants_anything(part.shape[2]):
-                keys, begin = layer.keys.detach(), observer.begin
-                tiles = attention_tiles(part.detach(), keys, visibility, scaling, settings.tile, first=begin)
-                observer.watch(part.detach(), timed_tiles(tiles, "observe"))
+        if observer.wants_anything(part.shape[2]) and not (in_tiles and observer.reads_all_rows):
+            keys, begin = layer.keys.detach(), observer.begin
+            tiles = attention_tiles(
+                part.detach(), keys, visibility, scaling, settings.tile, first=begin, logits_as=logits_as
+            )
+            observer.watch(part.detach(), timed_tiles(tiles, "observe"))
         outputs.append(output)
         if block.due and policy is not None:
             update_layer(layer, mask, block, first + block.stop, scaling)

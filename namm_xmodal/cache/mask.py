@@ -54,6 +54,11 @@ class LazyMask:
     arguments: dict[str, Any] = field(repr=False)
 
     @property
+    def ndim(self) -> int:
+        """Four, as transformers expects of a mask that needs no more work."""
+        return 4
+
+    @property
     def bidirectional(self) -> bool:
         """Whether tokens see their successors, as in encoders and in cross-attention."""
         return "allow_is_bidirectional_skip" in self.arguments
@@ -159,7 +164,7 @@ def lazy_mask(
     q_offset: int = 0,
     kv_offset: int = 0,
     mask_function: Callable[..., Tensor] | None = None,
-    attention_mask: Tensor | None = None,
+    attention_mask: "Tensor | LazyMask | None" = None,
     local_size: int | None = None,
     allow_is_causal_skip: bool = True,
     use_vmap: bool = False,
@@ -170,6 +175,8 @@ def lazy_mask(
     Raises:
         UnsupportedOperationError: For a cache that has room for tokens to come.
     """
+    if isinstance(attention_mask, LazyMask):  # some multimodal models make it before the language model, which asks again
+        return attention_mask
     if kv_offset + kv_length > q_offset + q_length:
         raise UnsupportedOperationError(
             f"a cache with room for {kv_length} tokens: a static cache cannot be pruned; leave out cache_implementation"

@@ -14,6 +14,7 @@ from transformers' own dense mask.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -23,12 +24,14 @@ from transformers.masking_utils import sdpa_mask
 
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.cache.state_layer import PrunedStateLayer
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 
 ORACLE_NAME = "namm_xmodal_oracle"
 """Name of the oracle's attention and mask functions in transformers' registries."""
 
-_VISIBILITY: ContextVar[Sequence[Tensor] | None] = ContextVar("namm_xmodal_oracle_visibility", default=None)
+_VISIBILITY: ContextVar[Iterator[Tensor] | None] = ContextVar("namm_xmodal_oracle_visibility", default=None)
+"""Of each attention call to come. Calls are counted, since a module may be called for several layers of a cache."""
 
 
 class RecordingLayer(PrunedLayer):
@@ -61,6 +64,10 @@ class RecordingLayer(PrunedLayer):
         self.blocks = [(first, last, change(index)) for first, last, index in self.blocks]
 
 
+class RecordingStateLayer(RecordingLayer, PrunedStateLayer):
+    """The same for a layer that keeps a state beside."""
+
+
 def recording(cache: PrunedCache) -> PrunedCache:
     """A cache like `cache`, empty, that records what each query sees.
 
@@ -70,11 +77,19 @@ def recording(cache: PrunedCache) -> PrunedCache:
     Raises:
         UnsupportedOperationError: If it is not empty.
     """
-    if any(layer.seen for layer in cache.layers):
+    if any(layer.seen for layer in cache.pruned):
         raise UnsupportedOperationError("recording: the cache has seen tokens already; pass a new one")
-    return PrunedCache(
-        [RecordingLayer(each.settings, each.layer, each.num_layers, each.rotary, each.window) for each in cache.layers]
-    )
+    return PrunedCache([_recording(layer) for layer in cache.layers])
+
+
+def _recording(layer: Any) -> Any:
+    """A layer like an empty one, which records if it is pruned."""
+    if not isinstance(layer, PrunedLayer):
+        return layer
+    about = (layer.settings, layer.layer, layer.num_layers, layer.rotary, layer.window)
+    if isinstance(layer, PrunedStateLayer):
+        return RecordingStateLayer(*about, layer.number_of_states)
+    return RecordingLayer(*about)
 
 
 def visibility_of(cache: PrunedCache) -> list[Tensor]:
@@ -90,7 +105,7 @@ def visibility_of(cache: PrunedCache) -> list[Tensor]:
         UnsupportedOperationError: If the cache does not record.
     """
     found = []
-    for layer in cache.layers:
+    for layer in cache.pruned:
         if not isinstance(layer, RecordingLayer):
             raise UnsupportedOperationError("visibility_of: this cache does not record; make it by recording(cache)")
         batch, heads = layer.index.shape[:2]
@@ -122,7 +137,7 @@ def masked_attention(
     """
     switchable: Any = model
     before = switchable.config._attn_implementation if restore is None else restore
-    token = _VISIBILITY.set(list(visibility))
+    token = _VISIBILITY.set(cycle(visibility))
     try:
         switchable.set_attn_implementation(switch)
         yield
@@ -144,7 +159,7 @@ def oracle_attention(
     """softmax(Q K^T) V under the model's own dense mask and the recorded visibility, nothing clever.
 
     Args:
-        module: The attention module; its `layer_idx` picks the visibility.
+        module: The attention module.
         query: (B, Hq, T, D).
         key: (B, H, T, D).
         value: (B, H, T, D).
@@ -163,13 +178,12 @@ def oracle_attention(
     visibility = _VISIBILITY.get()
     if visibility is None:
         raise UnsupportedOperationError("oracle attention: use it inside masked_attention(model, visibility)")
-    asked = [name for name in ("s_aux", "softcap", "position_bias") if kwargs.get(name) is not None]
+    asked = [name for name in ("position_bias", "sinks", "indices", "block_indices") if kwargs.get(name) is not None]
     if asked:
         raise UnsupportedModelError(
             f"{type(module).__name__} passes {', '.join(asked)}, which the oracle does not compute"
         )
-    layer: Any = module
-    seen = visibility[layer.layer_idx].to(query.device)
+    seen = next(visibility).to(query.device)
     if seen.shape[-1] != key.shape[2] or seen.shape[-2] != query.shape[2]:
         raise UnsupportedOperationError(
             f"oracle attention: {query.shape[2]} queries and {key.shape[2]} keys, but {seen.shape[-1]} tokens were "
@@ -178,10 +192,16 @@ def oracle_attention(
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)  # (B, Hq, T, D)
     logits = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    softcap, sinks = kwargs.get("softcap"), kwargs.get("s_aux")
+    if softcap is not None:
+        logits = softcap * torch.tanh(logits / softcap)
     visible = seen.repeat_interleave(groups, 1)
     if attention_mask is not None:
         visible = visible & attention_mask
-    weights = logits.masked_fill(~visible, float("-inf")).softmax(-1).nan_to_num(0.0)  # padded queries see nothing
+    logits = logits.masked_fill(~visible, float("-inf"))
+    if sinks is not None:  # one more column, for a token that has no value
+        logits = torch.cat([logits, sinks[None, :, None, None].expand(*logits.shape[:3], 1)], -1)
+    weights = logits.softmax(-1)[..., : key.shape[2]].nan_to_num(0.0)  # padded queries see nothing
     return (weights @ value).transpose(1, 2).contiguous(), None
 
 

@@ -16,21 +16,35 @@ right after `update`; `pruned_attention` takes the layer from here and checks th
 
 
 def take_pending(key: Tensor, value: Tensor) -> "PrunedLayer | None":
-    """The layer that was just updated, if `key` and `value` are what its update returned.
+    """The layer that was just updated, if `key` and `value` are what its update returned, or were expanded from that.
+
+    Latent attention (DeepSeek and kin) caches one latent per token and expands it to the keys and values of all heads
+    before it attends. Heads choose their own tokens here, so what attention reads is what is stored.
 
     Raises:
-        UnsupportedOperationError: If the model changed them between cache and attention.
+        UnsupportedOperationError: If the model changed them between cache and attention in another way.
     """
     layer = PENDING.get()
     PENDING.set(None)
     if layer is None:
         return None
-    if layer.incoming is None or layer.incoming[0] is not key or layer.incoming[1] is not value:
+    if layer.incoming is None or not _expanded(layer.incoming, (key, value)):
         raise UnsupportedOperationError(
             f"layer {layer.layer}: the model changes keys or values between cache and attention, so evictions would hit "
-            "the wrong tokens; this architecture needs an adapter of its own"
+            "the wrong tokens"
         )
+    if layer.incoming[0] is not key or layer.incoming[1] is not value:
+        if layer.shape is None:
+            layer.lazy_initialization(key, value)
+        layer.incoming = key, value
     return layer
+
+
+def _expanded(cached: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> bool:
+    """Whether tensors are the cached ones, or other numbers of heads and dimensions of the same tokens."""
+    same = all(new is old for old, new in zip(cached, read, strict=True))
+    tokens = all(new.shape[0] == old.shape[0] and new.shape[2] == old.shape[2] for old, new in zip(cached, read, strict=True))
+    return same or (tokens and cached[0].shape[1:] != read[0].shape[1:])
 
 
 def not_attended(layer: "PrunedLayer") -> UnsupportedOperationError:

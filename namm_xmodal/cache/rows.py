@@ -25,6 +25,23 @@ _TILE_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
+class LogitsAs:
+    """What a model does to its logits beside scaling and masking them.
+
+    Attributes:
+        softcap: Logits become c * tanh(logits / c), as in Gemma 2; None for no cap.
+        sinks: (Hq,) a logit per query head that takes part in softmax without a token, as in gpt-oss; None for none.
+    """
+
+    softcap: float | None = None
+    sinks: Tensor | None = None
+
+
+PLAIN = LogitsAs()
+"""Nothing else, as in nearly all models."""
+
+
+@dataclass(frozen=True)
 class AttentionTile:
     """Attention of queries [start, stop) of a block.
 
@@ -50,6 +67,7 @@ def attention_tiles(
     first: int = 0,
     value: Tensor | None = None,
     output: Tensor | None = None,
+    logits_as: LogitsAs = PLAIN,
 ) -> Iterator[AttentionTile]:
     """Yields softmax(Q K^T) in tiles of at most `tile` queries, and writes softmax(Q K^T) V on the way.
 
@@ -62,6 +80,7 @@ def attention_tiles(
         first: Queries before this one are left out.
         value: (B, H, S, D), if the output is wanted.
         output: (B, Q, Hq, D) to write into, complete when the tiles are exhausted.
+        logits_as: What the model does to logits before softmax.
     """
     batch, query_heads, queries, size = query.shape
     heads, slots = key.shape[1], key.shape[2]
@@ -76,7 +95,8 @@ def attention_tiles(
     # As many kv heads at a time as fit; at least one.
     together = min(flat, max(1, _TILE_ELEMENTS // (groups * tile * slots)))
     factor = scaling * _LOG2_E
-    shift = not many or _could_overflow(query, keys, factor)
+    sinks = None if logits_as.sinks is None else _per_pair(logits_as.sinks.to(dtype) * _LOG2_E, batch, heads)
+    shift = not many or sinks is not None or _could_overflow(query, keys, factor)
     grouped = query.unflatten(1, (heads, groups))  # (B, H, G, Q, D)
     q_room = keys.new_empty(flat * groups * tile * size)
     s_room = keys.new_empty(together * groups * tile * slots)
@@ -94,12 +114,20 @@ def attention_tiles(
             some = slice(low, min(low + together, flat))
             logits = s_room[: (some.stop - low) * groups * count * reach].view(-1, groups * count, reach)
             torch.bmm(q[some], keys[some, :reach].mT, out=logits)
+            if logits_as.softcap is not None:
+                cap = logits_as.softcap * _LOG2_E
+                logits.div_(cap).tanh_().mul_(cap)
             by_group = logits.unflatten(1, (groups, count))  # (heads, G, Q, V)
             visibility.hide(by_group, some, start, stop)
+            sink = None if sinks is None else sinks[some].repeat_interleave(count, 1)[..., None]  # (heads, G Q, 1)
             if shift:
-                logits.sub_(logits.amax(-1, keepdim=True).clamp_(min=torch.finfo(dtype).min))
+                top = logits.amax(-1, keepdim=True).clamp_(min=torch.finfo(dtype).min)
+                top = top if sink is None else torch.maximum(top, sink)
+                logits.sub_(top)
+                sink = None if sink is None else sink - top
             weights = logits.exp2_()
-            inverse = weights.sum(-1, keepdim=True).reciprocal_()
+            total = weights.sum(-1, keepdim=True)
+            inverse = (total if sink is None else total + sink.exp2()).reciprocal_()
             if visibility.may_be_blind:
                 inverse.masked_fill_(inverse == math.inf, 0.0)
             share = (inverse / groups).unflatten(1, (groups, count))
@@ -119,6 +147,11 @@ def _packed(cached: Tensor, dtype: torch.dtype, many: bool) -> Tensor:
     """(B, H, S, D) -> (B * H, S, D) without the cache's spare slots, if enough queries are to profit from the copy."""
     flat = cached.flatten(0, 1).to(dtype)
     return flat.contiguous() if many else flat
+
+
+def _per_pair(sinks: Tensor, batch: int, heads: int) -> Tensor:
+    """(Hq,) -> (B * H, G)."""
+    return sinks.view(1, heads, -1).expand(batch, -1, -1).flatten(0, 1)
 
 
 def _tile_size(most: int, groups: int, slots: int) -> int:

@@ -86,9 +86,8 @@ def _new_cache(switch: Switch, once: bool) -> PrunedCache:
 
 def _check_switched(model: torch.nn.Module, adapter: Adapter) -> None:
     """Transformers only warns when a class has no attention interface; nothing would be pruned, so refuse."""
-    current = adapter.current_implementation(model)
-    names = set(current.values()) if isinstance(current, dict) else {current}
-    if ATTENTION_NAME not in names:
+    config: Any = adapter.decoder(model).config
+    if config._attn_implementation != ATTENTION_NAME:
         raise UnsupportedModelError(
             f"{type(model).__name__} does not use transformers' attention interface "
             "(its attention cannot be switched by set_attn_implementation), so nothing would be pruned"

@@ -4,13 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from namm_xmodal.adapters.protocol import Adapter
-from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import UnsupportedOperationError
+from namm_xmodal.memory.plan import empty_cache, plan_layers
 from namm_xmodal.memory.report import MemoryReport, report_on
 from namm_xmodal.memory.supply import not_longer, pruned_layers
 
@@ -33,13 +32,12 @@ class Memory:
         """Used by `pruned`."""
         self.model, self.adapter, self.settings = model, adapter, settings
         self.last_cache: PrunedCache | None = None
-        self._rotary, self._windows = adapter.rotary(model), _windows(adapter.decoder(model))
+        self._rotary = adapter.rotary(model)
+        self._plan = plan_layers(adapter.decoder(model).config, adapter.num_layers(model))
 
     def cache(self) -> PrunedCache:
         """A new, empty cache; pass it as `past_key_values`, and again to continue the same text."""
-        count = self.adapter.num_layers(self.model)
-        layers = [PrunedLayer(self.settings, i, count, self._rotary[i], self._windows.get(i)) for i in range(count)]
-        cache = PrunedCache(layers)
+        cache = empty_cache(self._plan, self.settings, self._rotary)
         self.last_cache = cache
         return cache
 
@@ -77,7 +75,7 @@ class Memory:
             raise UnsupportedOperationError(
                 f"generate(past_key_values={type(given).__name__}): expected a cache of this memory (memory.cache())"
             )
-        self.last_cache = given if isinstance(given, PrunedCache) else PrunedCache(layers)
+        self.last_cache = given if isinstance(given, PrunedCache) else PrunedCache(given.layers)
         _check_longer(layers[0].seen, args, kwargs)
         return model.generate(*args, past_key_values=given, **kwargs)
 
@@ -91,12 +89,6 @@ class Memory:
             raise UnsupportedOperationError("report: no cache was made yet; call generate or cache() first")
         policy = self.last_cache.settings.policy
         return report_on(self.last_cache, "full cache" if policy is None else type(policy).__name__)
-
-
-def _windows(decoder: torch.nn.Module) -> dict[int, int]:
-    """Layer -> tokens that transformers' own cache keeps of it, for layers with a window."""
-    layers = DynamicCache(config=decoder.config).layers
-    return {i: int(layer.sliding_window) for i, layer in enumerate(layers) if layer.is_sliding}
 
 
 def _check_longer(seen: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

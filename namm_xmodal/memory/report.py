@@ -109,7 +109,7 @@ def report_on(cache: PrunedCache, policy: str) -> MemoryReport:
     """
     layers = []
     seen: tuple[int, ...] = ()
-    for layer in cache.layers:
+    for layer in cache.pruned:
         if layer.keys is None or layer.values is None:
             continue
         kept = layer.kept

@@ -68,7 +68,8 @@ class CacheSupply:
         layers = pruned_layers(given)
         if layers is None:
             _refuse_filled(given)
-            layers = given.layers = self._new_cache(False).layers  # the caller continues with the object it holds
+            cache = self._new_cache(False)
+            given.layers, layers = cache.layers, cache.pruned  # the caller continues with the object it holds
         self._check(layers, args, kwargs)
         layers[0].midway = True
         return args, kwargs
@@ -120,9 +121,8 @@ class CacheSupply:
 
 
 def pruned_layers(cache: Any) -> list[PrunedLayer] | None:
-    """The layers of a cache that is pruned, None of any other."""
-    layers = getattr(cache, "layers", None)
-    return layers if layers and isinstance(layers[0], PrunedLayer) else None
+    """The layers of a pruned cache that attend; None of any other cache."""
+    return [each for each in getattr(cache, "layers", ()) if isinstance(each, PrunedLayer)] or None
 
 
 def not_longer(seen: int) -> UnsupportedOperationError:

@@ -136,7 +136,7 @@ def inspect_text(
             chunk = torch.tensor([ids[start : start + step]], device=model.device)
             model(input_ids=chunk, past_key_values=cache, use_cache=True, logits_to_keep=1)
             seen = min(start + step, len(ids))
-            present = np.stack([_present(layer, len(ids)) for layer in cache.layers])  # (layers, H, tokens)
+            present = np.stack([_present(layer, len(ids)) for layer in cache.pruned])  # (layers, H, tokens)
             if evicted is None:
                 evicted = np.full(present.shape, KEPT, dtype=np.int64)
             gone = ~present & (evicted == KEPT)
