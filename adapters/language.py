@@ -15,6 +15,10 @@ _REFUSED: dict[str, str] = {
     "doge": "computes on its attention mask, which has to follow evicted tokens",
     "musicgen_decoder": "reads several codebooks at once, a row for each",
     "musicgen_melody_decoder": "reads several codebooks at once, a row for each",
+    "diffusion_gemma": "writes blocks by diffusion instead of token by token",
+    "inkling_text": "adds a bias of its own to attention",
+    "inkling2_text": "adds a bias of its own to attention",
+    "minimax": "takes a cache of its own kind only",
     "git": "computes on its attention mask, which has to follow evicted tokens",
 }
 """Model types whose attention shows only while it runs that it cannot be pruned, and why."""
@@ -45,8 +49,10 @@ class LanguageAdapter:
         tuned = str(getattr(getattr(model, "active_peft_config", None), "peft_type", ""))
         if "PREFIX_TUNING" in tuned or "CARTRIDGE" in tuned:
             return "brings keys and values of its own (PEFT prefix tuning), which no policy has seen"
-        if text.model_type in _REFUSED:
-            return _REFUSED[text.model_type]
+        config: Any = model.config
+        for kind in (config.model_type, text.model_type):
+            if kind in _REFUSED:
+                return _REFUSED[kind]
         kinds = set(_layer_types(text))
         other = sorted(kinds - _ATTENDING - _STATES)
         if other:
@@ -64,6 +70,9 @@ class LanguageAdapter:
             return "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)"
         if any(each.is_decoder is each.is_causal is False for each in decoder.modules() if _says_direction(each)):
             return "attends in both directions, as encoders do (is_decoder is false in its config)"
+        others = {type(each).__name__ for each in decoder.modules() if _has_attention_of_its_own(each, text)}
+        if others:
+            return f"has other models inside its decoder ({', '.join(sorted(others))})"
         can_switch: Any = getattr(decoder, "_can_set_attn_implementation", None)
         if can_switch is not None and not can_switch():
             return "does not use transformers' attention interface"
@@ -117,6 +126,11 @@ class LanguageAdapter:
 def _layer_types(text: Any) -> list[str]:
     """The kind of each layer of a decoder."""
     return list(getattr(text, "layer_types", None) or ["full_attention"] * int(getattr(text, "num_hidden_layers", 0)))
+
+
+def _has_attention_of_its_own(module: torch.nn.Module, text: Any) -> bool:
+    """Whether a part of the decoder would be switched beside it."""
+    return hasattr(module, "set_attn_implementation") and getattr(module, "config", text) is not text
 
 
 def _says_direction(module: torch.nn.Module) -> bool:

@@ -1,6 +1,6 @@
 """LLaVA-NeXT-Video as transformers has it: vision features are tokens of the language model, whose cache is pruned.
 
-Only the language model's attention is switched; the vision tower keeps its own. Features of a video replace its placeholder
+Features of a video replace its placeholder
 tokens frame by frame and row by row, so place i of a video is frame i // g^2, row i % g^2 // g, column i % g of its pooled
 g x g grid, and every cached position knows what it shows.
 """
@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from transformers import LlavaNextVideoForConditionalGeneration
 
-from namm_xmodal.adapters.rotary import find_rotary
-from namm_xmodal.policies.protocol import Rotary
+from namm_xmodal.adapters.vision_language import VisionLanguageAdapter
 
 
 class Place(NamedTuple):
@@ -24,7 +22,7 @@ class Place(NamedTuple):
     column: int
 
 
-class LlavaNextVideoAdapter:
+class LlavaNextVideoAdapter(VisionLanguageAdapter):
     """`LlavaNextVideoForConditionalGeneration` of transformers, with any vision tower and language model inside."""
 
     name = "llava_next_video"
@@ -33,48 +31,7 @@ class LlavaNextVideoAdapter:
         """See `Adapter.missing`."""
         if not isinstance(model, LlavaNextVideoForConditionalGeneration):
             return "is not a LlavaNextVideoForConditionalGeneration of transformers"
-        return missing_grid(model.config)
-
-    def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
-        """See `Adapter.decoder`."""
-        return model.get_submodule("model.language_model")
-
-    def attention_implementation(self, model: torch.nn.Module, name: str) -> dict[str, str]:
-        """See `Adapter.attention_implementation`: the language model's, and no other."""
-        return {**self.current_implementation(model), "text_config": name}
-
-    def current_implementation(self, model: torch.nn.Module) -> dict[str, str]:
-        """See `Adapter.current_implementation`."""
-        config: Any = model.config
-        return {
-            "": str(config._attn_implementation),
-            "vision_config": str(config.vision_config._attn_implementation),
-            "text_config": str(config.text_config._attn_implementation),
-        }
-
-    def num_layers(self, model: torch.nn.Module) -> int:
-        """See `Adapter.num_layers`."""
-        config: Any = model.config
-        return int(config.text_config.num_hidden_layers)
-
-    def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
-        """See `Adapter.rotary`."""
-        return find_rotary(self.decoder(model), self.num_layers(model))
-
-    def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
-        """Feeds tokens with the cache.
-
-        Args:
-            model: The model.
-            inputs: `input_ids` (B, Q) with `pixel_values_videos` (B, T, 3, height, width), or `inputs_embeds`
-                (B, Q, hidden_size) of `embed_prompt`; and what else the model takes.
-            cache: Of `memory.cache()`, or any cache of transformers.
-
-        Returns:
-            (B, Q, vocabulary) logits.
-        """
-        output: Tensor = model(**inputs, past_key_values=cache, use_cache=True).logits
-        return output
+        return missing_grid(model.config) or super().missing(model)
 
     def token_kinds(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> list[list[str]]:
         """See `Adapter.token_kinds`: "text", "image", "padding", or "frame f row r column c"."""

@@ -10,7 +10,6 @@ from torch import Tensor
 from namm_xmodal.errors import UnsupportedModelError
 from namm_xmodal.policies.protocol import Reads, Rotary
 
-
 _TURNED_IN_WINDOWS = {"afmoe", "cohere2", "cohere2_moe", "exaone4", "exaone_moe", "flint", "kolibri1"}
 """Model types that turn the keys of their sliding layers only, if they have any."""
 
@@ -105,7 +104,10 @@ def _per_pair(module: torch.nn.Module, layer_type: str | None) -> bool:
     """Whether tables have one column for each pair of dimensions (gpt-oss) instead of one for each dimension."""
     table = _tables(module, layer_type, torch.arange(1, 9, device=next(module.buffers()).device))[1]
     half = table.shape[-1] // 2
-    repeats = half and (torch.allclose(table[:, :half], table[:, half:], atol=1e-4) or torch.allclose(table[:, ::2], table[:, 1::2], atol=1e-4))
+    repeats = half and (
+        torch.allclose(table[:, :half], table[:, half:], atol=1e-4)
+        or torch.allclose(table[:, ::2], table[:, 1::2], atol=1e-4)
+    )
     return not repeats
 
 

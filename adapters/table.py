@@ -40,13 +40,18 @@ def find_adapter(model: torch.nn.Module) -> Adapter:
     Raises:
         UnsupportedModelError: With what the model lacks.
     """
-    reasons = {}
+    reasons: dict[str, str] = {}
     for name, kind in ADAPTERS.items():
         adapter = kind()
         missing = adapter.missing(model)
-        if missing is None:
+        if missing is None and not any(issubclass(ADAPTERS[each], kind) for each in _near(reasons)):
             return adapter
-        reasons[name] = missing
+        reasons[name] = missing or "is not what its more special adapter asks for"
     # What an adapter for another kind of model misses says nothing about this one: else the most general one has the word.
-    near = [why for why in reasons.values() if not why.startswith("is not ")]
-    raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {(near or [reasons['language']])[0]}")
+    why = reasons[next(iter(_near(reasons)), "language")]
+    raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {why}")
+
+
+def _near(reasons: Mapping[str, str]) -> list[str]:
+    """Adapters for this kind of model, by what they say it lacks."""
+    return [name for name, why in reasons.items() if not why.startswith("is not ")]

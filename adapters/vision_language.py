@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.adapters.language import LanguageAdapter
+from namm_xmodal.policies.protocol import Rotary
+
+_COUNTS_OTHERWISE = {"paligemma"}
+"""Model types that count positions from 1, whatever the language model inside does alone."""
 
 
 class VisionLanguageAdapter(LanguageAdapter):
@@ -47,6 +51,12 @@ class VisionLanguageAdapter(LanguageAdapter):
     def current_implementation(self, model: torch.nn.Module) -> dict[str, Any]:
         """See `Adapter.current_implementation`."""
         return _implementations(model.config)
+
+    def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
+        """See `Adapter.rotary`; None where positions do not simply count from 0."""
+        config: Any = model.config
+        tables = super().rotary(model)
+        return [None] * len(tables) if config.model_type in _COUNTS_OTHERWISE else tables
 
     def token_kinds(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> list[list[str]]:
         """See `Adapter.token_kinds`: "text", "image", "video", "padding".

@@ -175,7 +175,9 @@ def lazy_mask(
     Raises:
         UnsupportedOperationError: For a cache that has room for tokens to come.
     """
-    if isinstance(attention_mask, LazyMask):  # some multimodal models make it before the language model, which asks again
+    if isinstance(
+        attention_mask, LazyMask
+    ):  # some multimodal models make it before the language model, which asks again
         return attention_mask
     if kv_offset + kv_length > q_offset + q_length:
         raise UnsupportedOperationError(

@@ -43,7 +43,9 @@ def take_pending(key: Tensor, value: Tensor) -> "PrunedLayer | None":
 def _expanded(cached: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> bool:
     """Whether tensors are the cached ones, or other numbers of heads and dimensions of the same tokens."""
     same = all(new is old for old, new in zip(cached, read, strict=True))
-    tokens = all(new.shape[0] == old.shape[0] and new.shape[2] == old.shape[2] for old, new in zip(cached, read, strict=True))
+    tokens = all(
+        new.shape[0] == old.shape[0] and new.shape[2] == old.shape[2] for old, new in zip(cached, read, strict=True)
+    )
     return same or (tokens and cached[0].shape[1:] != read[0].shape[1:])
 
 

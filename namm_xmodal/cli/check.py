@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 check_app = typer.Typer(
-    help="Run the contract of policies, adapters or tasks. Example: `namm-xmodal check policy h2o budget=0.25`",
+    help="Run the contract of policies, adapters or tasks; say whether a model can be pruned. "
+    "Example: `namm-xmodal check policy h2o budget=0.25`",
     no_args_is_help=True,
 )
 
@@ -66,6 +67,31 @@ def check_adapter_command(
     model = model or usual
     check_adapter(adapter, *example(model))
     console.print(f"{name} on {model}: passes the adapter contract checks")
+
+
+@check_app.command("model")
+def check_model_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A folder in transformers' layout, a hub id, or a name of `namm-xmodal list models`.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Say whether a model can be pruned: exact, or refused and why. It is loaded in float32 and reads random tokens.
+
+    Example: `namm-xmodal check model smollm2-135m`
+    """
+    from namm_xmodal.adapters.verdict import verdict_of
+    from namm_xmodal.cli.check_models import load_any_model
+    from namm_xmodal.cli.console import console
+    from namm_xmodal.errors import UnsupportedModelError
+
+    verdict = verdict_of(load_any_model(model))
+    if verdict.kind != "exact":
+        raise UnsupportedModelError(f"{model}: {verdict}")
+    console.print(f"{model}: {verdict}")
 
 
 @check_app.command("task")

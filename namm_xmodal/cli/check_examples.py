@@ -48,6 +48,7 @@ def _decision_transformer(name: str) -> Example:
 EXAMPLES: dict[str, tuple[str, Callable[[str], Example]]] = {
     "language": ("tiny-random", _language),
     "llava_next_video": ("llava-small", _video),
+    "vision_language": ("llava-small", _video),
     "decision_transformer": ("tmaze", _decision_transformer),
 }
 """For each adapter, the name of a model that is always there, and a function from a name to an example."""

@@ -86,9 +86,15 @@ def _new_cache(switch: Switch, once: bool) -> PrunedCache:
 
 def _check_switched(model: torch.nn.Module, adapter: Adapter) -> None:
     """Transformers only warns when a class has no attention interface; nothing would be pruned, so refuse."""
-    config: Any = adapter.decoder(model).config
-    if config._attn_implementation != ATTENTION_NAME:
+    if ATTENTION_NAME not in _names(adapter.current_implementation(model)):
         raise UnsupportedModelError(
             f"{type(model).__name__} does not use transformers' attention interface "
             "(its attention cannot be switched by set_attn_implementation), so nothing would be pruned"
         )
+
+
+def _names(implementation: str | dict[str, Any]) -> set[str]:
+    """The attention of a model and of its parts."""
+    if isinstance(implementation, str):
+        return {implementation}
+    return set().union(*map(_names, implementation.values()))

@@ -68,10 +68,16 @@ class TooManyLayers(LanguageAdapter):
     def num_layers(self, model):
         return super().num_layers(model) + 1
 
+    def rotary(self, model):
+        return [None] * self.num_layers(model)
+
 
 class TooFewLayers(LanguageAdapter):
     def num_layers(self, model):
         return super().num_layers(model) - 1
+
+    def rotary(self, model):
+        return [None] * self.num_layers(model)
 
 
 class ForgetsToSwitchBack(LanguageAdapter):

@@ -31,12 +31,8 @@ MODELS = {
     "encoder-decoder": lambda: hf.T5ForConditionalGeneration(
         hf.T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     ),
-    "without a key-value cache": lambda: hf.Qwen3NextForCausalLM(
-        hf.Qwen3NextConfig(
-            vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=8,
-            intermediate_size=16, linear_num_key_heads=2, linear_num_value_heads=2, linear_key_head_dim=8,
-            linear_value_head_dim=8, num_experts=2, moe_intermediate_size=8, shared_expert_intermediate_size=8,
-        )
+    "has no attention layer": lambda: hf.MambaForCausalLM(
+        hf.MambaConfig(vocab_size=20, hidden_size=16, num_hidden_layers=1)
     ),
     "attention interface": lambda: hf.BloomForCausalLM(hf.BloomConfig(vocab_size=20, hidden_size=16, n_layer=1, n_head=2)),
     "is not a transformers model": lambda: torch.nn.Linear(2, 2),
