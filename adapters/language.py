@@ -68,9 +68,9 @@ class LanguageAdapter:
         decoder = self.decoder(model)
         if "past_key_values" not in signature(decoder.forward).parameters:
             return "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)"
-        if any(each.is_decoder is each.is_causal is False for each in decoder.modules() if _says_direction(each)):
+        if any(map(_is_an_encoders, decoder.modules())):
             return "attends in both directions, as encoders do (is_decoder is false in its config)"
-        others = {type(each).__name__ for each in decoder.modules() if _has_attention_of_its_own(each, text)}
+        others = {type(each).__name__ for each in list(decoder.modules())[1:] if _is_apart(each, text)}
         if others:
             return f"has other models inside its decoder ({', '.join(sorted(others))})"
         can_switch: Any = getattr(decoder, "_can_set_attn_implementation", None)
@@ -128,11 +128,11 @@ def _layer_types(text: Any) -> list[str]:
     return list(getattr(text, "layer_types", None) or ["full_attention"] * int(getattr(text, "num_hidden_layers", 0)))
 
 
-def _has_attention_of_its_own(module: torch.nn.Module, text: Any) -> bool:
+def _is_apart(module: torch.nn.Module, text: Any) -> bool:
     """Whether a part of the decoder would be switched beside it."""
     return hasattr(module, "set_attn_implementation") and getattr(module, "config", text) is not text
 
 
-def _says_direction(module: torch.nn.Module) -> bool:
-    """Whether a module is attention that may be an encoder's or a decoder's, as in BERT."""
-    return hasattr(module, "is_decoder") and hasattr(module, "is_causal")
+def _is_an_encoders(module: Any) -> bool:
+    """Whether a module is attention that could be a decoder's, but looks both ways, as in BERT."""
+    return getattr(module, "is_decoder", True) is False and getattr(module, "is_causal", True) is False

@@ -26,7 +26,7 @@ def find_rotary(decoder: torch.nn.Module, num_layers: int) -> list[Rotary | None
         dimensions: i with i + R/2, or neighbours. None for models and layers without rotary positions.
     """
     module, config = getattr(decoder, "rotary_emb", None), getattr(decoder, "config", None)
-    if module is None or _of_its_own(config):
+    if module is None or _of_its_own(module, config):
         return [None] * num_layers
     types = getattr(config, "layer_types", None) or [None] * num_layers
     per_type = any(name.endswith("_inv_freq") and name != "original_inv_freq" for name, _ in module.named_buffers())
@@ -58,13 +58,13 @@ def check_provides(reads: Reads, tables: Sequence[Rotary | None], model: str) ->
         )
 
 
-def _of_its_own(config: Any) -> bool:
+def _of_its_own(module: torch.nn.Module, config: Any) -> bool:
     """Whether keys are turned in a way that cosines and sines of one position per token cannot undo.
 
     Latent attention turns the last dimensions of a key; multimodal models turn by frame, row and column.
     """
-    parameters = getattr(config, "rope_parameters", None) or {}
-    return bool(getattr(config, "kv_lora_rank", None)) or "mrope_section" in parameters
+    axes = "mrope_section" in (getattr(config, "rope_parameters", None) or {}) or hasattr(module, "mrope_section")
+    return axes or bool(getattr(config, "kv_lora_rank", None))
 
 
 def _turning(decoder: torch.nn.Module) -> tuple[bool, bool]:

@@ -73,7 +73,7 @@ def pruned_attention(
             f"{type(module).__name__} attends in both directions (an encoder, or no is_decoder in its config): only "
             "decoders keep the cache that is pruned here"
         )
-    if layer.window is not None and layer.seen > layer.window and not attention_mask.windowed:
+    if layer.window is not None and layer.seen > layer.window and not attention_mask.keeps(layer.window):
         raise UnsupportedModelError(
             f"{type(module).__name__}: {layer.seen} tokens, but only transformers' own cache knows that layer "
             f"{layer.layer} sees {layer.window}; give at most {layer.window} tokens"

@@ -63,10 +63,16 @@ class LazyMask:
         """Whether tokens see their successors, as in encoders and in cross-attention."""
         return "allow_is_bidirectional_skip" in self.arguments
 
-    @property
-    def windowed(self) -> bool:
-        """Whether it hides what left a sliding window or a chunk."""
-        return self.arguments.get("local_size") is not None
+    def keeps(self, window: int) -> bool:
+        """Whether it hides what left a sliding window or a chunk, from the newest query at least.
+
+        Args:
+            window: Its tokens, fewer than have been seen.
+        """
+        if self.plain or self.arguments.get("local_size") is not None:
+            return not self.plain
+        newest = self.q_offset + self.q_length - 1  # overlays of some vision-language models hold the window themselves
+        return not bool(self.mask_function(*(torch.tensor(at) for at in (0, 0, newest, newest - window))))
 
     @cached_property
     def dense(self) -> Tensor | None:

@@ -49,7 +49,7 @@ class PrunedStateLayer(StateLayer, PrunedLayer):
             window: Tokens that transformers' own cache would keep of this layer, None for all.
             states: How many states it has.
         """
-        StateLayer.__init__(self, states)
+        LinearAttentionLayer.__init__(self, states)
         PrunedLayer.__init__(self, settings, layer, num_layers, rotary, window)
 
     def lazy_initialization(self, *args: Tensor, **kwargs: Any) -> None:

@@ -108,7 +108,7 @@ def _covered(module: torch.nn.Module, mask: LazyMask | None, length: int, asked:
     if mask.bidirectional:
         raise UnsupportedModelError(f"{name} attends in both directions: gradients cover decoders only")
     window = asked.get("sliding_window")
-    if window is not None and length > window and not mask.windowed:
+    if window is not None and length > window and not mask.keeps(window):
         raise UnsupportedModelError(f"{name}: {length} tokens, but a window of {window} that its mask does not know")
     return mask
 

@@ -1,4 +1,4 @@
-"""Every class of the survey gets the verdict that `docs/models.md` gives it, and refusals come before a model is touched."""
+"""Every class of the survey gets the verdict that `docs/models.md` gives it; refusals come before a model is touched."""
 
 import pytest
 import survey_page
