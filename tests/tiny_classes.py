@@ -27,6 +27,8 @@ SIZES = {  # fields of a configuration: what they become, wherever a class or on
     "sliding_window attention_chunk_size local_attention attention_window_size": 24,
     "mamba_d_state ssm_state_size state_size mamba_n_heads mamba_num_heads mamba_head_dim mamba_d_head": 8,
     "hidden_size_per_layer_input": 8,
+    "linear_num_heads": 4,
+    "linear_head_dim": 8,
     "mamba_d_ssm": 64,
     "num_nextn_predict_layers num_kv_shared_layers pad_token_id": 0,
     "image_size": 16,

@@ -28,7 +28,7 @@ STRAIGHT_THROUGH = "namm_xmodal_straight_through"
 _LARGEST_EXCESS = 8.0
 """A gate's gradient is exp(logit of the evicted - largest live logit): bounded at e^8, so that no token overflows."""
 
-_UNSUPPORTED = ("s_aux", "softcap", "position_bias")
+_UNSUPPORTED = ("s_aux", "softcap", "position_bias", "sinks", "indices", "block_indices")
 
 
 def straight_through_attention(
