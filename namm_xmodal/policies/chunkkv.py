@@ -9,7 +9,6 @@ from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.groups import group_means
 from namm_xmodal.policies.pins import check_count
 from namm_xmodal.policies.protocol import Observation
-from namm_xmodal.policies.pyramidkv import PyramidKV
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.wrapper import PassesOn
 
@@ -26,7 +25,7 @@ class ChunkKV(PassesOn, Budgeted):
     share one choice, which the paper offers for speed, is left out.
 
     Attributes:
-        base: Any budgeted policy; takes this policy's budget instead of its own.
+        base: Any budgeted policy that only scores; takes this policy's budget instead of its own.
         chunk: Tokens of a chunk; 10 in the paper, 20 in kvpress.
     """
 
@@ -34,12 +33,12 @@ class ChunkKV(PassesOn, Budgeted):
     chunk: int = 10
 
     def __post_init__(self) -> None:
-        """Refuses a base without a budget, one with a layer schedule, and an empty chunk; hands the budget on."""
+        """Refuses a base that chooses by itself, and an empty chunk; hands the budget on."""
         super().__post_init__()
         check_count("chunk", self.chunk, 1)
-        if not isinstance(self.base, Budgeted) or isinstance(self.base, PyramidKV):
+        if not isinstance(self.base, Budgeted) or type(self.base).keep is not Budgeted.keep:
             raise ConfigError(
-                f"base={type(self.base).__name__}: expected a budgeted policy without a layer schedule, such as SnapKV "
+                f"base={type(self.base).__name__}: expected a budgeted policy that only scores, such as SnapKV "
                 "(for a layer schedule write PyramidKV(base=ChunkKV(...)))"
             )
         object.__setattr__(self, "base", replace(self.base, budget=self.budget))
