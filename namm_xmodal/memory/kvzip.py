@@ -178,7 +178,7 @@ def _evict(cache: PrunedCache, scores: list[Tensor], count: int) -> None:
         count: Tokens.
     """
     windows = [layer.window for layer in cache.layers]
-    whole = [layer for layer, window in enumerate(windows) if window is None]
+    whole = [number for number, window in enumerate(windows) if window is None]
     for layer, window in zip(cache.layers, windows, strict=True):
         if window is not None:
             layer.evict(layer.index >= layer.seen - window)
@@ -187,10 +187,10 @@ def _evict(cache: PrunedCache, scores: list[Tensor], count: int) -> None:
     shape = cache.layers[whole[0]].shape
     assert shape is not None
     device = scores[whole[0]].device  # the layers of a model may lie on several
-    joint = torch.stack([scores[layer].to(device) for layer in whole], dim=-1)  # (B, H, T, L)
+    joint = torch.stack([scores[number].to(device) for number in whole], dim=-1)  # (B, H, T, L)
     flat = joint.transpose(1, 2).flatten(1)[:, None]  # (B, 1, T * H * L): ties go to the newest
     slate = Slate(torch.ones_like(flat, dtype=torch.bool), flat.isposinf(), joint.shape[2], shape)
     keep = keep_best(flat, slate, count * joint.shape[1] * len(whole))
     keep = keep.view(joint.transpose(1, 2).shape).transpose(1, 2)  # (B, H, T, L)
-    for place, layer in enumerate(whole):
-        cache.layers[layer].evict(keep[..., place].to(scores[layer].device))
+    for place, number in enumerate(whole):
+        cache.layers[number].evict(keep[..., place].to(scores[number].device))

@@ -112,7 +112,8 @@ def _leverage(keys: Tensor, which: Tensor) -> Tensor:
     centred = (keys - keys.sum(2, keepdim=True) / chosen.sum(2, keepdim=True).clamp(min=1)).masked_fill(~chosen, 0.0)
     products = centred.transpose(-1, -2) @ centred
     products = products + RIDGE * torch.eye(products.shape[-1], dtype=products.dtype, device=products.device)
-    return (torch.linalg.solve(products, centred.transpose(-1, -2)).transpose(-1, -2) * centred).sum(-1).float()
+    solved: Tensor = torch.linalg.solve(products, centred.transpose(-1, -2))  # (B, H, D, S)
+    return (solved.transpose(-1, -2) * centred).sum(-1).float()
 
 
 def _standardised(numbers: Tensor, which: Tensor) -> Tensor:

@@ -68,4 +68,5 @@ class LagKV(Budgeted):
         least, most = following.amin(3, keepdim=True), following.amax(3, keepdim=True)
         # Where the next partition is constant, it measures nothing.
         relative = ((partitions - least) / (most - least)).masked_fill(most == least, 0.0)
-        return relative.std(-1).softmax(-1)
+        shares: Tensor = relative.std(-1).softmax(-1)
+        return shares

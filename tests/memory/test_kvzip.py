@@ -114,6 +114,7 @@ def test_generating_from_a_fork_and_the_report():
     with pruned(model, None) as memory:
         context = kvzip(memory, TEXT[:1], TOKENIZER, budget=0.5)
         assert memory.report().kept_fraction == pytest.approx(0.5)
+        assert memory.report().policy == "KVzip"
         conversation = torch.cat([TEXT[:1], torch.tensor([[5, 6, 7]])], dim=1)
         answers = [
             memory.generate(conversation, past_key_values=fork(context), max_new_tokens=4, do_sample=False)
