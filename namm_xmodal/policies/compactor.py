@@ -32,8 +32,8 @@ class Compactor(Budgeted):
     tokens that s stands with, of q . k_s: not scaled, and queries see later tokens as well.
 
     Deviates: leverage is exact, where the paper estimates it from 48 random combinations of dimensions. The queries are the
-    newest `chunk` for all tokens; the paper takes each chunk's own, which would cost more memory than the cache. The two
-    agree on texts of one chunk.
+    newest `chunk` for all tokens; the paper takes each chunk's own, which would cost more memory than the cache. In a text
+    of one chunk they are the same.
 
     Attributes:
         chunk: Tokens that attend to each other, and queries that are remembered; 256 in the published code.
