@@ -10,14 +10,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from namm_xmodal.adapters.check import check_adapter as check_adapter
+    from namm_xmodal.cache.fork import fork as fork
     from namm_xmodal.language.check import check_task as check_task
     from namm_xmodal.memory import Memory as Memory
     from namm_xmodal.memory import MemoryReport as MemoryReport
     from namm_xmodal.memory import pruned as pruned
+    from namm_xmodal.memory.kvzip import kvzip as kvzip
     from namm_xmodal.policies.adakv import AdaKV as AdaKV
     from namm_xmodal.policies.budgeted import Budgeted as Budgeted
     from namm_xmodal.policies.by_head import ByHead as ByHead
     from namm_xmodal.policies.check import check_policy as check_policy
+    from namm_xmodal.policies.chunkkv import ChunkKV as ChunkKV
+    from namm_xmodal.policies.compactor import Compactor as Compactor
+    from namm_xmodal.policies.criticalkv import CriticalKV as CriticalKV
+    from namm_xmodal.policies.cur import CUR as CUR
     from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
     from namm_xmodal.policies.full import FullCache as FullCache
     from namm_xmodal.policies.geometry import Geometry as Geometry
@@ -26,11 +32,14 @@ if TYPE_CHECKING:
     from namm_xmodal.policies.head_shares import HeadShares as HeadShares
     from namm_xmodal.policies.keydiff import KeyDiff as KeyDiff
     from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
+    from namm_xmodal.policies.lagkv import LagKV as LagKV
     from namm_xmodal.policies.namm import Namm as Namm
     from namm_xmodal.policies.protocol import Observation as Observation
     from namm_xmodal.policies.pyramidkv import PyramidKV as PyramidKV
     from namm_xmodal.policies.random import RandomEviction as RandomEviction
     from namm_xmodal.policies.recency import Recency as Recency
+    from namm_xmodal.policies.rkv import RKV as RKV
+    from namm_xmodal.policies.simlayerkv import SimLayerKV as SimLayerKV
     from namm_xmodal.policies.snapkv import SnapKV as SnapKV
     from namm_xmodal.policies.streaming_llm import StreamingLLM as StreamingLLM
     from namm_xmodal.policies.tova import TOVA as TOVA
@@ -39,6 +48,10 @@ _HOMES = {
     "AdaKV": "policies.adakv",
     "Budgeted": "policies.budgeted",
     "ByHead": "policies.by_head",
+    "ChunkKV": "policies.chunkkv",
+    "Compactor": "policies.compactor",
+    "CriticalKV": "policies.criticalkv",
+    "CUR": "policies.cur",
     "ExpectedAttention": "policies.expected_attention",
     "FullCache": "policies.full",
     "Geometry": "policies.geometry",
@@ -47,6 +60,7 @@ _HOMES = {
     "HeadShares": "policies.head_shares",
     "KeyDiff": "policies.keydiff",
     "L2Norm": "policies.l2_norm",
+    "LagKV": "policies.lagkv",
     "Memory": "memory",
     "MemoryReport": "memory",
     "Namm": "policies.namm",
@@ -54,12 +68,16 @@ _HOMES = {
     "PyramidKV": "policies.pyramidkv",
     "RandomEviction": "policies.random",
     "Recency": "policies.recency",
+    "RKV": "policies.rkv",
+    "SimLayerKV": "policies.simlayerkv",
     "SnapKV": "policies.snapkv",
     "StreamingLLM": "policies.streaming_llm",
     "TOVA": "policies.tova",
     "check_adapter": "adapters.check",
     "check_policy": "policies.check",
     "check_task": "language.check",
+    "fork": "cache.fork",
+    "kvzip": "memory.kvzip",
     "pruned": "memory",
 }
 

@@ -16,14 +16,14 @@ Built = TypeVar("Built")
 
 
 def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
-    """The constructor's fields by name.
+    """The constructor's fields by name, without those that a model fills in.
 
     Raises:
         ConfigError: If it is not a dataclass, as the class of a plug-in may be.
     """
     if not dataclasses.is_dataclass(cls):
         raise ConfigError(f"{cls.__name__} is no dataclass; expected one whose fields are its hyper-parameters")
-    return {field.name: field for field in dataclasses.fields(cls) if field.init}
+    return {field.name: field for field in dataclasses.fields(cls) if field.init and "filled_in" not in field.metadata}
 
 
 def defaults(cls: type) -> dict[str, str]:

@@ -88,7 +88,10 @@ class Memory:
         if self.last_cache is None:
             raise UnsupportedOperationError("report: no cache was made yet; call generate or cache() first")
         policy = self.last_cache.settings.policy
-        return report_on(self.last_cache, "full cache" if policy is None else type(policy).__name__)
+        if policy is not None:
+            return report_on(self.last_cache, type(policy).__name__)
+        touched = any(not layer.untouched for layer in self.last_cache.layers)
+        return report_on(self.last_cache, "KVzip" if touched else "full cache")
 
 
 def _check_longer(seen: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import torch
 
+from namm_xmodal.adapters.projections import find_projections
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.adapters.rotary import check_provides
 from namm_xmodal.adapters.table import adapter_by_name, find_adapter
@@ -15,6 +17,7 @@ from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import ConfigError, UnsupportedModelError
 from namm_xmodal.memory.blocks import block, switch_of
 from namm_xmodal.memory.memory import Memory
+from namm_xmodal.policies.criticalkv import with_projections
 from namm_xmodal.policies.protocol import Policy
 from namm_xmodal.types import PruningSchedule, Selection, plain
 
@@ -74,8 +77,9 @@ def pruned(
         raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {missing}")
     if policy is not None:
         check_provides(policy.reads, found.rotary(model), type(model).__name__)
+        policy = with_projections(policy, partial(find_projections, found, model))
     switch = switch_of(found.decoder(model))
-    memory = Memory(model, found, replace(settings, switch=switch))
+    memory = Memory(model, found, replace(settings, policy=policy, switch=switch))
     with block(memory, switch):
         yield memory
 

@@ -11,6 +11,9 @@ _DESCRIBES_ONLY = frozenset({"metadata"})
 ADDED = {"added": True}
 """Metadata of a field that came later: at its default it does not count, so that earlier results keep their names."""
 
+FILLED_IN = {"filled_in": True}
+"""Metadata of a field that belongs to the model that is pruned: nobody sets it, and it does not count."""
+
 
 def fingerprint(policy: Any) -> str:
     """Twelve hex digits over class, fields and weights; equal for equal policies, in any process.
@@ -30,7 +33,9 @@ def _add(digest: "hashlib._Hash", value: Any) -> None:
     elif is_dataclass(value) and not isinstance(value, type):
         digest.update(type(value).__name__.encode())
         for each in fields(value):
-            unused = "added" in each.metadata and getattr(value, each.name) == each.default
+            unused = "filled_in" in each.metadata or (
+                "added" in each.metadata and getattr(value, each.name) == each.default
+            )
             if each.name not in _DESCRIBES_ONLY and not unused:
                 digest.update(f"|{each.name}=".encode())
                 _add(digest, getattr(value, each.name))

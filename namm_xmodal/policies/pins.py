@@ -52,6 +52,17 @@ def check_count(name: str, value: int, least: int) -> None:
         raise ConfigError(f"{name}={value!r}: expected an integer, {least} or more")
 
 
+def check_odd(name: str, value: int) -> None:
+    """Refuses a setting that is not a positive odd number, so that it has no middle.
+
+    Raises:
+        ConfigError: With the value given.
+    """
+    check_count(name, value, 1)
+    if value % 2 == 0:
+        raise ConfigError(f"{name}={value}: expected an odd number, so that it has a middle")
+
+
 def check_number(name: str, value: float, least: float, most: float = float("inf")) -> None:
     """Refuses a setting that is not a number in [least, most].
 

@@ -1,13 +1,14 @@
 """SnapKV."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.budgeted import Budgeted
-from namm_xmodal.policies.pins import check_count, check_pins, pin
+from namm_xmodal.policies.neighbours import pooled
+from namm_xmodal.policies.pins import check_count, check_odd, check_pins, pin
 from namm_xmodal.policies.protocol import Observation, Reads, Tile
 from namm_xmodal.policies.recent_rows import recall, remember
 from namm_xmodal.policies.state import State
@@ -37,9 +38,7 @@ class SnapKV(Budgeted):
         """Refuses an empty window and an even kernel."""
         super().__post_init__()
         check_count("window", self.window, 1)
-        check_count("kernel", self.kernel, 1)
-        if self.kernel % 2 == 0:
-            raise ConfigError(f"kernel={self.kernel}: expected an odd number, so that it has a middle")
+        check_odd("kernel", self.kernel)
 
     @property
     def reads(self) -> Reads:
@@ -59,17 +58,11 @@ class SnapKV(Budgeted):
         """Pooled votes, the window above all: (B, H, S)."""
         votes = recall(observation.state.token("rows"), observation.seen).mean(2)  # (B, H, S)
         candidates = observation.live & (observation.positions < observation.seen - self.window)
-        return pin(self._pooled(votes, candidates), observation, recent=self.window)
+        pool = partial(F.avg_pool1d, kernel_size=self.kernel, stride=1, padding=self.kernel // 2)
+        return pin(pooled(votes, candidates, pool), observation, recent=self.window)
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
         """A budget in tokens must hold the window."""
         super().check_clock(update_every, protect_first, protect_recent)
         what = f"window={self.window}"
         check_pins(self.budget, (protect_first, protect_recent), recent=self.window, what=what)
-
-    def _pooled(self, votes: Tensor, candidates: Tensor) -> Tensor:
-        """Averages over neighbouring candidates, as if all other slots were not there: (B, H, S)."""
-        order = (~candidates).byte().argsort(dim=-1, stable=True)  # candidates first, oldest first
-        packed = votes.masked_fill(~candidates, 0.0).gather(-1, order)
-        pooled = F.avg_pool1d(packed, self.kernel, stride=1, padding=self.kernel // 2)
-        return votes.new_zeros(votes.shape).scatter(-1, order, pooled)

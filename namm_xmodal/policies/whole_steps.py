@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.policies.groups import group_means, group_of
 from namm_xmodal.policies.protocol import Observation, Slate
 from namm_xmodal.policies.wrapper import Wrapper
 from namm_xmodal.types import plain
@@ -36,22 +37,14 @@ class WholeSteps(Wrapper):
 
     def score(self, observation: Observation) -> Tensor:
         """(B, H, S): each token scores the mean of its group."""
-        scores, live = self.base.score(observation), observation.live
-        groups = self._groups(observation.positions)
-        room = (*scores.shape[:2], observation.seen // self.size + 1)
-        total = scores.new_zeros(room).scatter_add(-1, groups, scores.masked_fill(~live, 0.0))
-        count = scores.new_zeros(room).scatter_add(-1, groups, live.to(scores.dtype))
-        return (total / count.clamp(min=1)).gather(-1, groups)
+        return group_means(self.base.score(observation), observation.live, observation, self.size)
 
     def keep(self, scores: Tensor, slate: Slate) -> Tensor:
         """(B, H, S) bool: the base's choice without the groups that it would split."""
         assert slate.positions is not None
         keep = self.base.keep(scores, slate)
-        groups = self._groups(slate.positions)
+        groups = group_of(slate.positions, self.size)
         room = (*keep.shape[:2], slate.seen // self.size + 1)
         lost = torch.zeros(room, dtype=torch.int8, device=keep.device)
         lost = lost.scatter_add(-1, groups, (slate.live & ~keep).to(torch.int8))
         return (keep & (lost.gather(-1, groups) == 0)) | (slate.protected & slate.live)
-
-    def _groups(self, positions: Tensor) -> Tensor:
-        return positions.clamp(min=0) // self.size  # dead slots fall into group 0, where they are masked

@@ -11,18 +11,25 @@ from namm_xmodal.policies.adakv import AdaKV
 from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.by_head import ByHead
 from namm_xmodal.policies.check import check_policy
+from namm_xmodal.policies.chunkkv import ChunkKV
+from namm_xmodal.policies.compactor import Compactor
+from namm_xmodal.policies.criticalkv import CriticalKV
+from namm_xmodal.policies.cur import CUR
 from namm_xmodal.policies.expected_attention import ExpectedAttention
 from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.h2o import H2O
 from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.keydiff import KeyDiff
 from namm_xmodal.policies.l2_norm import L2Norm
+from namm_xmodal.policies.lagkv import LagKV
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.policies.protocol import ALL_ROWS, Reads
 from namm_xmodal.policies.pyramidkv import PyramidKV
 from namm_xmodal.policies.random import RandomEviction
 from namm_xmodal.policies.recency import Recency
+from namm_xmodal.policies.rkv import RKV
 from namm_xmodal.policies.selection import keep_best
+from namm_xmodal.policies.simlayerkv import SimLayerKV
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.streaming_llm import StreamingLLM
 from namm_xmodal.policies.table import POLICIES
@@ -53,6 +60,17 @@ VARIANTS = {
     "ada expected": AdaKV(base=ExpectedAttention(eps=0.02), budget=0.4),
     "pyramid recency": PyramidKV(base=Recency()),
     "pyramid h2o": PyramidKV(base=H2O(), budget=30, beta=2),
+    "short lags": LagKV(lag=8, budget=0.6),
+    "short lags, tokens": LagKV(lag=4, num_sinks=0, budget=20),
+    "many neighbours": CUR(neighbours=50, budget=0.3),
+    "redundancy only": RKV(mix=0.0, window=4, budget=12),
+    "small chunks attend": Compactor(chunk=16, blending=0.35, budget=20),
+    "half lazy": SimLayerKV(threshold=0.5, queries=4, recent=8),
+    "chunks of critical": ChunkKV(base=CriticalKV(base=SnapKV(window=4)), chunk=4, budget=20),
+    "chunks by keys": ChunkKV(base=KeyDiff(), chunk=7, budget=0.3),
+    "ada critical": AdaKV(base=CriticalKV(base=SnapKV(window=8)), budget=0.3),
+    "critical h2o": CriticalKV(base=H2O(), budget=20, first_stage=0.2),
+    "critical tova": CriticalKV(base=TOVA(), eps=0.0),
     "by head": ByHead(shares=DIVIDED),
     "by head h2o": ByHead(base=H2O(), shares=DIVIDED, budget=20),
     "by head snap": ByHead(base=SnapKV(window=8), shares=DIVIDED, budget=0.3),

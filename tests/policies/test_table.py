@@ -13,21 +13,31 @@ from namm_xmodal.memory import pruned
 from namm_xmodal.policies.protocol import Policy
 from namm_xmodal.policies.table import POLICIES
 
-RIVALS = [name for name in POLICIES if name not in ("full", "namm", "by_head")]  # by_head: test_by_head
+OTHERS = ("full", "namm", "by_head", "simlayerkv")  # without a budget, or with tests of their own
+RIVALS = [name for name in POLICIES if name not in OTHERS]
 SMALL = {
     "snapkv": {"window": 8},
     "adakv": {"base": {"policy": "snapkv", "window": 8}},
     "pyramidkv": {"base": {"policy": "adakv", "base": {"policy": "snapkv", "window": 8}}},
     "expected_attention": {"n_queries": 24, "n_future": 32},
+    "lagkv": {"lag": 8},
+    "compactor": {"chunk": 24},
+    "chunkkv": {"chunk": 3, "base": {"policy": "snapkv", "window": 8}},
+    "criticalkv": {"base": {"policy": "snapkv", "window": 8}},
+    "simlayerkv": {"threshold": 0.4, "queries": 2, "recent": 8, "num_sinks": 2},
 }
+
+
+def small(name, **budget):
+    return build_policy({"policy": name, **SMALL.get(name, {}), **({} if name == "simlayerkv" else budget)})
 
 
 def test_names():
     assert (
         list(POLICIES)
         == (
-            "full recency streaming_llm random l2_norm keydiff geometry h2o h2o_normalised tova snapkv "
-            "expected_attention adakv by_head pyramidkv namm"
+            "full recency streaming_llm random l2_norm keydiff geometry cur lagkv h2o h2o_normalised tova snapkv rkv "
+            "expected_attention compactor simlayerkv chunkkv criticalkv adakv by_head pyramidkv namm"
         ).split()
     )
 
@@ -39,7 +49,7 @@ def test_every_policy_says_in_one_line_what_it_keeps(name):
     assert line.endswith(".")
 
 
-@pytest.mark.parametrize("name", [*RIVALS, "full"])
+@pytest.mark.parametrize("name", [*RIVALS, "full", "simlayerkv"])
 def test_policies_are_frozen_hashable_and_printable(name):
     policy = POLICIES[name]()
     assert isinstance(policy, Policy)
@@ -63,10 +73,10 @@ def test_impossible_budgets_are_refused(name, budget):
         POLICIES[name](budget=budget)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", [*RIVALS, "simlayerkv"])
 def test_a_padded_row_is_pruned_as_if_it_were_alone_and_in_chunks_of_any_size(name):
     model, batch = tiny("llama", torch.float64), padded_batch(64, 13)
-    policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 0.5})
+    policy = small(name, budget=0.5)
     alone = {key: value[1:, 13:] for key, value in batch.items()}
     kept, logits = [], []
     for inputs, size in ((batch, 64), (batch, 7), (batch, 1), (alone, 64), (alone, 5)):
@@ -78,15 +88,15 @@ def test_a_padded_row_is_pruned_as_if_it_were_alone_and_in_chunks_of_any_size(na
             [sorted((index[index >= 0] + offset).tolist()) for layer in cache.layers for index in layer.index[-1]]
         )
     assert all(other == kept[0] for other in kept[1:])
-    assert len(kept[0][0]) < 51
+    assert min(len(head) for head in kept[0]) < 51
     for other in logits[1:]:
         torch.testing.assert_close(other, logits[0])
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", [*RIVALS, "simlayerkv"])
 def test_oracle(name):
     model, batch = tiny("mistral", torch.float64), padded_batch(64, 13)
-    policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 0.5})
+    policy = small(name, budget=0.5)
     with pruned(model, policy, update_every=16) as memory:
         cache = recording(memory.cache())
         logits = in_chunks(model, batch, cache, 33)
@@ -99,7 +109,7 @@ def test_oracle(name):
 @pytest.mark.parametrize("name", RIVALS)
 def test_pruning_after_prefill(name):
     model, batch = tiny("llama"), padded_batch(40, 5)
-    policy = build_policy({"policy": name, **SMALL.get(name, {}), "budget": 16})
+    policy = small(name, budget=16)
     with pruned(model, policy, schedule="post_prefill") as memory:
         out = memory.generate(
             **{k: v for k, v in batch.items() if k != "position_ids"}, max_new_tokens=4, do_sample=False

@@ -1,10 +1,13 @@
-"""AdaKV and PyramidKV around other policies."""
+"""AdaKV, PyramidKV, ChunkKV and CriticalKV around other policies."""
 
 import pytest
 import torch
 
 from namm_xmodal.errors import BudgetError, ConfigError
 from namm_xmodal.policies.adakv import AdaKV
+from namm_xmodal.policies.chunkkv import ChunkKV
+from namm_xmodal.policies.criticalkv import CriticalKV, with_projections
+from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.full import FullCache
 from namm_xmodal.policies.h2o import H2O
 from namm_xmodal.policies.keydiff import KeyDiff
@@ -63,6 +66,8 @@ def test_wrappers_refuse_what_they_cannot_wrap():
         (lambda: AdaKV(base=AdaKV()), "AdaKV"),
         (lambda: PyramidKV(base=PyramidKV()), "PyramidKV"),
         (lambda: PyramidKV(base=FullCache()), "FullCache"),
+        (lambda: ChunkKV(base=FullCache()), "FullCache"),
+        (lambda: ChunkKV(base=AdaKV()), "AdaKV"),
     ):
         with pytest.raises(ConfigError, match=f"base={name}: expected a budgeted policy"):
             make()
@@ -111,3 +116,78 @@ def test_budgets_below_the_pins_are_refused():
     ):
         PyramidKV(base=StreamingLLM(), budget=40).check_clock(64, 0, 1)
     PyramidKV(base=SnapKV(), budget=64).check_clock(64, 0, 1)
+
+
+@pytest.mark.parametrize("window", [3, 6])
+def test_chunkkv_scores_whole_chunks_in_all_heads(layer, window):
+    size, base = 4, SnapKV(window=window, kernel=1)
+    layer.observe(base)
+    policy = ChunkKV(base=base, chunk=size)
+    plain, scores = layer.score(base), layer.score(policy)
+    for row in range(2):
+        places = [(head, s) for other, head, slots in layer.heads() if other == row for s in slots]
+        for head, slot in places:
+            if plain[row, head, slot].isinf():
+                assert scores[row, head, slot].isinf()
+                continue
+            chunk = layer.positions[row, head, slot] // size
+            mates = [
+                plain[row, h, s].item()
+                for h, s in places
+                if layer.positions[row, h, s] // size == chunk and not plain[row, h, s].isinf()
+            ]
+            assert scores[row, head, slot].item() == pytest.approx(sum(mates) / len(mates), rel=1e-5)
+
+
+def test_chunkkv_cuts_at_most_one_chunk(layer):
+    layer.positions = torch.arange(6, 20).expand(2, 2, -1).clone()  # every head holds the same tokens
+    base = SnapKV(window=4, kernel=1)
+    layer.observe(base)
+    kept = layer.kept(ChunkKV(base=base, chunk=4, budget=9))
+    for row in kept:
+        assert row[0] == row[1]  # as the heads of a layer share their choice
+        assert len(row[0]) == 9
+        cut = [c for c in range(2, 4) if 0 < sum(p // 4 == c for p in row[0] if p < 16) < 4]
+        assert len(cut) <= 1
+
+
+@pytest.mark.parametrize("first_stage", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("projected", [False, True])
+def test_criticalkv(layer, first_stage, projected):
+    budget, base = 6, SnapKV(window=2, kernel=1)
+    layer.observe(base)
+    weight = torch.randn(4 * 8, 5, generator=torch.Generator().manual_seed(2))
+    policy = CriticalKV(base=base, budget=budget, first_stage=first_stage, eps=0.01)
+    if projected:
+        policy = with_projections(policy, lambda: [torch.zeros(32, 5), weight])  # the layer is the second one
+    plain, scores = layer.score(base), layer.score(policy)
+    for row, head, slots in layer.heads():
+        values = layer.values[row, head].double()
+        best = sorted(slots, key=lambda s: -plain[row, head, s])[: int(budget * first_stage)]
+        for slot in slots:
+            heads = [weight[8 * h : 8 * h + 8].double() for h in (2 * head, 2 * head + 1)]
+            lengths = [float((values[slot] @ part).abs().sum()) for part in heads]
+            length = sum(lengths) / 2 if projected else float(values[slot].abs().sum())
+            expected = (plain[row, head, slot].item() + 0.01) * length
+            if slot in best or plain[row, head, slot].isinf():
+                expected = float("inf")
+            assert scores[row, head, slot].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_projections_reach_a_criticalkv_inside_wrappers_and_count_for_nothing_else():
+    policy = PyramidKV(base=AdaKV(base=CriticalKV()))
+    found = with_projections(policy, lambda: [torch.ones(32, 5)])
+    assert found.base.base.projections is not None
+    assert (found, fingerprint(found), repr(found)) == (policy, fingerprint(policy), repr(policy))
+    other = AdaKV(base=SnapKV())
+    assert with_projections(other, lambda: pytest.fail("nobody needs them")) is other
+
+
+def test_criticalkv_refuses_what_does_not_score_by_attention():
+    for base in (KeyDiff(), AdaKV(), FullCache()):
+        with pytest.raises(
+            ConfigError, match=f"base={type(base).__name__}: expected a policy that scores by attention"
+        ):
+            CriticalKV(base=base)
+    with pytest.raises(ConfigError, match="first_stage=2: expected a number, 0 to 1"):
+        CriticalKV(first_stage=2)
