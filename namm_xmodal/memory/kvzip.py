@@ -79,7 +79,7 @@ def kvzip(
     check_budget(budget, max(num_sinks, settings.protect_first), settings.protect_recent)
     cache, length = memory.cache(), input_ids.shape[1]
     memory.adapter.forward(memory.model, {"input_ids": input_ids}, cache)
-    found = [torch.zeros(layer.index.shape, device=layer.index.device) for layer in cache.layers]  # (B, H, T) each
+    found = [torch.zeros(layer.index.shape, device=layer.index.device) for layer in cache.pruned]  # (B, H, T) each
     for (start, end), said in _repetitions(input_ids, tokenizer, chunk):
         watcher = Repetition(chunk=(start, end), length=length, said=said.shape[1], num_sinks=num_sinks)
         memory.adapter.forward(memory.model, {"input_ids": said}, _watched_by(watcher, cache))
@@ -161,7 +161,7 @@ def _repetitions(text: Tensor, tokenizer: Any, chunk: int) -> Iterator[tuple[tup
 def _watched_by(policy: Repetition, cache: PrunedCache) -> PrunedCache:
     """A copy of a cache of which one forward will be shown to a policy."""
     copy = fork(cache)
-    for layer in copy.layers:
+    for layer in copy.pruned:
         assert layer.state is not None and layer.shape is not None
         if layer.window is None:  # what lies outside a window gets no attention, whatever it is worth
             layer.settings = replace(layer.settings, policy=policy, clock=Clock(None, "post_prefill"))
@@ -177,14 +177,14 @@ def _evict(cache: PrunedCache, scores: list[Tensor], count: int) -> None:
         scores: (B, H, T) of each layer; infinity for what stays.
         count: Tokens.
     """
-    windows = [layer.window for layer in cache.layers]
+    windows = [layer.window for layer in cache.pruned]
     whole = [number for number, window in enumerate(windows) if window is None]
-    for layer, window in zip(cache.layers, windows, strict=True):
+    for layer, window in zip(cache.pruned, windows, strict=True):
         if window is not None:
             layer.evict(layer.index >= layer.seen - window)
     if not whole:
         return
-    shape = cache.layers[whole[0]].shape
+    shape = cache.pruned[whole[0]].shape
     assert shape is not None
     device = scores[whole[0]].device  # the layers of a model may lie on several
     joint = torch.stack([scores[number].to(device) for number in whole], dim=-1)  # (B, H, T, L)
@@ -193,4 +193,4 @@ def _evict(cache: PrunedCache, scores: list[Tensor], count: int) -> None:
     keep = keep_best(flat, slate, count * joint.shape[1] * len(whole))
     keep = keep.view(joint.transpose(1, 2).shape).transpose(1, 2)  # (B, H, T, L)
     for place, number in enumerate(whole):
-        cache.layers[number].evict(keep[..., place].to(scores[number].device))
+        cache.pruned[number].evict(keep[..., place].to(scores[number].device))

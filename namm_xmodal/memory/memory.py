@@ -90,7 +90,7 @@ class Memory:
         policy = self.last_cache.settings.policy
         if policy is not None:
             return report_on(self.last_cache, type(policy).__name__)
-        touched = any(not layer.untouched for layer in self.last_cache.layers)
+        touched = any(not layer.untouched for layer in self.last_cache.pruned)
         return report_on(self.last_cache, "KVzip" if touched else "full cache")
 
 

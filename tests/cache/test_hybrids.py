@@ -37,3 +37,11 @@ def test_chunks_forks_and_repeated_rows_go_on_alike(name):
         one, other = (model(token, past_key_values=each).logits for each in (repeated, cache))
         assert torch.allclose(one, other, atol=1e-5)
         assert memory.report().kept_fraction < 0.7
+
+
+def test_two_forwards_with_a_policy_that_protects_report_and_generate():
+    model, ids = tiny_class("Qwen3NextForCausalLM"), padded_batch(60, rows=1)["input_ids"]
+    with torch.no_grad(), pruned(model, KeyDiff(budget=0.5), update_every=16, protect_recent=4) as memory:
+        memory.generate(ids, max_new_tokens=4, pad_token_id=0)
+        assert len(memory.report().layers) == 2
+        assert "layer  1" in str(memory.report())

@@ -132,7 +132,7 @@ def kept_cells(cache: PrunedCache, prompt: EmbeddedPrompt, frames: int, grid: in
     places = prompt.places[prompt.visual]
     cells = ((places[:, 0] * grid + places[:, 1]) * grid + places[:, 2]).numpy()
     kept = []
-    for layer in cache.layers:
+    for layer in cache.pruned:
         index = layer.index[0].cpu()  # (H, S), -1 in dead slots
         held = torch.zeros(index.shape[0], prompt.length + 1, dtype=torch.bool)
         held.scatter_(1, index.masked_fill(index < 0, prompt.length), True)

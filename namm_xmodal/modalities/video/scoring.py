@@ -91,7 +91,7 @@ def kept_visual(cache: PrunedCache, visual: Tensor) -> float:
         visual: (N,) bool, which tokens of the prompt are visual.
     """
     counts = []
-    for layer in cache.layers:
+    for layer in cache.pruned:
         index = layer.index[0].cpu()  # (H, S), -1 in dead slots
         counts.append((visual[index.clamp(min=0)] & (index >= 0)).sum(-1).float().mean())
     return float(torch.stack(counts).mean())
