@@ -125,7 +125,7 @@ def report_on(cache: PrunedCache, policy: str) -> MemoryReport:
                 slots=layer.slots,
                 live_bytes=int(kept.sum()) * per_token,
                 allocated_bytes=layer.num_bytes,
-                state_bytes=0 if layer.state is None else layer.state.num_bytes,
+                state_bytes=layer.state_bytes,
                 full_bytes=batch * heads * layer.seen * per_token,
             )
         )

@@ -1,6 +1,6 @@
 """A policy's memory of one layer: buffers that grow, move and leave together with the cached tokens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -61,6 +61,30 @@ class State:
             self._token[name] = kept.gather(-1, order[:, :, None].expand(-1, -1, kept.shape[2], -1))
         self.slots = order.shape[-1]
 
+    def of_heads(self, heads: tuple[int, ...], *, rows: bool) -> "State":
+        """A copy of the token buffers of some kv heads; the row buffers go with it if `rows`."""
+        part = State(self.batch, len(heads), self.slots, self.device)
+        part._token = {name: self.token(name)[:, heads] for name in self._token}
+        part._row = self._row if rows else {}
+        return part
+
+    @classmethod
+    def of_lanes(cls, parts: Sequence["State"], heads: Sequence[list[int]]) -> "State":
+        """Undoes `of_heads`: one state of all heads, as wide as the widest part.
+
+        Args:
+            parts: The first has the row buffers.
+            heads: The kv heads of each part.
+        """
+        first = parts[0]
+        whole = cls(first.batch, sum(map(len, heads)), max(part.slots for part in parts), first.device)
+        whole._row = first._row
+        for name, buffer in first._token.items():
+            whole._token[name] = buffer.new_zeros(first.batch, whole.heads, buffer.shape[2], whole.slots)
+            for part, places in zip(parts, heads, strict=True):
+                whole._token[name][:, places, :, : part.slots] = part.token(name)
+        return whole
+
     def map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         """Applies `change` to the batch dimension of every buffer (beam reorder, batch select and repeat)."""
         self._token = {name: change(buffer[..., : self.slots]) for name, buffer in self._token.items()}
@@ -81,6 +105,16 @@ class State:
             self.token(name)[rows] = part.token(name)
         for name, buffer in self._row.items():
             buffer[rows] = part._row[name]
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether there are token buffers."""
+        return bool(self._token)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are row buffers."""
+        return bool(self._row)
 
     @property
     def num_bytes(self) -> int:
