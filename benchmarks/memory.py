@@ -33,7 +33,7 @@ def model_of(setting: dict[str, int]) -> torch.nn.Module:
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=64,
-            hidden_size=64,
+            hidden_size=8 * setting["heads"],
             intermediate_size=64,
             num_hidden_layers=setting["layers"],
             num_attention_heads=setting["heads"],

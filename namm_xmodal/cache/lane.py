@@ -138,7 +138,7 @@ def merged(lanes: Sequence[Lane]) -> Lane:
             whole[:, heads, : lane.slots] = lane._store[place][:, :, : lane.slots]
         store.append(whole)
     states = [lane.state for lane in lanes if lane.state is not None]
-    return Lane(range(store[0].shape[1]), store, State.of_lanes(states, places) if states else None, True)
+    return Lane(range(store[0].shape[1]), store, states[0].of_lanes(states[1:], places) if states else None, True)
 
 
 def _alike(lengths: list[int]) -> list[tuple[int, ...]]:

@@ -152,7 +152,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             lane = self.lanes[0]
             batch, heads, _, head_dim = lane.keys.shape
             self.shape = LayerShape(self.layer, self.num_layers, num_attention_heads, heads, head_dim)
-            lane.state = State(batch, heads, lane.slots, self.device)
+            lane.state = State(batch, heads, lane.slots, self.device, self.dtype)
             if self.settings.policy is not None:
                 self.settings.policy.start(lane.state, self.shape)
         return self.shape
@@ -230,6 +230,12 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             return
         self.untouched = False
         self.lanes = lane.split(keep, together=not self._may_part())
+
+    def release(self, interval: int) -> None:
+        """Gives up what the policy will not read again; the next update of every row is `interval` tokens away."""
+        for lane in self.lanes:
+            if lane.state is not None:
+                lane.state.release(interval)
 
     # ------------------------------------------------------------------ what can be read
     @property

@@ -39,6 +39,9 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
             keep[group.rows.to(keep.device)] = chosen
     with timed("move"):
         layer.evict(keep)
+        clock = layer.settings.clock
+        if clock.schedule == "streaming" and clock.every is not None and block.all_due:
+            layer.release(clock.every)
 
 
 @torch.no_grad()

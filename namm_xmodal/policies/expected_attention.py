@@ -58,7 +58,8 @@ class ExpectedAttention(Budgeted):
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The newest queries."""
-        state.add_row_buffer("queries", shape.num_attention_heads, self.n_queries, shape.head_dim)
+        size = (shape.num_attention_heads, self.n_queries, shape.head_dim)
+        state.add_row_buffer("queries", *size, narrow=True, window=self.n_queries)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest queries."""
