@@ -82,7 +82,7 @@ def measure(model: torch.nn.Module, policy: Any, setting: dict[str, int]) -> dic
 
 def shares_of(report: Any) -> dict[str, float]:
     """Bytes over those of a full cache."""
-    state = sum(layer.state_bytes for layer in report.layers)
+    state = sum(layer.state_bytes for layer in report.layers)  # older commits have no sum
     parts = {"live": report.live_bytes, "allocated": report.allocated_bytes, "state": state}
     return {name: round(count / report.full_bytes, 4) for name, count in parts.items()}
 

@@ -99,7 +99,7 @@ class Lane:
         counts = keep.sum(-1)
         most, least = torch.stack([counts.amax(0), counts.amin(0)]).tolist()  # by head, over the batch rows
         groups = [tuple(range(len(most)))] if together else _alike(most)
-        lanes = []
+        lanes: list[Lane] = []
         for heads in groups:
             width, whole = max(most[head] for head in heads), len(groups) == 1
             chosen = keep if whole else keep[:, heads]

@@ -224,12 +224,15 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         Args:
             keep: Of the slots of all heads after `merge`.
         """
-        (lane,) = self.lanes
+        (lane,), policy = self.lanes, self.settings.policy
         keep = keep & lane.live
         if bool(keep.all()):
             return
+        assert policy is not None and lane.state is not None
+        reads = policy.reads
+        apart = lane.state.may_part(rows=reads.rows != 0, queries=reads.queries != 0)
         self.untouched = False
-        self.lanes = lane.split(keep, together=not self._may_part())
+        self.lanes = lane.split(keep, together=not apart)
 
     def release(self, interval: int) -> None:
         """Gives up what the policy will not read again; the next update of every row is `interval` tokens away."""
@@ -282,15 +285,6 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     def state_bytes(self) -> int:
         """Bytes of the policy's buffers."""
         return sum(lane.state.num_bytes for lane in self.lanes if lane.state is not None)
-
-    def _may_part(self) -> bool:
-        """Whether the policy can watch lane by lane: not where tiles or buffers speak of all heads at once."""
-        policy, state = self.settings.policy, self.lanes[0].state
-        assert policy is not None and state is not None
-        reads = policy.reads
-        if reads.rows:
-            return not reads.queries and not state.has_rows
-        return not reads.queries or not state.has_tokens
 
     def _order(self, heads: int) -> tuple[Tensor, Tensor]:
         """(heads,) kv heads or query heads in the order of the lanes, and the inverse."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-HALF = (torch.bfloat16, torch.float16)
+_HALF = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,17 @@ class State:
         Args:
             name: To find it by.
             channels: Numbers for each slot.
-            narrow: Stored in half precision if keys and values are, in float32 otherwise; do not sum many numbers in it.
+            narrow: Stored as float16 if keys and values are in half precision: for shares of attention and averages of
+                them, of which 11 bits do. Otherwise, and always for sums of many numbers, float32.
             window: What was written more than so many tokens ago is never read again. At an update that has the next one
                 no nearer than this, the engine gives the memory back; the buffer is zero then.
         """
         self._of_tokens.add(name)
-        self._declare(name, (channels,), narrow, window)
+        self._declare(name, (channels,), torch.float16 if narrow else None, window)
 
     def add_row_buffer(self, name: str, *shape: int, narrow: bool = False, window: int | None = None) -> None:
-        """Declares a zero (B, *shape) buffer; see `add_token_buffer`."""
-        self._declare(name, shape, narrow, window)
+        """Declares a zero (B, *shape) buffer, if `narrow` in the precision of keys and values; see `add_token_buffer`."""
+        self._declare(name, shape, self.precision if narrow else None, window)
 
     def token(self, name: str) -> Tensor:
         """The (B, H, C, S) buffer; writing into it changes the state."""
@@ -150,24 +151,25 @@ class State:
         for name, buffer in part._row.items():
             self.row(name)[rows] = buffer
 
-    @property
-    def has_tokens(self) -> bool:
-        """Whether there are token buffers."""
-        return bool(self._of_tokens)
+    def may_part(self, *, rows: bool, queries: bool) -> bool:
+        """Whether kv heads can be watched apart by a policy that reads attention rows, queries or both.
 
-    @property
-    def has_rows(self) -> bool:
-        """Whether there are row buffers."""
-        return len(self._declared) > len(self._of_tokens)
+        Not where its tiles or the buffers that they are written to speak of all heads at once.
+        """
+        if rows:
+            return not queries and len(self._declared) == len(self._of_tokens)
+        return not queries or not self._of_tokens
 
     @property
     def num_bytes(self) -> int:
         """Bytes that the buffers occupy, spare room included."""
         return sum(b.numel() * b.element_size() for b in (*self._token.values(), *self._row.values()))
 
-    def _declare(self, name: str, shape: tuple[int, ...], narrow: bool, window: int | None) -> None:
-        dtype = self.precision if narrow and self.precision in HALF else torch.float32
+    def _declare(self, name: str, shape: tuple[int, ...], half: torch.dtype | None, window: int | None) -> None:
+        dtype = half if half is not None and self.precision in _HALF else torch.float32
         self._declared[name] = _Buffer(shape, dtype, window)
+        self._token.pop(name, None)
+        self._row.pop(name, None)
 
     def _like(self, batch: int, heads: int, slots: int) -> "State":
         """An empty state with the same declarations."""
