@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from namm_xmodal.memory import pruned as pruned
     from namm_xmodal.policies.adakv import AdaKV as AdaKV
     from namm_xmodal.policies.budgeted import Budgeted as Budgeted
+    from namm_xmodal.policies.by_head import ByHead as ByHead
     from namm_xmodal.policies.check import check_policy as check_policy
     from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
     from namm_xmodal.policies.full import FullCache as FullCache
+    from namm_xmodal.policies.geometry import Geometry as Geometry
     from namm_xmodal.policies.h2o import H2O as H2O
     from namm_xmodal.policies.h2o import H2ONormalised as H2ONormalised
+    from namm_xmodal.policies.head_shares import HeadShares as HeadShares
     from namm_xmodal.policies.keydiff import KeyDiff as KeyDiff
     from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
     from namm_xmodal.policies.namm import Namm as Namm
@@ -35,10 +38,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "AdaKV": "policies.adakv",
     "Budgeted": "policies.budgeted",
+    "ByHead": "policies.by_head",
     "ExpectedAttention": "policies.expected_attention",
     "FullCache": "policies.full",
+    "Geometry": "policies.geometry",
     "H2O": "policies.h2o",
     "H2ONormalised": "policies.h2o",
+    "HeadShares": "policies.head_shares",
     "KeyDiff": "policies.keydiff",
     "L2Norm": "policies.l2_norm",
     "Memory": "memory",

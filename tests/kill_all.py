@@ -32,6 +32,7 @@ LINES = {
     "--output {}",
     "calibrate": "calibrate namm-smollm2 --model tiny-random --floor 0 --length 256 --count 1 --update-every 64 "
     "--output {}",
+    "head-shares": "head-shares shares/smoke --run {}",
     "prepare": "prepare video --tiny --output {}",
 }
 TIMES = {

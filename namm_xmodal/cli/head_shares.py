@@ -116,9 +116,10 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
     found.save(folder / SHARES)
     plot_division(found, division.losses, folder / "plot.png", model)
     gained = paired(divided, even)
+    within = "" if gained.low is None else f" [{gained.low:+.3f}, {gained.high:+.3f}]"
     console.print(
         f"distance to the full cache at {settings.budget:.0%}, {len(even)} other inputs: {np.mean(even):.3f} nats with "
-        f"even shares, {np.mean(divided):.3f} with these, {gained.value:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]\n"
+        f"even shares, {np.mean(divided):.3f} with these, {gained.value:+.3f}{within}\n"
         f"{folder / SHARES} is for `shares` of the policy by_head; {folder / 'plot.png'} shows them",
         soft_wrap=True,
     )

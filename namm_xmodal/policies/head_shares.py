@@ -18,7 +18,7 @@ _MOST_BYTES = 10_000_000
 SHIPPED = Path(__file__).parent / "shares"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HeadShares:
     """What every kv head gets of a budget, over what it would get of an even one.
 
@@ -41,6 +41,12 @@ class HeadShares:
             raise CheckpointError("head shares: expected the same number of kv heads, at least one, in every layer")
         if not all(math.isfinite(weight) and weight >= 0 for weight in numbers) or sum(numbers) <= 0:
             raise CheckpointError("head shares: expected finite numbers that are not negative, and some above 0")
+
+    def __repr__(self) -> str:
+        """One line; a model may have a thousand heads."""
+        numbers = [weight for layer in self.weights for weight in layer]
+        size = f"{len(self.weights)} layers of {len(self.weights[0])} kv heads"
+        return f"HeadShares({size}, {min(numbers):g} to {max(numbers):g}; {self.source})"
 
     @classmethod
     def of(cls, weights: Tensor, source: str) -> "HeadShares":

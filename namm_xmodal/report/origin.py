@@ -23,6 +23,8 @@ def origin_in_words(arm: Arm, spec: object) -> str:
 
 def _training(metadata: Mapping[str, Any]) -> str:
     """Both commands that train name the models; so does a policy that went through both."""
+    if "by_hand" in metadata:
+        return "weights set by hand"
     for found in (metadata.get("last_stage_trained_on"), metadata.get("trained_on"), metadata):
         models = found.get("models") if isinstance(found, Mapping) else None
         if isinstance(models, list) and models:

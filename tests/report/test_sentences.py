@@ -48,6 +48,8 @@ def test_a_trained_namm_says_with_what_and_how_it_is_fitted():
     }
     unknown = replace(section.arms[1], policy=replace(section.arms[1].policy, metadata={}))
     assert origin_in_words(unknown, shipped) == "of unknown training, used as saved"
+    by_hand = replace(unknown, policy=replace(unknown.policy, metadata={"by_hand": {"value_norm": 1.0}}))
+    assert origin_in_words(by_hand, shipped) == "weights set by hand, used as saved"
 
 
 def test_without_a_namm_nothing_is_said_of_one(tmp_path):
