@@ -5,6 +5,8 @@ that end at updates. One forward over a whole prompt, chunks of any size and tok
 """
 
 from collections import deque
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,11 +15,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from namm_xmodal.cache.lane import Lane
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
 from namm_xmodal.cache.observe import Observer
 from namm_xmodal.cache.pending import take_pending
 from namm_xmodal.cache.rows import PLAIN, LogitsAs, attention_tiles
+from namm_xmodal.cache.settings import Settings
 from namm_xmodal.cache.stopwatch import timed, timed_tiles
 from namm_xmodal.cache.update import update_layer
 from namm_xmodal.cache.visibility import Visibility
@@ -122,52 +126,16 @@ def _attend(
     for block in blocks:
         with timed("move"):
             layer.append(block.start, block.stop, mask.padding)
-        assert layer.keys is not None and layer.values is not None
-        visibility = Visibility.of(layer, mask, block.start, block.stop)
-        part = query[:, :, block.start : block.stop]
         observer = Observer(layer, mask, first, block, length)
-        in_tiles = logits_as is not PLAIN or (
-            observer.reads_all_rows and _computes_rows_once(settings.attention, query)
-        )
-        if in_tiles:
-            output = query.new_empty(
-                part.shape[0], part.shape[2], part.shape[1], layer.values.shape[-1]
-            )  # (B, Q, Hq, D)
-            tiles = attention_tiles(
-                part,
-                layer.keys,
-                visibility,
-                scaling,
-                settings.tile,
-                value=layer.values,
-                output=output,
-                logits_as=logits_as,
-            )
-            if observer.reads_all_rows:
-                observer.watch(part, timed_tiles(tiles, "attend"))
-            else:
-                deque(timed_tiles(tiles, "attend"), maxlen=0)
-        else:
-            with timed("attend"):
-                groups = query.shape[1] // layer.keys.shape[1]
-                sdpa_mask = visibility.for_sdpa(groups, query.device)
-                if groups == 1 and (sdpa_mask is not None or part.shape[2] == 1):
-                    # What transformers' function comes down to here; its own checks take longer than a few queries do.
-                    output = (
-                        scaled_dot_product_attention(part, layer.keys, layer.values, attn_mask=sdpa_mask, scale=scaling)
-                        .transpose(1, 2)
-                        .contiguous()
-                    )  # (B, H, Q, D) -> (B, Q, H, D)
-                else:
-                    output, _ = sdpa_attention_forward(
-                        module, part, layer.keys, layer.values, sdpa_mask, scaling=scaling, is_causal=True
-                    )  # without a mask, causal, whatever the module says of itself
-        if observer.wants_anything(part.shape[2]) and not (in_tiles and observer.reads_all_rows):
-            keys, begin = layer.keys.detach(), observer.begin
-            tiles = attention_tiles(
-                part.detach(), keys, visibility, scaling, settings.tile, first=begin, logits_as=logits_as
-            )
-            observer.watch(part.detach(), timed_tiles(tiles, "observe"))
+        part = query[:, :, block.start : block.stop]
+        sight = partial(Visibility.of, mask=mask, start=block.start, stop=block.stop, untouched=layer.untouched)
+        if not observer.reads_rows and observer.wants_anything(part.shape[2]):
+            observer.see(layer.lanes[0].state, observer.begin, None, part.detach())
+        found = [
+            _attend_lane(module, settings, lane, some, sight(lane), observer, scaling, _of_lane(logits_as, lane, some))
+            for lane, (some,) in layer.by_lane(part)
+        ]
+        output = layer.from_lanes(found, 2)
         outputs.append(output)
         if block.due and policy is not None:
             update_layer(layer, mask, block, first + block.stop, scaling)
@@ -175,6 +143,65 @@ def _attend(
     seen = None if mask.counts is None else mask.counts[:, layer.seen - 1].tolist()
     layer.tokens_seen = tuple(seen) if seen is not None else (layer.seen,) * query.shape[0]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+def _of_lane(logits_as: LogitsAs, lane: Lane, query: Tensor) -> LogitsAs:
+    """The same of a lane's query heads, of which its query (B, hq, Q, D) has so many."""
+    sinks = logits_as.sinks
+    if sinks is None or len(sinks) == query.shape[1]:
+        return logits_as
+    group = query.shape[1] // len(lane.heads)
+    return replace(logits_as, sinks=sinks.unflatten(0, (-1, group))[list(lane.heads)].flatten())  # (Hq,) -> (hq,)
+
+
+def _attend_lane(
+    module: torch.nn.Module,
+    settings: Settings,
+    lane: Lane,
+    query: Tensor,
+    visibility: Visibility,
+    observer: Observer,
+    scaling: float,
+    logits_as: LogitsAs,
+) -> Tensor:
+    """Attention of one block to the heads of a lane: (B, Q, hq, D) for a query of (B, hq, Q, D)."""
+    keys, values = lane.keys, lane.values
+    rows_once = observer.reads_all_rows and _computes_rows_once(settings.attention, query)
+    if rows_once or logits_as is not PLAIN:
+        batch, heads, count, _ = query.shape
+        output = query.new_empty(batch, count, heads, values.shape[-1])  # (B, Q, Hq, D)
+        tiles = timed_tiles(
+            attention_tiles(
+                query, keys, visibility, scaling, settings.tile, value=values, output=output, logits_as=logits_as
+            ),
+            "attend",
+        )
+        if observer.reads_all_rows:
+            observer.watch(lane, query, tiles)
+            return output
+        deque(tiles, maxlen=0)
+    else:
+        with timed("attend"):
+            groups = query.shape[1] // keys.shape[1]
+            sdpa_mask = visibility.for_sdpa(groups, query.device)
+            if groups == 1 and (sdpa_mask is not None or query.shape[2] == 1):
+                # What transformers' function comes down to here; its own checks take longer than a few queries do.
+                output = (
+                    scaled_dot_product_attention(query, keys, values, attn_mask=sdpa_mask, scale=scaling)
+                    .transpose(1, 2)
+                    .contiguous()
+                )  # (B, H, Q, D) -> (B, Q, H, D)
+            else:
+                output, _ = sdpa_attention_forward(
+                    module, query, keys, values, sdpa_mask, scaling=scaling, is_causal=True
+                )  # without a mask, causal, whatever the module says of itself
+    if observer.reads_rows and observer.wants_anything(query.shape[2]):
+        seen, begin = query.detach(), observer.begin
+        tiles = attention_tiles(
+            seen, keys.detach(), visibility, scaling, settings.tile, first=begin, logits_as=logits_as
+        )
+        observer.watch(lane, seen, timed_tiles(tiles, "observe"))
+    return output
 
 
 def _computes_rows_once(attention: str, query: Tensor) -> bool:

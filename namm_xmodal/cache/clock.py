@@ -35,6 +35,11 @@ class Block:
     stop: int
     due: tuple[RowGroup, ...]
 
+    @property
+    def all_due(self) -> bool:
+        """Whether every row updates."""
+        return any(group.rows is None for group in self.due)
+
 
 @dataclass(frozen=True)
 class Clock:

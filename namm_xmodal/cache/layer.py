@@ -1,21 +1,20 @@
-"""One layer's storage: keys, values, original indices and the policy's state, ragged over rows and kv heads."""
+"""One layer of a pruned cache, as transformers and attention see it: lanes of kv heads, ragged over rows and heads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
+from namm_xmodal.cache.lane import SPARE_SLOTS, Lane, merged
 from namm_xmodal.cache.pending import PENDING, not_attended
 from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import UnsupportedOperationError
 from namm_xmodal.policies.protocol import Rotary
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
-
-SPARE_SLOTS = 64
-"""Room made at once while decoding, so that most tokens are written in place instead of copying the cache."""
 
 
 class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -28,10 +27,10 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         seen: Indices seen so far, padding included.
         tokens_seen: Real tokens that each batch row has seen.
         untouched: Nothing was evicted yet. A flag, not `S == seen`: one head may keep everything while others evict.
-        has_dead: Some slot may be dead; false spares looking for one at every step.
+        lanes: Where the tokens are: one lane as long as heads keep about as many, several from an update on that left
+            them uneven.
         midway: Of the first layer: a forward began that has not come to its end.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
-        state: The policy's buffers.
     """
 
     is_sliding = False
@@ -56,38 +55,33 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             rotary: Its rotary embedding, for policies that turn queries (None for models without).
             window: Tokens that transformers' own cache would keep of this layer, None for all.
         """
-        super().__init__()
+        # Not the base's: it would set keys and values, which are read from the lanes.
         self.settings = settings
         self.layer, self.num_layers = layer, num_layers
         self.rotary, self.window = rotary, window
         self._clear()
 
     def _clear(self) -> None:
-        self.keys: Tensor | None = None
-        self.values: Tensor | None = None
+        self.lanes: list[Lane] = []
         self.incoming: tuple[Tensor, Tensor] | None = None
-        self.state: State | None = None
         self.shape: LayerShape | None = None
         self.seen = 0
         self.tokens_seen: tuple[int, ...] = ()
-        self.slots = 0
         self.untouched = True
-        self.has_dead = False
         self.midway = False
         self.is_initialized = False
-        self._store: list[Tensor] = []  # keys, values, index with spare slots
 
     # ------------------------------------------------------------------ what transformers calls
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Takes sizes, dtype and device from the first (B, H, n, D) keys and values."""
         self.dtype, self.device = key_states.dtype, key_states.device
         batch, heads = key_states.shape[:2]
-        self._store = [
+        store = [
             key_states.new_empty(batch, heads, 0, key_states.shape[-1]),
             value_states.new_empty(batch, heads, 0, value_states.shape[-1]),
-            torch.empty(batch, heads, 0, dtype=torch.long, device=self.device),
+            torch.empty(batch, heads, 0, dtype=torch.int32, device=self.device),
         ]
-        self._expose()
+        self.lanes = [Lane(range(heads), store, None, False)]
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -155,11 +149,12 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     def describe(self, num_attention_heads: int) -> LayerShape:
         """Sizes of this layer; makes the policy's state on the first call."""
         if self.shape is None:
-            batch, heads, _, head_dim = self._store[0].shape
+            lane = self.lanes[0]
+            batch, heads, _, head_dim = lane.keys.shape
             self.shape = LayerShape(self.layer, self.num_layers, num_attention_heads, heads, head_dim)
-            self.state = State(batch, heads, self.slots, self.device)
+            lane.state = State(batch, heads, lane.slots, self.device, self.dtype)
             if self.settings.policy is not None:
-                self.settings.policy.start(self.state, self.shape)
+                self.settings.policy.start(lane.state, self.shape)
         return self.shape
 
     def append(self, start: int, stop: int, padding: Tensor | None) -> None:
@@ -170,7 +165,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             stop: One past the last.
             padding: (B, indices) bool, True for real tokens, or None.
         """
-        assert self.incoming is not None and self.state is not None
+        assert self.incoming is not None
         keys, values = self.incoming
         first = self.seen - keys.shape[-2]
         count, whole = stop - start, stop - start == keys.shape[2]
@@ -178,23 +173,12 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         if padding is not None:
             real = padding[:, first + start : first + stop].to(self.device)
             index = index.expand(keys.shape[0], -1).masked_fill(~real, -1)[:, None]  # (B, 1, n)
-            self.has_dead = True
-        new = [keys, values] if whole else [keys[:, :, start:stop], values[:, :, start:stop]]
+        if not whole:
+            keys, values = keys[:, :, start:stop], values[:, :, start:stop]
         spare = SPARE_SLOTS if count < SPARE_SLOTS else 0
-        end = self.slots + count
-        differentiable = torch.is_grad_enabled() and keys.requires_grad
-        for place, addition in enumerate((*new, index)):
-            held = self._store[place]
-            if differentiable:  # writing in place would overwrite what backward needs
-                addition = addition.expand(*keys.shape[:2], -1) if place == 2 else addition
-                self._store[place] = torch.cat([held[:, :, : self.slots], addition], dim=2)
-                continue
-            if end > held.shape[2]:
-                held = self._enlarge(place, end + spare)
-            held.narrow(2, self.slots, count).copy_(addition)
-        self.state.grow(count, spare)
-        self.slots = end
-        self._expose()
+        for lane, (some_keys, some_values) in self.by_lane(keys, values):
+            lane.append(some_keys, some_values, index, spare)
+            lane.has_dead |= padding is not None
 
     def append_step(self, keys: Tensor, values: Tensor, index: Tensor) -> None:
         """`update` and `append` at once, for a few unpadded tokens that attend without `pruned_attention`.
@@ -204,44 +188,73 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             values: (B, H, n, D).
             index: (n,) original indices.
         """
-        count, end = keys.shape[2], self.slots + keys.shape[2]
-        assert self.state is not None
-        for place, addition in enumerate((keys, values, index)):
-            held = self._store[place]
-            if end > held.shape[2]:
-                held = self._enlarge(place, end + SPARE_SLOTS)
-            held.narrow(2, self.slots, count).copy_(addition)
-        self.state.grow(count, SPARE_SLOTS)
-        self.slots = end
-        self.seen += count
+        for lane, (some_keys, some_values) in self.by_lane(keys, values):
+            lane.append(some_keys, some_values, index, SPARE_SLOTS)
+        self.seen += keys.shape[2]
         self.tokens_seen = (self.seen,) * keys.shape[0]
-        self._expose()
+
+    def by_lane(self, *tensors: Tensor) -> Iterator[tuple[Lane, tuple[Tensor, ...]]]:
+        """Every lane with its heads of some (B, H, ...) or (B, Hq, ...) tensors."""
+        if len(self.lanes) == 1:
+            yield self.lanes[0], tensors
+            return
+        sizes = [len(lane.heads) for lane in self.lanes]
+        parts = []
+        for tensor in tensors:
+            order, _ = self._order(tensor.shape[1])
+            groups = tensor.shape[1] // sum(sizes)
+            parts.append(tensor.index_select(1, order).split([size * groups for size in sizes], dim=1))
+        yield from zip(self.lanes, zip(*parts, strict=True), strict=True)
+
+    def from_lanes(self, parts: list[Tensor], dim: int) -> Tensor:
+        """One tensor of all heads, in their order, out of one for each lane; heads (or query heads) are dimension `dim`."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = torch.cat(parts, dim)
+        return whole.index_select(dim, self._order(whole.shape[dim])[1])
+
+    def merge(self) -> Lane:
+        """Brings all heads into one lane, for an update; `evict` parts them again."""
+        self.lanes = [merged(self.lanes)]
+        return self.lanes[0]
 
     def evict(self, keep: Tensor) -> None:
-        """Keeps the tokens of `keep` (B, H, S) bool, in their order; shorter heads end in dead slots."""
-        keep = keep & self.live
+        """Keeps the tokens of `keep` (B, H, S) bool, in their order.
+
+        Args:
+            keep: Of the slots of all heads after `merge`.
+        """
+        (lane,), policy = self.lanes, self.settings.policy
+        keep = keep & lane.live
         if bool(keep.all()):
             return
+        assert policy is not None and lane.state is not None
+        reads = policy.reads
+        apart = lane.state.may_part(rows=reads.rows != 0, queries=reads.queries != 0)
         self.untouched = False
-        counts = keep.sum(-1)
-        width = int(counts.max())
-        self.has_dead = int(counts.min()) < width
-        # A stable sort of "stays" brings the survivors to the front in chronological order.
-        order = keep.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[..., :width]
-        dead = ~keep.gather(-1, order)
-        for place in (0, 1):
-            held = self._store[place]
-            self._store[place] = held.gather(2, order[..., None].expand(-1, -1, -1, held.shape[-1]))
-        self._store[2] = self._store[2].gather(-1, order).masked_fill(dead, -1)
-        assert self.state is not None
-        self.state.gather(order)
-        self.slots = width
-        self._expose()
+        self.lanes = lane.split(keep, together=not apart)
+
+    def release(self, interval: int) -> None:
+        """Gives up what the policy will not read again; the next update of every row is `interval` tokens away."""
+        for lane in self.lanes:
+            if lane.state is not None:
+                lane.state.release(interval)
+
+    # ------------------------------------------------------------------ what can be read
+    @property
+    def keys(self) -> Tensor | None:
+        """(B, H, S, D) keys of all heads, S slots of the widest lane; a copy if there are several."""
+        return merged(self.lanes).keys if self.lanes else None
+
+    @property
+    def values(self) -> Tensor | None:
+        """As `keys`."""
+        return merged(self.lanes).values if self.lanes else None
 
     @property
     def index(self) -> Tensor:
         """(B, H, S) int64: original index of the token in each slot (padding counts), -1 in dead slots."""
-        return self._store[2].narrow(2, 0, self.slots) if self._store else torch.empty(0, dtype=torch.long)
+        return merged(self.lanes).index if self.lanes else torch.empty(0, dtype=torch.long)
 
     @property
     def live(self) -> Tensor:
@@ -251,30 +264,46 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     @property
     def kept(self) -> Tensor:
         """(B, H) int64: live tokens."""
-        return self.live.sum(-1)
+        return self.from_lanes([lane.live.sum(-1) for lane in self.lanes], 1)
+
+    @property
+    def slots(self) -> int:
+        """Slots of the widest lane, S."""
+        return max((lane.slots for lane in self.lanes), default=0)
+
+    @property
+    def has_dead(self) -> bool:
+        """Whether heads or rows may differ in how many tokens they hold."""
+        return len(self.lanes) > 1 or any(lane.has_dead for lane in self.lanes)
 
     @property
     def num_bytes(self) -> int:
         """Bytes allocated for keys, values and indices, dead slots and spare room included."""
-        return sum(held.numel() * held.element_size() for held in self._store)
+        return sum(lane.num_bytes for lane in self.lanes)
 
-    def _enlarge(self, place: int, room: int) -> Tensor:
-        """Moves keys, values or index into a larger store of `room` slots."""
-        held = self._store[place]
-        larger = held.new_empty(*held.shape[:2], room, *held.shape[3:])
-        larger[:, :, : self.slots] = held[:, :, : self.slots]
-        self._store[place] = larger
-        return larger
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the policy's buffers."""
+        return sum(lane.state.num_bytes for lane in self.lanes if lane.state is not None)
 
-    def _expose(self) -> None:
-        keys, values, _ = self._store
-        self.keys, self.values = keys.narrow(2, 0, self.slots), values.narrow(2, 0, self.slots)
+    def _order(self, heads: int) -> tuple[Tensor, Tensor]:
+        """(heads,) kv heads or query heads in the order of the lanes, and the inverse."""
+        stored = tuple(head for lane in self.lanes for head in lane.heads)
+        return _expanded(stored, heads // len(stored), self.device, torch.is_inference_mode_enabled())
 
     def _map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         if not self.is_initialized:
             return
-        self._store = [change(held[:, :, : self.slots]) for held in self._store]
-        if self.state is not None:
-            self.state.map_rows(change)
+        for lane in self.lanes:
+            lane.map_rows(change)
         self.tokens_seen = tuple(change(torch.tensor(self.tokens_seen, device=self.device)).tolist())
-        self._expose()
+
+
+@lru_cache(maxsize=256)
+def _expanded(stored: tuple[int, ...], groups: int, device: torch.device, inference: bool) -> tuple[Tensor, Tensor]:
+    """Heads of a layer in the order in which they are stored, each standing for `groups` query heads, and the inverse.
+
+    `inference` keeps tensors made in inference mode, which autograd refuses, apart from others.
+    """
+    order = torch.tensor([head * groups + i for head in stored for i in range(groups)], device=device)
+    return order, order.argsort()

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.cache.clock import Block, RowGroup, row_groups
+from namm_xmodal.cache.lane import Lane
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.cache.rows import AttentionTile
 from namm_xmodal.cache.stopwatch import timed
 from namm_xmodal.policies.protocol import ALL_ROWS, Tile
+from namm_xmodal.policies.state import State
 
 
 class Observer:
@@ -43,6 +45,11 @@ class Observer:
             self.begin = min(self._wanted_from(group, wanted) for group in self.groups)
 
     @property
+    def reads_rows(self) -> bool:
+        """Whether the policy reads attention rows, and not queries alone."""
+        return self.reads is not None and self.reads.rows != 0
+
+    @property
     def reads_all_rows(self) -> bool:
         """Whether every attention row of the block is wanted, so that output and rows can share one softmax."""
         return self.reads is not None and self.reads.rows == ALL_ROWS
@@ -51,32 +58,28 @@ class Observer:
         """Whether the policy wants something of a block of `queries` queries."""
         return self.reads is not None and self.reads.anything and self.begin < queries
 
-    def watch(self, query: Tensor, tiles: Iterator[AttentionTile]) -> None:
-        """Shows the wanted part of a block to the policy.
+    def watch(self, lane: Lane, query: Tensor, tiles: Iterator[AttentionTile]) -> None:
+        """Shows the attention rows of a lane's heads to the policy.
 
         Args:
-            query: (B, Hq, Q, D) queries of the block.
-            tiles: Its attention rows, from query `begin` on; not touched if the policy reads queries only.
+            lane: The heads.
+            query: (B, hq, Q, D) their queries of the block.
+            tiles: Their attention rows, from query `begin` on.
         """
-        assert self.reads is not None
-        if self.reads.rows == 0:
-            self.see(self.begin, None, query)
-            return
         for tile in tiles:
-            self.see(tile.start, tile.rows, query)
+            self.see(lane.state, tile.start, tile.rows, query)
 
     @torch.no_grad()
-    def see(self, start: int, rows: Tensor | None, query: Tensor) -> None:
+    def see(self, state: State | None, start: int, rows: Tensor | None, query: Tensor) -> None:
         """Gives a tile to the policy, once for each group of batch rows.
 
         Args:
+            state: The policy's buffers.
             start: First query of the tile within the block.
             rows: (B, H, Q, V) attention of the tile, or None to hand over queries only (all from `start` on).
             query: (B, Hq, block, D) queries of the block.
         """
-        assert self.reads is not None and self.policy is not None
-        state = self.layer.state
-        assert state is not None
+        assert self.reads is not None and self.policy is not None and state is not None
         stop = query.shape[2] if rows is None else start + rows.shape[2]
         queries = query[:, :, start:stop] if self.reads.queries else None
         padding = None if self.mask.padding is None else self.mask.padding[:, self.start + start : self.start + stop]

@@ -56,26 +56,26 @@ def attend_step(
     Returns:
         (B, Q, H, D).
     """
-    batch, heads, count, size = query.shape
     first = layer.seen
     layer.append_step(key, value, index)
-    keys, values = layer.keys, layer.values
-    assert keys is not None and values is not None
-    order = _order(
-        count, -(-layer.slots // _ROOM) * _ROOM, query.dtype, query.device, torch.is_inference_mode_enabled()
-    )
-    logits = torch.baddbmm(
-        order[:, -layer.slots :], query.reshape(-1, count, size), keys.flatten(0, 1).mT, alpha=scaling
-    )  # (B H, Q, S)
-    if layer.has_dead:
-        logits.masked_fill_(~layer.live.flatten(0, 1)[:, None], -torch.inf)
-    weights = logits.softmax(-1)
-    output = torch.bmm(weights, values.flatten(0, 1)).view(batch, heads, count, -1)
-    if watched:
-        policy, state = layer.settings.policy, layer.state
-        assert policy is not None and state is not None
-        policy.observe(state, Tile(first, weights.view(batch, heads, count, -1), None))
-    return output.transpose(1, 2)  # (B, H, Q, D) -> (B, Q, H, D)
+    outputs = []
+    for lane, (some,) in layer.by_lane(query):
+        batch, heads, count, size = some.shape
+        order = _order(
+            count, -(-lane.slots // _ROOM) * _ROOM, some.dtype, some.device, torch.is_inference_mode_enabled()
+        )
+        logits = torch.baddbmm(
+            order[:, -lane.slots :], some.reshape(-1, count, size), lane.keys.flatten(0, 1).mT, alpha=scaling
+        )  # (B H, Q, S)
+        if lane.has_dead:
+            logits.masked_fill_(~lane.live.flatten(0, 1)[:, None], -torch.inf)
+        weights = logits.softmax(-1)
+        outputs.append(torch.bmm(weights, lane.values.flatten(0, 1)).view(batch, heads, count, -1))
+        if watched:
+            policy, state = layer.settings.policy, lane.state
+            assert policy is not None and state is not None
+            policy.observe(state, Tile(first, weights.view(batch, heads, count, -1), None))
+    return layer.from_lanes(outputs, 1).transpose(1, 2)  # (B, H, Q, D) -> (B, Q, H, D)
 
 
 @lru_cache(maxsize=8)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.cache.clock import Block, RowGroup
+from namm_xmodal.cache.lane import Lane
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.cache.stopwatch import timed
@@ -22,30 +23,34 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
         stop: Index one past the block's last query.
         scaling: Factor of the attention logits.
     """
-    positions = _positions(layer, mask, stop)
-    reachable = mask.reachable(layer.index, block.stop)
+    lane = layer.merge()
+    index = lane.index
+    positions = _positions(index, mask, stop)
+    reachable = mask.reachable(index, block.stop)
     if reachable is not None:  # tokens that left a sliding window are not candidates: nobody will see them again
         positions = positions.masked_fill(~reachable, -1)
-    keep = layer.live.clone()
+    keep = index >= 0
     for group in block.due:
         with timed("score"):
-            chosen = _choose(layer, group, positions, scaling)
+            chosen = _choose(layer, lane, group, positions, scaling)
         if group.rows is None:
             keep = chosen
         else:
             keep[group.rows.to(keep.device)] = chosen
     with timed("move"):
         layer.evict(keep)
+        clock = layer.settings.clock
+        if clock.schedule == "streaming" and clock.every is not None and block.all_due:
+            layer.release(clock.every)
 
 
 @torch.no_grad()
-def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: float) -> Tensor:
+def _choose(layer: PrunedLayer, lane: Lane, group: RowGroup, positions: Tensor, scaling: float) -> Tensor:
     """(B', H, S) bool: what the rows of one group keep."""
-    settings, state, shape = layer.settings, layer.state, layer.shape
+    settings, state, shape = layer.settings, lane.state, layer.shape
     policy = settings.policy
     assert policy is not None and state is not None and shape is not None
-    assert layer.keys is not None and layer.values is not None
-    keys, values = layer.keys.detach(), layer.values.detach()
+    keys, values = lane.keys.detach(), lane.values.detach()
     if group.rows is not None:
         rows = group.rows.to(keys.device)
         keys, values, positions, state = keys[rows], values[rows], positions[rows], state.part(rows)
@@ -62,11 +67,10 @@ def _choose(layer: PrunedLayer, group: RowGroup, positions: Tensor, scaling: flo
     return keep
 
 
-def _positions(layer: PrunedLayer, mask: LazyMask, stop: int) -> Tensor:
+def _positions(index: Tensor, mask: LazyMask, stop: int) -> Tensor:
     """(B, H, S) int64: each token's place among the real tokens of its row, -1 in dead slots."""
     if mask.counts is None:
-        return layer.index
-    counts = mask.counts[:, :stop].to(layer.index.device)  # (B, indices)
-    heads = layer.index.shape[1]
-    position = counts[:, None].expand(-1, heads, -1).gather(-1, layer.index.clamp(min=0)) - 1
-    return position.masked_fill(layer.index < 0, -1)
+        return index
+    counts = mask.counts[:, :stop].to(index.device)  # (B, indices)
+    position = counts[:, None].expand(-1, index.shape[1], -1).gather(-1, index.clamp(min=0)) - 1
+    return position.masked_fill(index < 0, -1)

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from namm_xmodal.cache.layer import PrunedLayer
+from namm_xmodal.cache.lane import Lane
 from namm_xmodal.cache.mask import LazyMask
 
 
@@ -36,25 +36,33 @@ class Visibility:
     bidirectional: bool
 
     @classmethod
-    def of(cls, layer: PrunedLayer, mask: LazyMask, start: int, stop: int) -> "Visibility":
-        """For queries [start, stop) of the running forward, whose tokens are already appended to `layer`."""
-        whole = layer.untouched and start == 0 and stop == mask.q_length
+    def of(cls, lane: Lane, mask: LazyMask, start: int, stop: int, *, untouched: bool) -> "Visibility":
+        """For queries [start, stop) of the running forward, whose tokens are already appended to `lane`.
+
+        Args:
+            lane: The heads that these queries attend to.
+            mask: The forward's mask.
+            start: First query.
+            stop: One past the last.
+            untouched: Nothing was evicted from the layer yet.
+        """
+        whole = untouched and start == 0 and stop == mask.q_length
         general = None
         if not mask.plain:
-            index = layer.index[:, :1] if layer.untouched else layer.index
-            if layer.untouched and mask.padding is not None:
+            index = lane.index[:, :1] if untouched else lane.index
+            if untouched and mask.padding is not None:
                 # Padding is dead in the index; evaluate the mask on the true indices, as transformers does.
-                index = torch.arange(layer.slots, device=index.device).expand(index.shape[0], 1, -1)
+                index = torch.arange(lane.slots, device=index.device).expand(index.shape[0], 1, -1)
             general = mask.on(index, start, stop)
-        live = None if layer.untouched or (mask.plain and not layer.has_dead) else layer.live
+        live = None if untouched or (mask.plain and not lane.has_dead) else lane.live
         return cls(
             queries=stop - start,
-            slots=layer.slots,
+            slots=lane.slots,
             live=live if mask.plain else None,
             general=general,
             dense=mask.dense if whole else None,
             use_dense=whole,
-            heads=layer.index.shape[1],
+            heads=len(lane.heads),
             bidirectional=mask.elementwise,
         )
 

@@ -13,9 +13,9 @@ class LayerReport:
     Attributes:
         layer: Its index.
         kept: Live tokens of each batch row and kv head, [B][H].
-        slots: Slots per head, live and dead, without spare room.
+        slots: Slots of the longest head, live and dead, without spare room.
         live_bytes: Keys and values of live tokens.
-        allocated_bytes: Keys, values and indices as allocated: dead slots and spare room included.
+        allocated_bytes: Keys, values and indices as allocated, dead slots and spare room included; without the state.
         state_bytes: The policy's own buffers.
         full_bytes: Keys and values of a cache that never forgets (padding included, as in any dense cache).
     """
@@ -71,6 +71,11 @@ class MemoryReport:
         return sum(layer.allocated_bytes + layer.state_bytes for layer in self.layers)
 
     @property
+    def state_bytes(self) -> int:
+        """Bytes of the policy's buffers, which are among the allocated ones."""
+        return sum(layer.state_bytes for layer in self.layers)
+
+    @property
     def full_bytes(self) -> int:
         """Bytes of keys and values of a cache that never forgets."""
         return sum(layer.full_bytes for layer in self.layers)
@@ -83,6 +88,7 @@ class MemoryReport:
             "kept_fraction": self.kept_fraction,
             "live_bytes": self.live_bytes,
             "allocated_bytes": self.allocated_bytes,
+            "state_bytes": self.state_bytes,
             "full_bytes": self.full_bytes,
             "live": self.live,
         }
@@ -92,11 +98,14 @@ class MemoryReport:
         lines = [
             f"{self.policy}: keeps {self.kept_fraction:.1%} of {max(self.seen, default=0)} tokens; "
             f"{_megabytes(self.live_bytes)} live, {_megabytes(self.allocated_bytes)} allocated, "
-            f"{_megabytes(self.full_bytes)} for a full cache"
+            f"{_megabytes(self.state_bytes)} of it state of the policy, {_megabytes(self.full_bytes)} for a full cache"
         ]
         for layer in self.layers:
             heads = " ".join("/".join(str(count) for count in row) for row in layer.kept)
-            lines.append(f"  layer {layer.layer:>2}: {heads} of {layer.slots} slots, {_megabytes(layer.live_bytes)}")
+            lines.append(
+                f"  layer {layer.layer:>2}: {heads} of {layer.slots} slots, {_megabytes(layer.live_bytes)} live, "
+                f"{_megabytes(layer.allocated_bytes + layer.state_bytes)} allocated"
+            )
         return "\n".join(lines)
 
 
@@ -125,7 +134,7 @@ def report_on(cache: PrunedCache, policy: str) -> MemoryReport:
                 slots=layer.slots,
                 live_bytes=int(kept.sum()) * per_token,
                 allocated_bytes=layer.num_bytes,
-                state_bytes=0 if layer.state is None else layer.state.num_bytes,
+                state_bytes=layer.state_bytes,
                 full_bytes=batch * heads * layer.seen * per_token,
             )
         )

@@ -28,8 +28,8 @@ def check_policy(
     """Tries a policy on random text and raises on the first clause of the contract that it breaks.
 
     The clauses: *methods*, *immutable*, *scores*, *keeps protected tokens*, *keeps no dead slot*, *may_evict*, *budget*,
-    *deterministic*, *tiling*, *more rows than asked for*, *dead slots*, *moves with its tokens*, *batch-mates*,
-    *reorders with its rows*, *one live token*, *stateless*.
+    *deterministic*, *tiling*, *more rows than asked for*, *heads apart*, *windows*, *dead slots*, *moves with its tokens*,
+    *batch-mates*, *reorders with its rows*, *one live token*, *stateless*.
 
     Args:
         policy: The policy.
@@ -72,6 +72,10 @@ def check_policy(
         for chunk, tile in ((1, 1), (7, 7), (16, 16), (33, 33), (None, 5)):
             run = Trial(text=text, chunk=chunk, tile=tile, **settings).run(_UPDATES).outcomes
             _hold_equal(name, "tiling", base, run, f"in tiles of {tile} instead of {update_every}")
+        run = Trial(text=text, apart=True, chunk=7, **settings).run(_UPDATES).outcomes
+        _hold_equal(name, "heads apart", base, run, "if kv heads are watched one at a time")
+        run = Trial(text=text, release=True, chunk=7, **settings).run(_UPDATES).outcomes
+        _hold_equal(name, "windows", base, run, "if buffers with a window are given back after updates")
         run = Trial(text=text, everything=True, **settings).run(_UPDATES).outcomes
         _hold_equal(name, "more rows than asked for", base, run, "if it is shown more rows than it reads")
         run = Trial(text=text, poison=True, **settings).run(_UPDATES).outcomes

@@ -30,7 +30,8 @@ class ExpectedAttention(Budgeted):
     Attributes:
         n_future: Future positions that are averaged over; 512 in the paper.
         n_sink: First tokens that always stay and whose queries do not count; 4 in the paper.
-        n_queries: Past queries that the distribution is estimated from.
+        n_queries: Past queries that the distribution is estimated from. They take no memory after an update if the next
+            one is at least as many tokens away.
         eps: Added before the multiplication with value lengths; keeps long values that get little attention.
         use_covariance: Include the quadratic term.
         use_value_norm: Multiply by value lengths.
@@ -38,7 +39,7 @@ class ExpectedAttention(Budgeted):
 
     n_future: int = 512
     n_sink: int = 4
-    n_queries: int = 256
+    n_queries: int = 128
     eps: float = 0.0
     use_covariance: bool = True
     use_value_norm: bool = True
@@ -58,7 +59,8 @@ class ExpectedAttention(Budgeted):
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The newest queries."""
-        state.add_row_buffer("queries", shape.num_attention_heads, self.n_queries, shape.head_dim)
+        size = (shape.num_attention_heads, self.n_queries, shape.head_dim)
+        state.add_row_buffer("queries", *size, narrow=True, window=self.n_queries)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest queries."""

@@ -38,7 +38,10 @@ class Reads:
 
 @dataclass(frozen=True)
 class Tile:
-    """Consecutive queries of some batch rows and what they attended to.
+    """Consecutive queries of some batch rows and kv heads, those of the state at hand, and what they attended to.
+
+    Heads that keep very different numbers of tokens are stored apart and watched one part after the other, unless the
+    policy reads queries as well or declared row buffers.
 
     Attributes:
         first: Position of the tile's first query.

@@ -21,7 +21,7 @@ def remember(ring: Tensor, arriving: Tensor, first: int) -> None:
 
 
 def recall(ring: Tensor, seen: int) -> Tensor:
-    """The newest entries, oldest first: (B, H, m, S) with m = min(n, seen).
+    """The newest entries, oldest first: (B, H, m, S) float32 with m = min(n, seen).
 
     Rows of dead slots are stale, mask them.
 
@@ -30,4 +30,4 @@ def recall(ring: Tensor, seen: int) -> Tensor:
         seen: Tokens seen; the newest entry has position `seen - 1`.
     """
     size = ring.shape[2]
-    return ring[:, :, torch.arange(max(0, seen - size), seen, device=ring.device) % size]
+    return ring[:, :, torch.arange(max(0, seen - size), seen, device=ring.device) % size].float()

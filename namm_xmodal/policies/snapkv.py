@@ -47,7 +47,7 @@ class SnapKV(Budgeted):
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The rows of the window."""
-        state.add_token_buffer("rows", self.window)
+        state.add_token_buffer("rows", self.window, narrow=True, window=self.window)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest rows."""

@@ -28,7 +28,7 @@ class TOVA(Budgeted):
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The last row."""
-        state.add_token_buffer("row", 1)
+        state.add_token_buffer("row", 1, narrow=True, window=1)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the last row."""

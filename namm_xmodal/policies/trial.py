@@ -90,6 +90,8 @@ class Trial:
         tile: Attention rows that are handed over at once, None for whole chunks.
         everything: Hand over every row, also where the policy asked for the last ones only (the engine may).
         poison: Fill dead slots with large numbers after every update.
+        apart: Let the policy watch one kv head at a time, as the engine does where heads are stored apart.
+        release: Give buffers with a window back after every update, as the engine does.
         compact: Move survivors to the front, as the engine does, instead of leaving dead slots where they are.
         replay: Evict what this earlier run evicted.
         outcomes: One entry for each update so far.
@@ -105,6 +107,8 @@ class Trial:
     tile: int | None = None
     everything: bool = False
     poison: bool = False
+    apart: bool = False
+    release: bool = False
     compact: bool = True
     replay: list[Outcome] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
@@ -180,7 +184,14 @@ class Trial:
             last = min(stop, first + size)
             rows = self._attention(first, last) if reads.rows else None
             queries = self.text.queries[:, :, first:last] if reads.queries else None
-            self.policy.observe(self.state, Tile(first, rows, queries))
+            if rows is None or not self.apart or not self.state.may_part(rows=True, queries=queries is not None):
+                self.policy.observe(self.state, Tile(first, rows, queries))
+                continue
+            heads = range(rows.shape[1])
+            parts = [self.state.of_heads((head,), rows=False) for head in heads]
+            for head, part in enumerate(parts):
+                self.policy.observe(part, Tile(first, rows[:, head : head + 1], None))
+            self.state = parts[0].of_lanes(parts[1:], [[head] for head in heads])
 
     def _attention(self, first: int, last: int) -> Tensor:
         """(B, H, Q, V) rows of queries [first, last) over the slots that existed when the last of them came."""
@@ -207,6 +218,8 @@ class Trial:
         known = scores.float().masked_fill(~live, 0.0)
         where = [self.by_position(slots) for slots in (live, known, keep & live, stays)]
         self.evict(stays)
+        if self.release:
+            self.state.release(self.update_every)
         self.outcomes.append(Outcome(self.seen, slate, scores, keep, *where))
         if self.poison:
             dead = self.positions < 0

@@ -56,13 +56,13 @@ class HopChannel(Channel):
 
     def start(self, state: State) -> None:
         """Declares `omega`, `tail` and `partial`."""
-        state.add_token_buffer(f"{self.name}.omega", self.raw)
-        state.add_token_buffer(f"{self.name}.tail", self.hop)
-        state.add_token_buffer(f"{self.name}.partial", self.hop)
+        state.add_token_buffer(f"{self.name}.omega", self.raw, narrow=True)
+        state.add_token_buffer(f"{self.name}.tail", self.hop, narrow=True)
+        state.add_token_buffer(f"{self.name}.partial", self.hop, narrow=True, window=self.hop)
 
     def read(self, observation: Observation) -> Tensor:
         """See `Channel.read`: the averages, (B, H, raw, S)."""
-        omega = observation.state.token(f"{self.name}.omega")
+        omega = observation.state.token(f"{self.name}.omega").float()
         return omega if self.standardise == "frozen" else orders_of_magnitude(omega)
 
     def observe(self, state: State, tile: Tile) -> None:
@@ -70,8 +70,8 @@ class HopChannel(Channel):
         assert tile.rows is not None
         rows = tile.rows.float()
         length, reach = rows.shape[2], rows.shape[3]
-        omega, tail, partial = (state.token(f"{self.name}.{part}") for part in ("omega", "tail", "partial"))
-        omega, tail = omega[..., :reach], tail[..., :reach]
+        stored, tail = (state.token(f"{self.name}.{part}")[..., :reach] for part in ("omega", "tail"))
+        omega = stored.float()  # itself, unless it is narrow: then averages are rounded once for each tile
         scratch = rows.new_empty(rows.shape[0] * rows.shape[1] * self.n_fft * reach)
         done = 0
         while done < length:
@@ -82,21 +82,24 @@ class HopChannel(Channel):
                 if start >= 0:  # both halves of the frame lie in the tile
                     frame = rows[:, :, start : start + self.n_fft]
                 else:
-                    frame = torch.cat([tail, rows[:, :, : done + self.hop][:, :, -self.hop :]], dim=2)
+                    frame = torch.cat([tail.float(), rows[:, :, : done + self.hop][:, :, -self.hop :]], dim=2)
                 self.fold(omega, frame, scratch)
                 tail_from = rows[:, :, done : done + self.hop]
             else:
+                partial = state.token(f"{self.name}.partial")
                 place = partial[:, :, phase : phase + count]
                 place[..., :reach] = rows[:, :, done : done + count]
                 place[..., reach:] = 0  # newer tokens than these queries
                 tail_from = None
                 if phase + count == self.hop:
-                    whole = partial[..., :reach]
-                    self.fold(omega, torch.cat([tail, whole], dim=2), scratch)
+                    whole = partial[..., :reach].float()
+                    self.fold(omega, torch.cat([tail.float(), whole], dim=2), scratch)
                     tail_from = whole
             done += count
             if tail_from is not None and (done + self.hop > length or done < 2 * self.hop):
                 tail.copy_(tail_from)
+        if omega is not stored:
+            stored.copy_(omega)
 
     @abstractmethod
     def fold(self, omega: Tensor, frame: Tensor, scratch: Tensor) -> None:

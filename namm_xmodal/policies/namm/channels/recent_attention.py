@@ -45,7 +45,7 @@ class RecentAttention(Channel):
 
     def start(self, state: State) -> None:
         """Declares room for the rows."""
-        state.add_token_buffer(f"{self.name}.rows", self.rows)
+        state.add_token_buffer(f"{self.name}.rows", self.rows, narrow=True, window=self.rows)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest rows."""

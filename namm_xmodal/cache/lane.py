@@ -1,0 +1,153 @@
+"""Lanes: kv heads of a layer that hold about as many tokens and are stored side by side, as wide as the longest of them."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from namm_xmodal.policies.state import State
+
+SPARE_SLOTS = 64
+"""Room made at once while decoding, so that most tokens are written in place instead of copying the cache."""
+_DEAD_SLOTS = 32
+_DEAD_SHARE = 1 / 16
+"""A head shares a lane if it lacks no more of its longest head's tokens: every lane is an attention call of its own."""
+
+
+class Lane:
+    """Keys, values and original indices of some kv heads, and the policy's state of them.
+
+    Attributes:
+        heads: The h kv heads, in ascending order.
+        slots: Slots in use, S.
+        has_dead: Some slot may be dead; false spares looking for one at every step.
+        state: The policy's buffers, None until attention has said how many query heads there are.
+    """
+
+    def __init__(self, heads: Sequence[int], store: list[Tensor], state: State | None, has_dead: bool) -> None:
+        """Takes over a store without spare slots.
+
+        Args:
+            heads: Which kv heads these are.
+            store: Keys (B, h, S, D), values (B, h, S, D) and indices (B, h, S) int32, -1 in dead slots.
+            state: See the class.
+            has_dead: See the class.
+        """
+        self.heads, self.state, self.has_dead = tuple(heads), state, has_dead
+        self.slots = store[2].shape[2]
+        self._store = store
+
+    @property
+    def keys(self) -> Tensor:
+        """(B, h, S, D)."""
+        return self._store[0].narrow(2, 0, self.slots)
+
+    @property
+    def values(self) -> Tensor:
+        """(B, h, S, D)."""
+        return self._store[1].narrow(2, 0, self.slots)
+
+    @property
+    def index(self) -> Tensor:
+        """(B, h, S) int64: original index of the token in each slot (padding counts), -1 in dead slots."""
+        return self._store[2].narrow(2, 0, self.slots).long()
+
+    @property
+    def live(self) -> Tensor:
+        """(B, h, S) bool: slots that hold a token."""
+        return self._store[2].narrow(2, 0, self.slots) >= 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes allocated for keys, values and indices, dead slots and spare room included."""
+        return sum(held.numel() * held.element_size() for held in self._store)
+
+    def append(self, keys: Tensor, values: Tensor, index: Tensor, spare: int) -> None:
+        """Writes tokens into new slots.
+
+        Args:
+            keys: (B, h, n, D).
+            values: (B, h, n, D).
+            index: (n,) or (B, 1, n), -1 for tokens that are born dead.
+            spare: Slots to make beyond them when the room runs out.
+        """
+        count, end = keys.shape[2], self.slots + keys.shape[2]
+        differentiable = torch.is_grad_enabled() and keys.requires_grad
+        for place, addition in enumerate((keys, values, index)):
+            held = self._store[place]
+            if differentiable:  # writing in place would overwrite what backward needs
+                addition = addition.expand(*keys.shape[:2], -1).to(held.dtype) if place == 2 else addition
+                self._store[place] = torch.cat([held[:, :, : self.slots], addition], dim=2)
+                continue
+            if end > held.shape[2]:
+                larger = held.new_empty(*held.shape[:2], end + spare, *held.shape[3:])
+                larger[:, :, : self.slots] = held[:, :, : self.slots]
+                held = self._store[place] = larger
+            held.narrow(2, self.slots, count).copy_(addition)
+        assert self.state is not None
+        self.state.grow(count, spare)
+        self.slots = end
+
+    def split(self, keep: Tensor, *, together: bool) -> list["Lane"]:
+        """Lanes of what `keep` (B, h, S) bool leaves, in its order; shorter heads end in dead slots.
+
+        Args:
+            keep: Live slots that stay.
+            together: All heads in one lane, however much they differ.
+        """
+        assert self.state is not None
+        counts = keep.sum(-1)
+        most, least = torch.stack([counts.amax(0), counts.amin(0)]).tolist()  # by head, over the batch rows
+        groups = [tuple(range(len(most)))] if together else _alike(most)
+        lanes: list[Lane] = []
+        for heads in groups:
+            width, whole = max(most[head] for head in heads), len(groups) == 1
+            chosen = keep if whole else keep[:, heads]
+            # A stable sort of "stays" brings the survivors to the front in chronological order.
+            order = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[..., :width]
+            store = []
+            for held in self._store:
+                part = held[:, :, : self.slots] if whole else held[:, heads, : self.slots]
+                wide = order if part.ndim == 3 else order[..., None].expand(-1, -1, -1, part.shape[-1])
+                store.append(part.gather(2, wide))
+            store[2].masked_fill_(~chosen.gather(-1, order), -1)
+            state = self.state if whole else self.state.of_heads(heads, rows=not lanes)
+            state.gather(order)
+            lanes.append(
+                Lane([self.heads[head] for head in heads], store, state, min(least[head] for head in heads) < width)
+            )
+        return lanes
+
+    def map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
+        """Applies `change` to the batch dimension of everything."""
+        self._store = [change(held[:, :, : self.slots]) for held in self._store]
+        if self.state is not None:
+            self.state.map_rows(change)
+
+
+def merged(lanes: Sequence[Lane]) -> Lane:
+    """All heads of a layer in one lane: the only one there is, or a copy, with dead slots behind the shorter heads."""
+    if len(lanes) == 1:
+        return lanes[0]
+    width, places = max(lane.slots for lane in lanes), [list(lane.heads) for lane in lanes]
+    store = []
+    for place, filler in enumerate((0, 0, -1)):
+        first = lanes[0]._store[place]
+        whole = first.new_full((first.shape[0], sum(map(len, places)), width, *first.shape[3:]), filler)
+        for lane, heads in zip(lanes, places, strict=True):
+            whole[:, heads, : lane.slots] = lane._store[place][:, :, : lane.slots]
+        store.append(whole)
+    states = [lane.state for lane in lanes if lane.state is not None]
+    return Lane(range(store[0].shape[1]), store, states[0].of_lanes(states[1:], places) if states else None, True)
+
+
+def _alike(lengths: list[int]) -> list[tuple[int, ...]]:
+    """Groups of heads whose lengths are near those of the longest one in the group."""
+    groups: list[list[int]] = []
+    for head in sorted(range(len(lengths)), key=lambda head: -lengths[head]):
+        longest = lengths[groups[-1][0]] if groups else 0
+        if groups and longest - lengths[head] <= max(_DEAD_SLOTS, longest * _DEAD_SHARE):
+            groups[-1].append(head)
+        else:
+            groups.append([head])
+    return [tuple(sorted(group)) for group in groups]
