@@ -162,10 +162,11 @@ def _watched_by(policy: Repetition, cache: PrunedCache) -> PrunedCache:
     """A copy of a cache of which one forward will be shown to a policy."""
     copy = fork(cache)
     for layer in copy.pruned:
-        assert layer.state is not None and layer.shape is not None
+        (lane,) = layer.lanes  # nothing was evicted, so no head is stored apart
+        assert lane.state is not None and layer.shape is not None
         if layer.window is None:  # what lies outside a window gets no attention, whatever it is worth
             layer.settings = replace(layer.settings, policy=policy, clock=Clock(None, "post_prefill"))
-            policy.start(layer.state, layer.shape)
+            policy.start(lane.state, layer.shape)
     return copy
 
 

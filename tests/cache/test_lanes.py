@@ -6,6 +6,7 @@ import pytest
 import torch
 from families import FAMILIES, in_chunks, padded_batch, tiny
 from ragged import RaggedByAttention, RaggedNoise
+from tiny_classes import tiny_class
 
 from namm_xmodal import AdaKV, ExpectedAttention, KeyDiff, Namm, SnapKV, pruned
 from namm_xmodal.cache import lane as lanes
@@ -49,6 +50,23 @@ def test_oracle_of_every_family(family):
         expected = model(**batch, use_cache=False).logits
     real = batch["attention_mask"].bool()
     assert (logits - expected)[real].abs().max() < 1e-12 * expected.abs().max()
+
+
+@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize("name", ["GptOssForCausalLM", "Gemma2ForCausalLM"])
+@pytest.mark.parametrize("size", [7, 100])
+def test_sinks_and_soft_caps_go_with_their_heads(name, size):
+    model = tiny_class(name)  # in float32, the widest that grouped experts multiply
+    for parameter in (each for key, each in model.named_parameters() if key.endswith("sinks")):
+        parameter.data = torch.linspace(-2, 2, len(parameter))  # another one for every head
+    ids = torch.arange(100)[None] * 7 % 50 + 3
+    with torch.no_grad(), pruned(model, RaggedByAttention(), update_every=16) as memory:
+        cache = recording(memory.cache())
+        logits = in_chunks(model, {"input_ids": ids}, cache, size)
+    assert parted(cache)
+    with torch.no_grad(), masked_attention(model, visibility_of(cache)):
+        expected = model(input_ids=ids, use_cache=False).logits
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("apart")
