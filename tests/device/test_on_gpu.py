@@ -37,8 +37,12 @@ def all_channels():
 
 def policies():
     """Every policy that needs no other, at 40 percent."""
-    alone = [name for name in POLICIES if name not in ("namm", "adakv", "pyramidkv")]
-    made = {name: POLICIES[name]() if name == "full" else POLICIES[name](budget=0.4) for name in alone}
+    around = ("namm", "adakv", "pyramidkv", "chunkkv", "criticalkv", "by_head")
+    made = {
+        name: kind() if name in ("full", "simlayerkv") else kind(budget=0.4)
+        for name, kind in POLICIES.items()
+        if name not in around
+    }
     return {**made, "namm": all_channels()}
 
 
