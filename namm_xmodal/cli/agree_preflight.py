@@ -33,8 +33,15 @@ def check_sources(setup: Setup, notice: Callable[[str], None], *, gradient: bool
             check_source(source, setup.config.samples, notice)
             if isinstance(source, LanguageSource):
                 _check_dtype(source, setup.config)
-            if source.length is not None and gradient:
-                _check_evicts(source, source.length, setup.config)
+            if gradient:
+                options, config = setup.config.gradient, setup.config
+                check_evicts(
+                    source,
+                    budget=source.smallest_budget or options.smallest_budget or source.budget or options.budget,
+                    floor=options.floor if source.floor is None else source.floor,
+                    share_of=source.share_of or options.share_of,
+                    protected=(config.protect_first, config.protect_recent),
+                )
 
 
 def check_source(source: AgreeSource, samples: int, notice: Callable[[str], None]) -> None:
@@ -88,17 +95,28 @@ def _check_language(source: LanguageSource, notice: Callable[[str], None]) -> No
         )
 
 
-def _check_evicts(source: AgreeSource, length: int, config: EvolveConfig) -> None:
-    """The last steps must evict something."""
-    reading = Reading("an input", length)
-    pruning = Pruning(source.update_every, config.protect_first, config.protect_recent)
-    seen, options = pruning.last_update(reading), config.gradient
-    floor = options.floor if source.floor is None else source.floor
+def check_evicts(source: AgreeSource, *, budget: float, floor: int, share_of: str, protected: tuple[int, int]) -> None:
+    """Refuses a budget under which gradients would learn nothing, where the length of inputs is known.
+
+    Args:
+        source: What is read.
+        budget: Smallest share that is kept.
+        floor: Tokens kept at least.
+        share_of: `seen` or `whole`: what the budget is a share of.
+        protected: Oldest and newest tokens that always stay.
+
+    Raises:
+        ConfigError: If every token stays.
+        BudgetError: If the budget does not hold the protected tokens.
+    """
+    if source.length is None:
+        return
+    reading, pruning = Reading("an input", source.length), Pruning(source.update_every, *protected)
+    seen = pruning.last_update(reading)
     if floor >= seen:
         raise ConfigError(
             f"floor: {floor}: keeps everything, since no update comes after more than {seen} tokens; set a floor of its "
             "own, or read more"
         )
-    budget = source.smallest_budget or options.smallest_budget or source.budget or options.budget
-    share_of = length if (source.share_of or options.share_of) == "whole" else seen
-    check_reading("budget", max(budget_tokens(budget, share_of), min(floor, seen)), reading, pruning)
+    whole = source.length if share_of == "whole" else seen
+    check_reading("budget", max(budget_tokens(budget, whole), min(floor, seen)), reading, pruning)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from namm_xmodal.cli.options import DryRun
+from namm_xmodal.cli.options import ConfigName, DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ SHARES = "head_shares.json"
 
 
 def head_shares_command(
-    config: Annotated[
-        str, typer.Argument(help="A YAML file, or the name of a shipped one (`namm-xmodal list configs`).")
-    ],
+    config: ConfigName,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run; default: `run` of the file.", show_default=False)
     ] = None,
@@ -36,7 +34,7 @@ def head_shares_command(
 
     Example: `namm-xmodal head-shares shares/smollm2 --run runs/shares`
     """
-    from namm_xmodal.cli.agree_preflight import check_source
+    from namm_xmodal.cli.agree_preflight import check_evicts, check_source
     from namm_xmodal.cli.console import console, notice
     from namm_xmodal.cli.folders import division_folder
     from namm_xmodal.config.blame import named
@@ -49,6 +47,13 @@ def head_shares_command(
     for name, source in sources.items():
         with named(f"agree.{name}"):
             check_source(source, settings.samples, notice if dry_run else lambda text: None)
+            check_evicts(
+                source,
+                budget=source.budget or settings.budget,
+                floor=source.floor or 0,
+                share_of=source.share_of or "seen",
+                protected=(settings.protect_first, settings.protect_recent),
+            )
     passes = settings.steps * settings.samples * len(sources)
     model = next(iter(sources.values())).model
     console.print(
@@ -69,6 +74,7 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
     import numpy as np
 
     from namm_xmodal.cli.console import console, progress
+    from namm_xmodal.cli.evolve_files import guarded
     from namm_xmodal.config.save import digest, to_mapping, to_yaml
     from namm_xmodal.disk.whole_file import replace_text
     from namm_xmodal.evaluation.estimate import paired
@@ -93,7 +99,7 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
         held_out=settings.held_out,
         seed=settings.seed,
     )
-    replace_text(folder / "config.yaml", to_yaml(settings))
+    guarded(folder / "config.yaml", lambda: replace_text(folder / "config.yaml", to_yaml(settings)))
     decisive = {key: value for key, value in to_mapping(settings).items() if key != "run"}
     with progress("dividing") as advance:
 
@@ -109,12 +115,12 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
     with progress("judging") as advance:
         done = iter(range(1, total + 1))
 
-        def counted() -> None:
+        def read() -> None:
             advance(next(done), total, "")
 
-        even, divided = run.judge(None, counted), run.judge(found, counted)
-    found.save(folder / SHARES)
-    plot_division(found, division.losses, folder / "plot.png", model)
+        even, divided = run.judge(None, read), run.judge(found, read)
+    guarded(folder / SHARES, lambda: found.save(folder / SHARES))
+    guarded(folder / "plot.png", lambda: plot_division(found, division.losses, folder / "plot.png", model))
     gained = paired(divided, even)
     within = "" if gained.low is None else f" [{gained.low:+.3f}, {gained.high:+.3f}]"
     console.print(

@@ -12,7 +12,7 @@ from namm_xmodal.config.overrides import apply_overrides
 from namm_xmodal.config.policies import build_policy
 from namm_xmodal.config.sources import read_sources
 from namm_xmodal.config.validation import Strict, validate
-from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.budgeted import only_scores
 from namm_xmodal.policies.namm import Namm
 
 
@@ -52,12 +52,14 @@ class HeadSharesConfig(Strict):
         if len(models) > 1:
             raise ValueError(f"agree: {' and '.join(models)}: a division is of one model; make a run for each")
         for name, source in sources.items():
+            for key in sorted({"samples", "weight", "smallest_budget"} & source.model_fields_set):
+                raise ValueError(f"agree.{name}.{key}: says something about `train` alone; remove it")
             if source.count <= self.held_out:
                 raise ValueError(
                     f"agree.{name}.count: {source.count}: expected more than held_out={self.held_out}, for the steps"
                 )
         policy = self.ranking()
-        if not isinstance(policy, Namm) and getattr(type(policy), "keep", None) is not Budgeted.keep:
+        if not isinstance(policy, Namm) and not only_scores(policy):
             raise ValueError(
                 f"policy: {type(policy).__name__}: expected one that only scores, such as geometry, or a NAMM"
             )

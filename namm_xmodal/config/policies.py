@@ -80,6 +80,7 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
     if "base" in settable(cls) and "base" in values:
         if isinstance(values["base"], Mapping) and "budget" in values["base"]:
             raise ConfigError(f"{path}.base.budget: the base takes the budget of {name}; give it one level up")
+        _only_ranks(values["base"], f"{path}.base")
         try:
             values["base"] = build_policy(values["base"], f"{path}.base")
         except UnknownNameError as error:
@@ -87,6 +88,15 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
     if cls is POLICIES["by_head"] and "shares" in values:
         values["shares"] = _shares_from(values["shares"], f"{path}.shares")
     return build(cls, values, path, f"policy {name}")
+
+
+def _only_ranks(base: object, path: str) -> None:
+    """Refuses fields of a NAMM that say how much it keeps, or what it is fitted to, where only its ranking counts."""
+    if not isinstance(base, Mapping) or base.get("policy") != "namm":
+        return
+    for key in ("threshold", "max_tokens", "beyond", "calibrated", "statistics"):
+        if key in base and base[key] != "frozen":
+            raise ConfigError(f"{path}.{key}: means nothing here, since only the NAMM's ranking counts; remove it")
 
 
 def _shares_from(value: object, path: str) -> Any:

@@ -17,6 +17,7 @@ from namm_xmodal.config.policies import (
 )
 from namm_xmodal.config.section import Fitting, Section
 from namm_xmodal.errors import ConfigError, UnknownNameError
+from namm_xmodal.policies.by_head import ByHead
 from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.types import PruningSchedule
@@ -86,8 +87,14 @@ class Arm:
 
     @property
     def learned(self) -> bool:
-        """Whether it is a NAMM."""
-        return isinstance(self.policy, Namm)
+        """Whether it is a NAMM, or divides a budget for one."""
+        return self.namm is not None
+
+    @property
+    def namm(self) -> Namm | None:
+        """The NAMM that ranks tokens; None for other policies."""
+        ranks = self.policy.base if isinstance(self.policy, ByHead) else self.policy
+        return ranks if isinstance(ranks, Namm) else None
 
     @property
     def key(self) -> ArmKey:
@@ -152,6 +159,7 @@ def policy_arms(
             sized = with_budget(sized, budget, path)
         with blamed(path):
             policy = build_policy(sized, path, calibrates=True)
+        _check_fit(section, policy, path)
         for schedule in schedules:
             clock = section.update_every if schedule == "streaming" else None
             with named(path, policy):
@@ -188,6 +196,16 @@ def _budgets(
             raise ConfigError(f"budgets: []: expected at least one cache size, since {path} gives none of its own")
         return list(section.budgets)
     return [None]
+
+
+def _check_fit(section: Section, policy: Any, path: str) -> None:
+    """Refuses a fit that would not reach the NAMM inside another policy."""
+    if section.fit != "frozen" and isinstance(policy, ByHead) and isinstance(policy.base, Namm):
+        if policy.base.features.num_frozen:
+            raise ConfigError(
+                f"{path}.base: keeps the statistics that were saved with it, and fit is {section.fit}; use fit: frozen, or "
+                "a NAMM that has none, such as namm-universal"
+            )
 
 
 def _fit(section: Section, name: str, spec: dict[str, Any], path: str) -> Fit:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache
 
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
@@ -19,8 +18,7 @@ from namm_xmodal.fitness.lesson import Lesson
 from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.gradient.division import Division
 from namm_xmodal.gradient.head_worth import HeadWorth
-from namm_xmodal.gradient.sample import differentiable
-from namm_xmodal.gradient.trace import Trace, tracing
+from namm_xmodal.gradient.sample import pruned_loss
 from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.namm import ThresholdSchedule
 from namm_xmodal.policies.protocol import Policy
@@ -51,18 +49,12 @@ def read_divided(lesson: Lesson, policy: Policy, aim: Aim, *, gradient: bool) ->
         aim: How many, with the shares in it.
         gradient: Whether to find the worth of heads.
     """
-    model, adapter, pruning = lesson.model, lesson.adapter, lesson.pruning
-    layers, heads = shape_of(lesson)
-    worth = HeadWorth(layers, heads, model.device) if gradient else None
-    rotary = adapter.rotary(model)
-    trace = Trace(
-        policy, None, aim, pruning.update_every, pruning.protect_first, pruning.protect_recent, rotary, worth=worth
-    )
-    with differentiable(model, adapter), tracing(trace), torch.set_grad_enabled(gradient):
-        cache = DynamicCache(config=adapter.decoder(model).config)
-        loss = lesson.loss(adapter.forward(model, lesson.inputs, cache))
-        found = None if worth is None else worth.of(loss)
-    return Read(float(loss.detach()), found)
+    if not gradient:
+        with pruned_loss(lesson, policy, aim) as (loss, _):
+            return Read(float(loss.detach()), None)
+    worth = HeadWorth(*shape_of(lesson), lesson.model.device)
+    with pruned_loss(lesson, policy, aim, worth=worth) as (loss, _):
+        return Read(float(loss.detach()), worth.of(loss))
 
 
 def shape_of(lesson: Lesson) -> tuple[int, int]:
@@ -137,7 +129,15 @@ class DivisionRun:
     def _aim(self, label: str, lesson: Lesson, shares: HeadShares | None) -> Aim:
         source = self.objective.labelled[label]
         budget, whole = source.budget or self.budget, source.share_of == "whole"
-        return Aim(ThresholdSchedule(), budget, source.floor or 0, True, None, whole, lesson.length, shares)
+        return Aim(
+            ThresholdSchedule(),
+            budget,
+            source.floor or 0,
+            per_head=True,
+            whole=whole,
+            length=lesson.length,
+            shares=shares,
+        )
 
 
 def _scale(worth: torch.Tensor) -> torch.Tensor:

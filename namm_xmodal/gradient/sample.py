@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import DynamicCache
 
 from namm_xmodal.adapters.protocol import Adapter
@@ -16,8 +17,10 @@ from namm_xmodal.errors import UnsupportedModelError
 from namm_xmodal.fitness.lesson import Lesson
 from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.gradient.attention import STRAIGHT_THROUGH
+from namm_xmodal.gradient.head_worth import HeadWorth
 from namm_xmodal.gradient.trace import Trace, tracing
 from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.protocol import Policy
 
 Vector = NDArray[np.float64]
 
@@ -57,19 +60,8 @@ def sample_gradient(lesson: Lesson, parameters: Vector, policy: Namm, aim: Aim) 
     Raises:
         UnsupportedModelError: If the model has attention that gradients do not cover.
     """
-    model, adapter, pruning = lesson.model, lesson.adapter, lesson.pruning
-    vector = torch.tensor(parameters, dtype=torch.float32, device=model.device, requires_grad=True)
-    rotary = adapter.rotary(model)
-    check_provides(policy.reads, rotary, type(model).__name__)
-    trace = Trace(policy, vector, aim, pruning.update_every, pruning.protect_first, pruning.protect_recent, rotary)
-    with differentiable(model, adapter), tracing(trace), torch.enable_grad():
-        cache = DynamicCache(config=adapter.decoder(model).config)  # without one, odd positions may mean packed texts
-        loss = lesson.loss(adapter.forward(model, lesson.inputs, cache))
-        if len(trace.layers) < adapter.num_layers(model):
-            raise UnsupportedModelError(
-                f"{type(model).__name__}: {len(trace.layers)} of {adapter.num_layers(model)} layers attend through "
-                "transformers' attention interface, so gradients of evictions cannot pass; use evolution for this model"
-            )
+    vector = torch.tensor(parameters, dtype=torch.float32, device=lesson.model.device, requires_grad=True)
+    with pruned_loss(lesson, policy, aim, vector) as (loss, trace):
         size = torch.zeros_like(vector)
         if not aim.per_head:
             (size,) = torch.autograd.grad(torch.stack(trace.sizes).sum() / trace.tokens, vector, retain_graph=True)
@@ -87,6 +79,41 @@ def sample_gradient(lesson: Lesson, parameters: Vector, policy: Namm, aim: Aim) 
         size.double().cpu().numpy(),
         lesson.source,
     )
+
+
+@contextmanager
+def pruned_loss(
+    lesson: Lesson, policy: Policy, aim: Aim, parameters: Tensor | None = None, worth: HeadWorth | None = None
+) -> Iterator[tuple[Tensor, Trace]]:
+    """One forward pass over one sample, under evictions that gradients pass through while the block lasts.
+
+    Args:
+        lesson: What to read and to score.
+        policy: Whose scores decide.
+        aim: Which tokens are kept, and how many should be.
+        parameters: (N,) of a NAMM, to differentiate; None: the policy as it is.
+        worth: To find out what one more token in each head would be worth.
+
+    Yields:
+        The loss, with a graph, and what was seen on the way.
+
+    Raises:
+        UnsupportedModelError: If the model has attention that gradients do not cover, or lacks what the policy reads.
+    """
+    model, adapter, pruning = lesson.model, lesson.adapter, lesson.pruning
+    rotary = adapter.rotary(model)
+    check_provides(policy.reads, rotary, type(model).__name__)
+    protected = (pruning.protect_first, pruning.protect_recent)
+    trace = Trace(policy, parameters, aim, pruning.update_every, *protected, rotary, worth=worth)
+    with differentiable(model, adapter), tracing(trace), torch.enable_grad():
+        cache = DynamicCache(config=adapter.decoder(model).config)  # without one, odd positions may mean packed texts
+        loss = lesson.loss(adapter.forward(model, lesson.inputs, cache))
+        if len(trace.layers) < adapter.num_layers(model):
+            raise UnsupportedModelError(
+                f"{type(model).__name__}: {len(trace.layers)} of {adapter.num_layers(model)} layers attend through "
+                "transformers' attention interface, so gradients of evictions cannot pass; use evolution for this model"
+            )
+        yield loss, trace
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.budgeted import Budgeted, only_scores
 from namm_xmodal.policies.pins import check_number
 from namm_xmodal.policies.protocol import Slate
 from namm_xmodal.policies.selection import budget_tokens, keep_best, keep_best_of_layer
@@ -35,7 +35,7 @@ class AdaKV(PassesOn, Budgeted):
         """Refuses a base that chooses by itself; hands the budget on."""
         super().__post_init__()
         check_number("alpha", self.alpha, 0, 1)
-        if not isinstance(self.base, Budgeted) or type(self.base).keep is not Budgeted.keep:
+        if not only_scores(self.base):
             raise ConfigError(
                 f"base={type(self.base).__name__}: expected a budgeted policy that only scores, such as SnapKV "
                 "(for a layer schedule write PyramidKV(base=AdaKV(...)))"

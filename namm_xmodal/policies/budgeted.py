@@ -11,6 +11,11 @@ from namm_xmodal.policies.state import State
 from namm_xmodal.types import Budget, LayerShape, plain
 
 
+def only_scores(policy: object) -> bool:
+    """Whether a policy has a budget and leaves the choice within it to others."""
+    return isinstance(policy, Budgeted) and type(policy).keep is Budgeted.keep
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budgeted(ABC):
     """Keeps the `budget` best-scored tokens per layer, row and kv head; reads nothing and remembers nothing by itself.

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from namm_xmodal.errors import CheckpointError, ConfigError
-from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.budgeted import Budgeted, only_scores
 from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.namm import Namm
@@ -38,7 +38,7 @@ class ByHead(PassesOn, Budgeted):
         base: Any = self.base
         if isinstance(base, Namm):
             return
-        if not isinstance(base, Budgeted) or type(base).keep is not Budgeted.keep:
+        if not only_scores(base):
             raise ConfigError(
                 f"base={type(base).__name__}: expected a budgeted policy that only scores, such as Geometry, or a NAMM"
             )

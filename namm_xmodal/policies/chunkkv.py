@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.policies.budgeted import Budgeted
+from namm_xmodal.policies.budgeted import Budgeted, only_scores
 from namm_xmodal.policies.groups import group_means
 from namm_xmodal.policies.pins import check_count
 from namm_xmodal.policies.protocol import Observation
@@ -36,7 +36,7 @@ class ChunkKV(PassesOn, Budgeted):
         """Refuses a base that chooses by itself, and an empty chunk; hands the budget on."""
         super().__post_init__()
         check_count("chunk", self.chunk, 1)
-        if not isinstance(self.base, Budgeted) or type(self.base).keep is not Budgeted.keep:
+        if not only_scores(self.base):
             raise ConfigError(
                 f"base={type(self.base).__name__}: expected a budgeted policy that only scores, such as SnapKV "
                 "(for a layer schedule write PyramidKV(base=ChunkKV(...)))"

@@ -13,12 +13,12 @@ def origin_in_words(arm: Arm, spec: object) -> str:
         arm: The arm.
         spec: Its entry in `policies`.
     """
-    if not arm.learned:
+    if arm.namm is None:
         return ""
     if isinstance(spec, Mapping) and "init" in spec:
         return f"untrained, {spec['init']} weights"
     fitted = f"fitted here: {arm.fit.words}" if arm.fit.words else "used as saved"
-    return f"{_training(arm.policy.metadata)}, {fitted}"
+    return f"{_training(arm.namm.metadata)}, {fitted}"
 
 
 def _training(metadata: Mapping[str, Any]) -> str:

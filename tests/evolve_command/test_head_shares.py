@@ -38,7 +38,7 @@ def test_a_run_from_the_file_to_an_evaluation(run, tmp_path):
     assert all(record["status"] == "scored" for record in records)
 
 
-def test_a_killed_run_is_the_whole_run(run, tmp_path):
+def test_a_result_that_is_gone_is_made_again(run, tmp_path):
     run("head-shares", "shares/smoke", "--run", tmp_path / "whole")
     run("head-shares", "shares/smoke", "--run", tmp_path / "cut")
     state = tmp_path / "cut" / "division.json"
@@ -55,6 +55,10 @@ def test_a_killed_run_is_the_whole_run(run, tmp_path):
         (["budget=1"], "budget: 1: expected"),
         (["policy={policy: adakv}"], "policy: AdaKV: expected one that only scores"),
         (["policy={policy: expected_attention}"], "reads queries, which gradients do not hand over"),
+        (["agree.language.weight=2"], "agree.language.weight: says something about `train` alone; remove it"),
+        (["agree.language.samples=2"], "agree.language.samples: says something about `train` alone"),
+        (["budget=0.05"], "agree.language: budget"),
+        (["agree.language.floor=200"], "floor: 200: keeps everything"),
         (["held_out=5"], "agree.language.count: 5: expected more than held_out=5"),
         (["agree.video={model: llava-small}"], "llava-small and tiny-random: a division is of one model"),
         (["agree.language.model=nowhere/none"], "nowhere/none"),

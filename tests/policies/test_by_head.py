@@ -145,6 +145,16 @@ def test_a_missing_file_names_those_that_ship():
         HeadShares.from_pretrained("nowhere.json")
 
 
+@pytest.mark.parametrize(
+    "field",
+    [{"threshold": 0.1}, {"max_tokens": 0.3}, {"beyond": 0.2}, {"statistics": "estimated"}, {"calibrated": 0.3}],
+)
+def test_what_a_namm_inside_would_ignore_is_refused(field):
+    base = {"policy": "namm", "path": "namm-smollm2", **field}
+    with pytest.raises(ConfigError, match=rf"mine\.base\.{next(iter(field))}: means nothing here"):
+        build_policy({"policy": "by_head", "base": base, "shares": "smollm2-135m"}, "mine")
+
+
 def test_a_configuration_without_shares_is_refused():
     with pytest.raises(ConfigError, match=r"policies.mine.shares: missing"):
         build_policy({"policy": "by_head"}, "policies.mine")

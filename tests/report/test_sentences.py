@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from made_records import made_plan, made_records
 
+from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.exhibit import KeptMap, Pictures, ShadedText
 from namm_xmodal.report.curves import draw_curves
 from namm_xmodal.report.origin import origin_in_words
@@ -50,6 +51,21 @@ def test_a_trained_namm_says_with_what_and_how_it_is_fitted():
     assert origin_in_words(unknown, shipped) == "of unknown training, used as saved"
     by_hand = replace(unknown, policy=replace(unknown.policy, metadata={"by_hand": {"value_norm": 1.0}}))
     assert origin_in_words(by_hand, shipped) == "weights set by hand, used as saved"
+
+
+def test_a_namm_by_head_is_a_namm():
+    inside = {"policy": "by_head", "base": {"policy": "namm", "path": "namm-universal"}, "shares": "smollm2-135m"}
+    around = {**inside, "base": {"policy": "keydiff"}}
+    _, (section,) = made_plan(policies={**FULL, "mine": inside, "theirs": around}, **LANGUAGE)
+    learned = {arm.label: (arm.learned, origin_in_words(arm, inside)) for arm in section.arms}
+    assert learned["mine"] == (True, "weights set by hand, used as saved")
+    assert learned["theirs"] == (False, "")
+
+
+def test_a_fit_that_a_namm_by_head_would_miss_is_refused():
+    inside = {"policy": "by_head", "base": {"policy": "namm", "path": "namm-smollm2"}, "shares": "smollm2-135m"}
+    with pytest.raises(ConfigError, match=r"policies\.mine\.base: keeps the statistics that were saved with it"):
+        made_plan(policies={**FULL, "mine": inside}, fit="estimated", **LANGUAGE)
 
 
 def test_without_a_namm_nothing_is_said_of_one(tmp_path):
