@@ -101,12 +101,18 @@ def pruned_loss(
         UnsupportedModelError: If the model has attention that gradients do not cover, or lacks what the policy reads.
     """
     model, adapter, pruning = lesson.model, lesson.adapter, lesson.pruning
-    rotary = adapter.rotary(model)
+    rotary, config = adapter.rotary(model), adapter.decoder(model).config
+    attending, layers = adapter.num_layers(model), getattr(config, "num_hidden_layers", None)
+    if layers not in (None, attending):
+        raise UnsupportedModelError(
+            f"{type(model).__name__}: {attending} of {layers} layers keep keys and values, and gradients of evictions "
+            "cover models in which all do; use evolution for this model"
+        )
     check_provides(policy.reads, rotary, type(model).__name__)
     protected = (pruning.protect_first, pruning.protect_recent)
     trace = Trace(policy, parameters, aim, pruning.update_every, *protected, rotary, worth=worth)
     with differentiable(model, adapter), tracing(trace), torch.enable_grad():
-        cache = DynamicCache(config=adapter.decoder(model).config)  # without one, odd positions may mean packed texts
+        cache = DynamicCache(config=config)  # without one, odd positions may mean packed texts
         loss = lesson.loss(adapter.forward(model, lesson.inputs, cache))
         if len(trace.layers) < adapter.num_layers(model):
             raise UnsupportedModelError(

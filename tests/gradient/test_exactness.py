@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers as hf
 from families import VOCABULARY, tiny
+from tiny_classes import tiny_class
 from video_models import tiny_llava
 
 from namm_xmodal import Namm, pruned
@@ -167,3 +168,15 @@ def test_models_that_gradients_do_not_cover_are_one_line():
     padded = {"input_ids": ids, "attention_mask": torch.ones_like(ids).index_fill(1, torch.arange(3), 0)}
     with pytest.raises(UnsupportedOperationError, match="without padding"):
         take(tiny("llama"), padded)
+
+
+def test_hybrids_are_refused_in_one_line():
+    model = tiny_class("JambaForCausalLM")
+    pruning = PruningSettings(16, 0, 1)
+    lesson = Lesson(model, find_adapter(model), {"input_ids": torch.arange(60)[None] % 50 + 3}, torch.sum, pruning)
+    policy = policy_of("many")
+    with pytest.raises(
+        UnsupportedModelError, match=r"Jamba.*of .* layers keep keys and values, and gradients"
+    ) as caught:
+        sample_gradient(lesson, policy.parameters[0].numpy(), policy, Aim(ThresholdSchedule(), 0.3))
+    assert "\n" not in str(caught.value)
