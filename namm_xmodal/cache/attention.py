@@ -166,7 +166,8 @@ def _attend_lane(
 ) -> Tensor:
     """Attention of one block to the heads of a lane: (B, Q, hq, D) for a query of (B, hq, Q, D)."""
     keys, values = lane.keys, lane.values
-    rows_once = observer.reads_all_rows and _computes_rows_once(settings.attention, query)
+    alone = query.shape[2] == 1 and not visibility.use_dense  # the model's own way as long as nothing is evicted
+    rows_once = observer.reads_all_rows and _computes_rows_once(settings.attention, query, alone)
     if rows_once or logits_as is not PLAIN:
         batch, heads, count, _ = query.shape
         output = query.new_empty(batch, count, heads, values.shape[-1])  # (B, Q, Hq, D)
@@ -183,8 +184,16 @@ def _attend_lane(
     else:
         with timed("attend"):
             groups = query.shape[1] // keys.shape[1]
-            sdpa_mask = visibility.for_sdpa(groups, query.device)
-            if groups == 1 and (sdpa_mask is not None or query.shape[2] == 1):
+            sdpa_mask = visibility.for_sdpa(1 if alone else groups, query.device)
+            if alone and groups > 1:
+                # The query heads of a kv head as queries of one product, so that keys are not repeated for each of them.
+                heads_as_queries = query.unflatten(1, (keys.shape[1], groups)).squeeze(
+                    3
+                )  # (B, Hq, 1, D) -> (B, H, G, D)
+                output = scaled_dot_product_attention(
+                    heads_as_queries, keys, values, attn_mask=sdpa_mask, scale=scaling
+                ).flatten(1, 2)[:, None]  # (B, H, G, D) -> (B, 1, Hq, D)
+            elif groups == 1 and (sdpa_mask is not None or query.shape[2] == 1):
                 # What transformers' function comes down to here; its own checks take longer than a few queries do.
                 output = (
                     scaled_dot_product_attention(query, keys, values, attn_mask=sdpa_mask, scale=scaling)
@@ -204,12 +213,12 @@ def _attend_lane(
     return output
 
 
-def _computes_rows_once(attention: str, query: Tensor) -> bool:
+def _computes_rows_once(attention: str, query: Tensor, alone: bool) -> bool:
     """Whether output and observed rows come from one softmax; never under autograd, whose graph tiles would bloat."""
     if torch.is_grad_enabled() and query.requires_grad:
         return False
     if attention == "auto":
-        return query.dtype in (torch.bfloat16, torch.float16)
+        return alone or query.dtype in (torch.bfloat16, torch.float16)
     return attention == "tiled"
 
 

@@ -10,8 +10,10 @@ from namm_xmodal.policies.state import State
 SPARE_SLOTS = 64
 """Room made at once while decoding, so that most tokens are written in place instead of copying the cache."""
 _DEAD_SLOTS = 32
-_DEAD_SHARE = 1 / 16
-"""A head shares a lane if it lacks no more of its longest head's tokens: every lane is an attention call of its own."""
+_DEAD_SHARE = 1 / 8
+_DEAD_SHARE_OF_SEEN = 1 / 32
+"""A head shares a lane if it lacks no more of its longest head's tokens: every lane is an attention call of its own. Of the
+three, the largest; the last is of all tokens seen, which is what a cache's size is compared with."""
 
 
 class Lane:
@@ -88,17 +90,18 @@ class Lane:
         self.state.grow(count, spare)
         self.slots = end
 
-    def split(self, keep: Tensor, *, together: bool) -> list["Lane"]:
+    def split(self, keep: Tensor, seen: int, *, together: bool) -> list["Lane"]:
         """Lanes of what `keep` (B, h, S) bool leaves, in its order; shorter heads end in dead slots.
 
         Args:
             keep: Live slots that stay.
+            seen: Tokens that the layer has seen.
             together: All heads in one lane, however much they differ.
         """
         assert self.state is not None
         counts = keep.sum(-1)
         most, least = torch.stack([counts.amax(0), counts.amin(0)]).tolist()  # by head, over the batch rows
-        groups = [tuple(range(len(most)))] if together else _alike(most)
+        groups = [tuple(range(len(most)))] if together else _alike(most, seen)
         lanes: list[Lane] = []
         for heads in groups:
             width, whole = max(most[head] for head in heads), len(groups) == 1
@@ -141,12 +144,13 @@ def merged(lanes: Sequence[Lane]) -> Lane:
     return Lane(range(store[0].shape[1]), store, states[0].of_lanes(states[1:], places) if states else None, True)
 
 
-def _alike(lengths: list[int]) -> list[tuple[int, ...]]:
+def _alike(lengths: list[int], seen: int) -> list[tuple[int, ...]]:
     """Groups of heads whose lengths are near those of the longest one in the group."""
     groups: list[list[int]] = []
+    usual = max(_DEAD_SLOTS, seen * _DEAD_SHARE_OF_SEEN)
     for head in sorted(range(len(lengths)), key=lambda head: -lengths[head]):
         longest = lengths[groups[-1][0]] if groups else 0
-        if groups and longest - lengths[head] <= max(_DEAD_SLOTS, longest * _DEAD_SHARE):
+        if groups and longest - lengths[head] <= max(usual, longest * _DEAD_SHARE):
             groups[-1].append(head)
         else:
             groups.append([head])

@@ -232,7 +232,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         reads = Reads() if policy is None else policy.reads  # KVzip chooses from outside
         apart = lane.state.may_part(rows=reads.rows != 0, queries=reads.queries != 0)
         self.untouched = False
-        self.lanes = lane.split(keep, together=not apart)
+        self.lanes = lane.split(keep, self.seen, together=not apart)
 
     def release(self, interval: int) -> None:
         """Gives up what the policy will not read again; the next update of every row is `interval` tokens away."""

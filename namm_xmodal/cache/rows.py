@@ -84,6 +84,9 @@ def attention_tiles(
     """
     batch, query_heads, queries, size = query.shape
     heads, slots = key.shape[1], key.shape[2]
+    if queries - first == 1:
+        yield _one_query(query[:, :, first:], key, visibility, scaling, value, output, logits_as)
+        return
     groups, flat = query_heads // heads, batch * heads
     dtype = torch.promote_types(query.dtype, torch.float32)  # as in transformers' eager attention
     many = queries - first > _FEW_QUERIES
@@ -141,6 +144,39 @@ def attention_tiles(
             place = output[:, start:stop].unflatten(2, (heads, groups))  # (B, Q, H, G, D)
             place.copy_(scaled.view(batch, heads, groups, count, -1).permute(0, 3, 1, 2, 4))
         yield AttentionTile(start, stop, rows.view(batch, heads, count, reach))
+
+
+def _one_query(
+    query: Tensor,
+    key: Tensor,
+    visibility: Visibility,
+    scaling: float,
+    value: Tensor | None,
+    output: Tensor | None,
+    logits_as: LogitsAs,
+) -> AttentionTile:
+    """The tile of the last query alone, as in decoding, where every further operation takes as long as the attention."""
+    batch, query_heads, _, size = query.shape
+    heads, last = key.shape[1], visibility.queries - 1
+    groups, flat = query_heads // heads, batch * heads
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    q = query.reshape(flat, groups, size).to(dtype)  # (B, Hq, 1, D) -> (B * H, G, D)
+    logits = torch.bmm(q * scaling, key.flatten(0, 1).to(dtype).mT)  # (B * H, G, S)
+    if logits_as.softcap is not None:
+        logits.div_(logits_as.softcap).tanh_().mul_(logits_as.softcap)
+    visibility.hide(logits[:, :, None], slice(0, flat), last, last + 1)
+    if logits_as.sinks is None:
+        weights = logits.softmax(-1)
+    else:
+        sinks = _per_pair(logits_as.sinks.to(dtype), batch, heads)[..., None]  # (B * H, G, 1)
+        weights = torch.cat([logits, sinks], -1).softmax(-1)[..., :-1]
+    if visibility.may_be_blind and logits_as.sinks is None:
+        weights.masked_fill_(logits.amax(-1, keepdim=True) == -math.inf, 0.0)
+    if value is not None and output is not None:
+        mixed = torch.bmm(weights, value.flatten(0, 1).to(dtype))  # (B * H, G, D)
+        output[:, last].copy_(mixed.view(batch, query_heads, -1))
+    rows = weights.mean(1, keepdim=True)  # (B * H, 1, S)
+    return AttentionTile(last, last + 1, rows.unflatten(0, (batch, heads)))
 
 
 def _packed(cached: Tensor, dtype: torch.dtype, many: bool) -> Tensor:

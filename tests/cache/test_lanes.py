@@ -32,6 +32,7 @@ def apart(monkeypatch):
     """Any two heads of different lengths are stored apart."""
     monkeypatch.setattr(lanes, "_DEAD_SLOTS", 0)
     monkeypatch.setattr(lanes, "_DEAD_SHARE", 0)
+    monkeypatch.setattr(lanes, "_DEAD_SHARE_OF_SEEN", 0)
 
 
 def parted(cache) -> bool:
@@ -112,6 +113,7 @@ def test_beams_forks_and_rows_are_the_same_as_in_one_lane(policy, monkeypatch):
     assert not was_parted
     monkeypatch.setattr(lanes, "_DEAD_SLOTS", 0)
     monkeypatch.setattr(lanes, "_DEAD_SHARE", 0)
+    monkeypatch.setattr(lanes, "_DEAD_SHARE_OF_SEEN", 0)
     other_beams, other_kept, other_chosen, was_parted = outcome(model, batch, POLICIES[policy])
     assert was_parted
     assert torch.equal(beams, other_beams)
@@ -152,7 +154,9 @@ def test_allocated_bytes_follow_live_ones_however_uneven_heads_are(rows):
 
 
 def test_heads_are_parted_by_what_they_hold():
-    assert lanes._alike([100, 100, 100]) == [(0, 1, 2)]
-    assert lanes._alike([1000, 10, 960, 30]) == [(0, 2), (1, 3)]
-    assert lanes._alike([0]) == [(0,)]
-    assert lanes._alike([500, 100, 900]) == [(2,), (0,), (1,)]
+    assert lanes._alike([100, 100, 100], 4096) == [(0, 1, 2)]
+    assert lanes._alike([1000, 10, 960, 30], 1024) == [(0, 2), (1, 3)]
+    assert lanes._alike([0], 64) == [(0,)]
+    assert lanes._alike([500, 100, 900], 1024) == [(2,), (0,), (1,)]
+    assert lanes._alike([200, 100], 1024) == [(0,), (1,)]
+    assert lanes._alike([200, 100], 4096) == [(0, 1)], "little beside all that was seen"
