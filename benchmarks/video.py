@@ -38,10 +38,10 @@ from namm_xmodal.modalities.video.session import VideoSession
 from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.decode import decode_frames
 from namm_xmodal.video.index import index_video
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.samplers import choose_frames
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 RESULTS = Path(__file__).parent / "results"
 FILES: dict[str, dict[str, Any]] = {

@@ -35,9 +35,9 @@ from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.models import load_video_model
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 RESULTS = Path(__file__).parent / "results"
 INTERVALS = (16, 32, 64, 144)

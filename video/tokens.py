@@ -11,7 +11,7 @@ from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.video.at_hand import VideoModelAtHand
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
-from namm_xmodal.video.reductions import VisualTokens
+from namm_xmodal.video.visual_tokens import VisualTokens
 
 _MARK = "\x1aprompt\x1a"
 

@@ -28,10 +28,10 @@ from namm_xmodal.video.models import ASSEMBLED, list_video_models, load_video_mo
 from namm_xmodal.video.parts.assemble import assemble
 from namm_xmodal.video.parts.low_rank import add_low_rank, merge_low_rank
 from namm_xmodal.video.parts.parts import read_parts
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.timm_tower import GridTower
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 SHIPPED = Path(models.__file__).parent / "shipped"
 

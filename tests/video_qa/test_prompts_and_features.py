@@ -8,12 +8,15 @@ from video_models import tiny_llava
 
 from namm_xmodal.errors import ConfigError, DataError, UnknownNameError, UnsupportedModelError
 from namm_xmodal.video.benchmarks.question import Prompt
+from namm_xmodal.video.divprune import max_min_diverse
+from namm_xmodal.video.dycoke import DyCoke, least_alike
 from namm_xmodal.video.models import load_video_model
 from namm_xmodal.video.procedural.clip import make_clip
-from namm_xmodal.video.reductions import REDUCTIONS, all_tokens, max_min_diverse
+from namm_xmodal.video.reductions import REDUCTIONS
 from namm_xmodal.video.rope import rope_factor, scaled_rope
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video, project
+from namm_xmodal.video.visual_tokens import all_tokens
 
 QUESTION = "what colour comes after red?"
 FRAMES = 20  # more than go through the tower at once
@@ -76,7 +79,7 @@ def test_reductions_keep_the_share_they_are_asked_for(loaded, video, name, share
     assert int(prompt.visual.sum()) == kept.features.shape[0]
     steps = prompt.position_ids[0].diff()
     assert (steps > 0).all()
-    if name in ("uniform_drop", "random_drop", "divprune"):
+    if name in ("uniform_drop", "random_drop", "divprune", "dycoke"):
         assert prompt.next_position == full + prompt.length - kept.features.shape[0]  # positions of the whole video
         whole = all_tokens(video).features
         assert torch.equal(kept.features, whole[kept.positions])
@@ -108,6 +111,29 @@ def test_divprune_chooses_the_most_different_tokens():
     assert {6, 7, 8} <= chosen
     assert len(chosen) == 4
     assert len(set(max_min_diverse(crowd, 9).tolist())) == 9
+
+
+def test_dycoke_keeps_what_changed():
+    """Four frames of three places: 1 against 0, 3 against 2, 2 against 0, at the share (4s - 1) / 3 of each."""
+    still, moved = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    frames = still.repeat(4, 3, 1)
+    frames[1, 2], frames[2, 1], frames[3, 0] = moved, moved, moved
+    # Frame 2 differs from frame 0 at place 1; frame 3 from frame 2 at places 0 and 1, and its place 0 comes first.
+    assert least_alike(frames, 6, 4).tolist() == [0, 1, 2, 3 + 2, 6 + 1, 9 + 0]
+    assert least_alike(frames, 12, 4).tolist() == list(range(12))
+    assert least_alike(frames, 2, 4).tolist() == [0, 1]
+    # At a third of sixteen frames, four firsts stay whole; at a quarter they would be all, so windows are of eight.
+    noise = torch.randn(16, 9, 5, generator=torch.Generator().manual_seed(0))
+    kept = least_alike(noise, 48, 4)
+    assert {frame for frame in range(16) if (kept // 9 == frame).sum() == 9} == {0, 4, 8, 12}
+    kept = least_alike(noise, 36, 4)
+    assert {frame for frame in range(16) if (kept // 9 == frame).sum() == 9} == {0, 8}
+    assert len(kept.unique()) == 36
+    similar = torch.nn.functional.cosine_similarity(noise[6], noise[4], dim=-1)
+    own = kept[kept // 9 == 6] % 9
+    assert set(own.tolist()) == set(similar.argsort()[: len(own)].tolist())
+    with pytest.raises(ConfigError, match="power of two"):
+        DyCoke(window=3)
 
 
 def test_positions_are_scaled_only_where_the_context_is_too_short():

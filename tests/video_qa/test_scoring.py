@@ -12,9 +12,9 @@ from namm_xmodal.modalities.video.prefix import read_prefix
 from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.procedural.clip import make_clip
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 OPTIONS = ("red", "blue circle", "two shapes first", "green")
 POLICIES = {

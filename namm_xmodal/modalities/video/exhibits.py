@@ -17,10 +17,10 @@ from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.session import VideoSession
 from namm_xmodal.modalities.video.source import videos
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.rope import scaled_rope
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 MOST_FRAMES, SIDE, TRIED = 16, 96, 8
 

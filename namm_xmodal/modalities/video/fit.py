@@ -10,9 +10,9 @@ from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.benchmarks.made import MadeVideos
 from namm_xmodal.video.models import VideoModel
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 VIDEOS = 16
 OTHER_SEED = 500_000

@@ -15,10 +15,10 @@ from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.types import PruningSchedule
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.rope import rope_factor, scaled_rope
 from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 
 @dataclass(frozen=True)

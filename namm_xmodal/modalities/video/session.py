@@ -23,10 +23,10 @@ from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.at_hand import at_hand
 from namm_xmodal.video.clip import VideoClip
 from namm_xmodal.video.models import load_video_model
-from namm_xmodal.video.reductions import all_tokens
 from namm_xmodal.video.rope import rope_factor, scaled_rope
 from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
 from namm_xmodal.video.vision import encode_video
+from namm_xmodal.video.visual_tokens import all_tokens
 
 Prompts = list[tuple[int | None, Item, EmbeddedPrompt]]
 """Room in the cache, question, and its prompt."""
