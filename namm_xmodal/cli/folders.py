@@ -58,7 +58,7 @@ def division_folder(config: HeadSharesConfig) -> OwnedFolder:
     return OwnedFolder(
         Path(config.run),
         "head-shares",
-        ("division.json", "config.yaml", "head_shares.json", "plot.png"),
+        ("division.json", "retrieval.json", "config.yaml", "head_shares.json", "plot.png"),
         inputs,
         "--run",
     )

@@ -9,9 +9,13 @@ from namm_xmodal.cli.options import ConfigName, DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
-    from namm_xmodal.config.head_shares import HeadSharesConfig
+    from collections.abc import Sequence
 
-SHARES = "head_shares.json"
+    from namm_xmodal.config.head_shares import HeadSharesConfig
+    from namm_xmodal.gradient.divide import DivisionRun
+    from namm_xmodal.policies.head_shares import HeadShares
+
+SHARES, SCORES = "head_shares.json", "retrieval.json"
 
 
 def head_shares_command(
@@ -30,7 +34,8 @@ def head_shares_command(
     A few heads look back far, the others at their neighbourhood. Starting from even shares, each step asks by gradients
     in which heads one more token would bring the pruned model closest to its own outputs with all in memory, and moves
     shares there. The result is a file for `shares` of the policy `by_head`, at any budget. Killed at any moment, run the
-    command again to resume.
+    command again to resume. `method: duo_attention` is the baseline: heads whose mean query looks back far keep
+    everything, the others a window.
 
     Example: `namm-xmodal head-shares shares/smollm2 --run runs/shares`
     """
@@ -44,6 +49,7 @@ def head_shares_command(
     settings = load_head_shares_config(config, assignments or [], str(run) if run else None)
     owned, sources = division_folder(settings), settings.sources()
     owned.check()
+    _refuse_other_method(settings)
     for name, source in sources.items():
         with named(f"agree.{name}"):
             check_source(source, settings.samples, notice if dry_run else lambda text: None)
@@ -54,13 +60,14 @@ def head_shares_command(
                 share_of=source.share_of or "seen",
                 protected=(settings.protect_first, settings.protect_recent),
             )
-    passes = settings.steps * settings.samples * len(sources)
-    model = next(iter(sources.values())).model
-    console.print(
-        f"{model}: {counted(settings.steps, 'step')}, {passes} forward and backward passes, at {settings.budget:.0%} of "
-        f"the cache, in {settings.run}",
-        soft_wrap=True,
-    )
+    model = _model(settings)
+    if settings.method == "agreement":
+        passes = settings.steps * settings.samples * len(sources)
+        work = f"{counted(settings.steps, 'step')}, {passes} forward and backward passes"
+    else:
+        passes = sum(source.count - settings.held_out for source in sources.values())
+        work = f"{counted(passes, 'forward pass', 'forward passes')}"
+    console.print(f"{model}: {work}, at {settings.budget:.0%} of the cache, in {settings.run}", soft_wrap=True)
     if dry_run:
         return
     with owned.claimed(), resumable():
@@ -75,12 +82,12 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
 
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.cli.evolve_files import guarded
-    from namm_xmodal.config.save import digest, to_mapping, to_yaml
+    from namm_xmodal.config.save import to_yaml
     from namm_xmodal.disk.whole_file import replace_text
     from namm_xmodal.evaluation.estimate import paired
     from namm_xmodal.fitness import AgreeSettings
     from namm_xmodal.fitness.agree import AgreeObjective
-    from namm_xmodal.gradient.divide import DivisionRun, divide
+    from namm_xmodal.gradient.divide import DivisionRun
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.policies.namm import Namm
     from namm_xmodal.report.division import plot_division
@@ -100,17 +107,13 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
         seed=settings.seed,
     )
     guarded(folder / "config.yaml", lambda: replace_text(folder / "config.yaml", to_yaml(settings)))
-    decisive = {key: value for key, value in to_mapping(settings).items() if key != "run"}
-    with progress("dividing") as advance:
-
-        def told(step: int, loss: float) -> None:
-            advance(step, settings.steps, f"{loss:.3f} nats")
-
-        division = divide(run, settings.steps, settings.rate, folder, digest(decisive), told)
     texts = ", ".join(
         f"{source.count - settings.held_out} inputs of {name}" for name, source in settings.sources().items()
     )
-    found = division.answer(f"{model}, {division.step} steps on {texts}, seed {settings.seed}")
+    if settings.method == "agreement":
+        found, losses = _by_gradients(settings, run, f"on {texts}, seed {settings.seed}")
+    else:
+        found, losses = _by_retrieval(settings, f"of {texts}"), []
     total = 2 * settings.held_out * len(settings.sources())
     with progress("judging") as advance:
         done = iter(range(1, total + 1))
@@ -120,7 +123,7 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
 
         even, divided = run.judge(None, read), run.judge(found, read)
     guarded(folder / SHARES, lambda: found.save(folder / SHARES))
-    guarded(folder / "plot.png", lambda: plot_division(found, division.losses, folder / "plot.png", model))
+    guarded(folder / "plot.png", lambda: plot_division(found, losses, folder / "plot.png", model))
     gained = paired(divided, even)
     within = "" if gained.low is None else f" [{gained.low:+.3f}, {gained.high:+.3f}]"
     console.print(
@@ -129,3 +132,65 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
         f"{folder / SHARES} is for `shares` of the policy by_head; {folder / 'plot.png'} shows them",
         soft_wrap=True,
     )
+
+
+def _by_gradients(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) -> "tuple[HeadShares, Sequence[float]]":
+    """All steps that the folder does not hold yet: shares, and the loss of every step."""
+    from namm_xmodal.cli.console import progress
+    from namm_xmodal.gradient.divide import divide
+
+    with progress("dividing") as advance:
+
+        def told(step: int, loss: float) -> None:
+            advance(step, settings.steps, f"{loss:.3f} nats")
+
+        division = divide(run, settings.steps, settings.rate, Path(settings.run), _decisive(settings), told)
+    return division.answer(f"{_model(settings)}, {division.step} steps {texts}"), division.losses
+
+
+def _by_retrieval(settings: "HeadSharesConfig", texts: str) -> "HeadShares":
+    """Shares by how far back heads look; read in minutes at most, so scores are made whole or not at all."""
+    from itertools import islice
+
+    from namm_xmodal.cli.console import progress
+    from namm_xmodal.cli.evolve_files import guarded
+    from namm_xmodal.traces.retrieval_heads import retrieval_scores, save_scores, saved_scores, shares_of
+    from namm_xmodal.unlabelled.opening import open_source
+
+    path = Path(settings.run) / SCORES
+    scores = saved_scores(path, _decisive(settings))
+    if scores is None:
+        counts = [(source, source.count - settings.held_out) for source in settings.sources().values()]
+        with progress("reading") as advance:
+            inputs = (each for source, count in counts for each in islice(open_source(source), count))
+            total = sum(count for _, count in counts)
+            scores = retrieval_scores(inputs, lambda done: advance(done, total, ""))
+        guarded(path, lambda: save_scores(scores, path, _decisive(settings)))
+    source = f"{_model(settings)}, DuoAttention on the fly, means {texts}"
+    return shares_of(scores, settings.budget, settings.window, source)
+
+
+def _refuse_other_method(settings: "HeadSharesConfig") -> None:
+    """A folder holds a run of one method.
+
+    Raises:
+        ConfigError: With the file that says so.
+    """
+    from namm_xmodal.errors import ConfigError
+    from namm_xmodal.gradient.divide import STATE
+
+    other = Path(settings.run) / (SCORES if settings.method == "agreement" else STATE)
+    if other.exists():
+        raise ConfigError(f"{other}: of another method than {settings.method}; choose another --run")
+
+
+def _decisive(settings: "HeadSharesConfig") -> str:
+    """Digest of all settings that decide the result."""
+    from namm_xmodal.config.save import digest, to_mapping
+
+    left_out = {"run", *settings.ignored(), *(["method"] if settings.method == "agreement" else [])}  # as in older runs
+    return digest({key: value for key, value in to_mapping(settings).items() if key not in left_out})
+
+
+def _model(settings: "HeadSharesConfig") -> str:
+    return next(iter(settings.sources().values())).model

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,14 @@ class HeadSharesConfig(Strict):
         min_length=1,
         description="What the model reads, without labels: language, video or rl, as often as needed (language@code), all "
         "of one model. Keys as under `agree` of `train`.",
+    )
+    method: Literal["agreement", "duo_attention"] = Field(
+        "agreement",
+        description="agreement: by gradients of the distance to the full cache. duo_attention: heads whose mean query "
+        "looks back far keep everything, the others a window; the baseline.",
+    )
+    window: float = Field(
+        0.05, gt=0, lt=1, description="With duo_attention: share of the tokens seen that the other heads keep."
     )
     policy: dict[str, Any] = Field(
         {"policy": "geometry"},
@@ -58,6 +66,7 @@ class HeadSharesConfig(Strict):
                 raise ValueError(
                     f"agree.{name}.count: {source.count}: expected more than held_out={self.held_out}, for the steps"
                 )
+        self._check_method()
         policy = self.ranking()
         if not isinstance(policy, Namm) and not only_scores(policy):
             raise ValueError(
@@ -69,6 +78,16 @@ class HeadSharesConfig(Strict):
                 "geometry or keydiff, they serve others as well"
             )
         return self
+
+    def _check_method(self) -> None:
+        for key in sorted(self.ignored() & self.model_fields_set):
+            raise ValueError(f"{key}: says nothing with method: {self.method}; remove it")
+        if self.method == "duo_attention" and self.window >= self.budget:
+            raise ValueError(f"window: {self.window:g}: expected less than the budget, {self.budget:g}")
+
+    def ignored(self) -> set[str]:
+        """Keys that say nothing with this method."""
+        return {"window"} if self.method == "agreement" else {"steps", "samples", "rate", "seed"}
 
     def sources(self) -> dict[str, AgreeSource]:
         """The sources by name, validated.

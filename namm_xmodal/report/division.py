@@ -15,7 +15,7 @@ def plot_division(shares: HeadShares, losses: Sequence[float], path: Path, title
 
     Args:
         shares: Of one model.
-        losses: Of each step, nats.
+        losses: Of each step, nats; none if no steps found them.
         path: The picture; its suffix decides the format.
         title: Above it.
 
@@ -28,18 +28,20 @@ def plot_division(shares: HeadShares, losses: Sequence[float], path: Path, title
     weights = np.array(shares.weights).T  # (H, L)
     figure = Figure(figsize=(9.2, 2.2 + 0.12 * min(len(weights), 16)), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=[2, 1])
+    axes = figure.subplots(1, 2 if losses else 1, width_ratios=[2, 1] if losses else None, squeeze=False)[0]
+    left = axes[0]
     picture = left.imshow(weights, aspect="auto", cmap="viridis", vmin=0, interpolation="nearest")
     left.set_xlabel("layer")
     left.set_ylabel("kv head")
     left.set_yticks(range(len(weights)) if len(weights) <= 8 else [0, len(weights) - 1])
     figure.colorbar(picture, ax=left, label="share, even = 1")
-    steps = range(1, len(losses) + 1)
-    right.plot(steps, losses, color=COLOURS[0], linewidth=1.2)
-    right.set_yscale("log")
-    right.set_xlabel("step")
-    right.set_ylabel("nats to the full cache")
-    right.spines[["top", "right"]].set_visible(False)
+    if losses:
+        right = axes[1]
+        right.plot(range(1, len(losses) + 1), losses, color=COLOURS[0], linewidth=1.2)
+        right.set_yscale("log")
+        right.set_xlabel("step")
+        right.set_ylabel("nats to the full cache")
+        right.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{title}: what each head gets of a budget", fontsize=11)
     save_picture(figure, path, 150)
     return path

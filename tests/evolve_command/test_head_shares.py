@@ -63,6 +63,8 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
         (["agree.video={model: llava-small}"], "llava-small and tiny-random: a division is of one model"),
         (["agree.language.model=nowhere/none"], "nowhere/none"),
         (["stepz=3"], "stepz: unknown key; did you mean steps"),
+        (["method=duo_attention"], "rate: says nothing with method: duo_attention; remove it"),
+        (["window=0.1"], "window: says nothing with method: agreement; remove it"),
         (["agree.language.tokens=32", "agree.language.update_every=128"], "reach no update"),
     ],
 )
@@ -71,6 +73,28 @@ def test_mistakes_are_refused_in_one_line(refused, tmp_path, changes, words):
     said = refused("head-shares", "shares/smoke", "--run", tmp_path / "run", *sets)
     assert re.search(words, said), said
     assert "\n" not in said.strip()
+
+
+def test_the_baseline_from_the_file_to_shares(run, refused, tmp_path):
+    changes = ["agree.language.model=tiny-random", "agree.language.count=5", "agree.language.tokens=80", "held_out=2"]
+    arguments = ["head-shares", "shares/duo_attention", "--run", tmp_path / "run"]
+    arguments += [part for change in (*changes, "agree.language.update_every=32") for part in ("--set", change)]
+    shown = run(*arguments).output
+    assert "tiny-random: 3 forward passes, at 25% of the cache" in shown
+    assert "2 other inputs: " in shown
+    shares = tmp_path / "run" / "head_shares.json"
+    found = HeadShares.from_pretrained(shares)
+    assert found.source == "tiny-random, DuoAttention on the fly, means of 3 inputs of language"
+    assert sum(weight * 0.25 == pytest.approx(0.05, abs=1e-3) for layer in found.weights for weight in layer) >= 2
+    before = shares.read_text()
+    shares.unlink()
+    run(*arguments)  # scores are kept
+    assert shares.read_text() == before
+    assert "other settings" in refused(*arguments, "--set", "window=0.02")
+    assert "of another method" in refused("head-shares", "shares/smoke", "--run", tmp_path / "run")
+    assert "expected less than the budget, 0.25" in refused(*arguments, "--set", "window=0.3")
+    (tmp_path / "run" / "retrieval.json").write_text("{}")
+    assert "damaged" in refused(*arguments)
 
 
 def test_another_run_is_not_touched(refused, run, tmp_path):
