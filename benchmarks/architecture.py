@@ -110,7 +110,7 @@ def scores(results: Results, plan: SectionPlan) -> dict[str, dict[str, Any]]:
         ]
         found[name] = {
             "relative": fmean(ratios),
-            "kept": fmean(float(items[each].kept["fraction"]) for each in shared),
+            "kept": fmean(float(items[each].kept.fraction) for each in shared),
             "n": len(shared),
             "minus_keydiff": _difference(items, by_item["keydiff"], metric),
         }

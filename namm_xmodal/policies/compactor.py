@@ -63,7 +63,9 @@ class Compactor(Budgeted):
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The newest queries."""
-        state.add_row_buffer("queries", shape.num_attention_heads, self.chunk, shape.head_dim)
+        state.add_row_buffer(
+            "queries", shape.num_attention_heads, self.chunk, shape.head_dim, narrow=True, window=self.chunk
+        )
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest queries."""

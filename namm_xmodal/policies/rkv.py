@@ -59,7 +59,9 @@ class RKV(Budgeted):
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The queries of the window."""
-        state.add_row_buffer("queries", shape.num_attention_heads, self.window, shape.head_dim)
+        state.add_row_buffer(
+            "queries", shape.num_attention_heads, self.window, shape.head_dim, narrow=True, window=self.window
+        )
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest queries."""

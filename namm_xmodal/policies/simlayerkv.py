@@ -50,7 +50,7 @@ class SimLayerKV:
 
     def start(self, state: State, shape: LayerShape) -> None:
         """The newest rows."""
-        state.add_token_buffer("rows", self.queries)
+        state.add_token_buffer("rows", self.queries, narrow=True, window=self.queries)
 
     def observe(self, state: State, tile: Tile) -> None:
         """Remembers the newest rows."""
