@@ -84,6 +84,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.lanes = [Lane(range(heads), store, None, False)]
         self.is_initialized = True
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Sets new keys and values aside for the attention call that follows; returns them unchanged.
 
