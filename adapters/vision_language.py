@@ -52,6 +52,22 @@ class VisionLanguageAdapter(LanguageAdapter):
         """See `Adapter.current_implementation`."""
         return _implementations(model.config)
 
+    def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
+        """See `Adapter.forward`; `stack_inputs` among the inputs go past the model to the language model inside."""
+        own = dict(inputs)
+        stack = own.pop("stack_inputs", None)
+        if not stack:
+            return super().forward(model, own, cache)
+
+        def give(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            return args, {**kwargs, **stack}
+
+        handle = self.decoder(model).register_forward_pre_hook(give, with_kwargs=True)
+        try:
+            return super().forward(model, own, cache)
+        finally:
+            handle.remove()
+
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
         """See `Adapter.rotary`; None where positions do not simply count from 0."""
         config: Any = model.config

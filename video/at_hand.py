@@ -6,7 +6,7 @@ from typing import Any
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.at_hand import model_at_hand
-from namm_xmodal.video.models import VideoModel, open_with_processor, parts_folder, place_of
+from namm_xmodal.video.models import LLAVA, VideoModel, open_with_processor, parts_folder, place_of
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class VideoModelAtHand:
     Attributes:
         processor: Its processor.
         name: As asked for.
-        cells: Tokens of a frame.
+        cells: Tokens of a frame; None if they depend on the picture.
         config: transformers' configuration; None for a model that is put together from parts.
     """
 
     processor: Any
     name: str
-    cells: int
+    cells: int | None
     config: Any = None
 
     @property
@@ -75,6 +75,8 @@ def _read(place: str, name: str) -> VideoModelAtHand:
     return VideoModelAtHand(processor, name, _cells(folder.config), folder.config)
 
 
-def _cells(config: Any) -> int:
+def _cells(config: Any) -> int | None:
+    if config.model_type != LLAVA:
+        return None
     vision = config.vision_config
     return (int(vision.image_size) // int(vision.patch_size) // int(config.spatial_pool_stride)) ** 2

@@ -1,9 +1,10 @@
-"""Loads a LLaVA-NeXT-Video model in the published layout: by a short name, from a folder or from the hub."""
+"""Loads a video model in the published layout: by a short name, from a folder or from the hub."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -12,10 +13,19 @@ from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.trust.model_folder import ModelFolder, loading, open_model_folder
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from namm_xmodal.video.benchmarks.question import Prompt
+    from namm_xmodal.video.tokens import EmbeddedPrompt
+
 SHIPPED = {"llava-small": "seed0", "llava-small-seed1": "seed1"}
 """Short names and their folders in `video/shipped/llava-small`."""
 ASSEMBLED = {"llava-smollm2": "llava-smollm2"}
 """Short names and their folders in `video/shipped`: what was trained; the parts come from registry packages."""
+LLAVA = "llava_next_video"
+"""The type of models whose visual tokens are at hand one by one."""
 _DESCRIPTIONS = {
     "llava-small": "LLaVA-NeXT-Video of 0.96 million parameters trained on generated videos (seed 0); shipped; Apache-2.0",
     "llava-small-seed1": "the same, trained with seed 1; shipped; Apache-2.0",
@@ -23,16 +33,18 @@ _DESCRIPTIONS = {
     "parameters, of which 2 million are shipped and the others fetched once; Apache-2.0",
 }
 _EXPECTED = (
-    f"one of {', '.join(_DESCRIPTIONS)}, a folder with config, weights and processor, or a hub id of a LLaVA-NeXT-Video "
-    "checkpoint"
+    f"one of {', '.join(_DESCRIPTIONS)}, a folder with config, weights and processor, or a hub id of a checkpoint that "
+    "takes videos"
 )
 
 
 @dataclass(frozen=True)
 class VideoModel:
-    """A model that is ready to use, and where it came from.
+    """A LLaVA-NeXT-Video model that is ready to use, and where it came from.
 
     Attributes:
+        leaves_out_tokens: Whether visual tokens are at hand before the language model reads them, so that reductions can
+            leave some out and positions can be stretched; other models' processors and encoders keep them to themselves.
         model: `LlavaNextVideoForConditionalGeneration` in `eval` mode.
         processor: Its processor: tokenizer, video processor and chat template.
         name: As asked for.
@@ -40,15 +52,44 @@ class VideoModel:
         dtype: Precision of the weights.
     """
 
+    leaves_out_tokens: ClassVar[bool] = True
+
     model: Any
     processor: Any
     name: str
     source: str
     dtype: str
 
+    def encode(self, frames: "NDArray[np.uint8]", times: Sequence[float] = ()) -> Any:
+        """What all questions about a video share.
+
+        Args:
+            frames: (F, height, width, 3).
+            times: Of each frame, seconds.
+        """
+        from namm_xmodal.video.vision import encode_video
+
+        return encode_video(self, frames)
+
+    def embed(self, prompt: "Prompt", seen: Any) -> "EmbeddedPrompt":
+        """What the language model reads.
+
+        Args:
+            prompt: Texts and ranges of frames.
+            seen: What `encode` returned, or what a reduction has left of it.
+
+        Raises:
+            ItemError: If the prompt or an option cannot be made into tokens.
+            DataError: If the model cannot read any.
+        """
+        from namm_xmodal.video.tokens import embed_prompt
+        from namm_xmodal.video.visual_tokens import VisualTokens, all_tokens
+
+        return embed_prompt(self, prompt, seen if isinstance(seen, VisualTokens) else all_tokens(seen))
+
     def __repr__(self) -> str:
         count = sum(parameter.numel() for parameter in self.model.parameters())
-        return f"VideoModel({self.name!r}, {count:,} parameters, {self.dtype}, from {self.source})"
+        return f"{type(self).__name__}({self.name!r}, {count:,} parameters, {self.dtype}, from {self.source})"
 
     @property
     def tokenizer(self) -> Any:
@@ -66,7 +107,8 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
 
     Args:
         name: `llava-small`, `llava-small-seed1` (shipped), `llava-smollm2` (put together from registry packages), a folder
-            in the published layout or made by `prepare video`, or a hub id such as `llava-hf/LLaVA-NeXT-Video-7B-hf`.
+            in the published layout or made by `prepare video`, or a hub id such as `llava-hf/LLaVA-NeXT-Video-7B-hf` or
+            that of another vision-language model whose processor takes videos (Qwen-VL, InternVL, SmolVLM, OneVision).
         dtype: `auto`, `float32`, `bfloat16` or `float16`; see `choose_dtype`. The small model runs in float32 with `auto`.
         device: Anything `torch.device` takes.
 
@@ -89,7 +131,10 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
     model, processor, revision = _from_pretrained(place, precision, name)
     if source.startswith("hub") and revision:
         source += f"@{revision}"
-    return VideoModel(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
+    kind = VideoModel
+    if model.config.model_type != LLAVA:
+        from namm_xmodal.video.processor_model import ProcessorVideoModel as kind
+    return kind(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
 
 
 def _to_device(model: Any, device: str) -> Any:
@@ -130,14 +175,14 @@ def _assemble(folder: Path, dtype: str) -> tuple[Any, Any, str]:
 
 def _from_pretrained(place: str, precision: torch.dtype, name: str) -> tuple[Any, Any, str | None]:
     """Model, processor, and the commit if they come from the hub."""
-    from transformers import LlavaNextVideoForConditionalGeneration
+    from transformers import AutoModelForImageTextToText
 
     folder, processor = open_with_processor(place, name)
-    timm = folder.config.vision_config.model_type == "timm_wrapper"
+    timm = folder.config.model_type == LLAVA and folder.config.vision_config.model_type == "timm_wrapper"
     with quiet_transformers(), loading(name, _EXPECTED):
         if timm:
             from namm_xmodal.video.timm_tower import adapt_timm_tower
-        model, _ = folder.model(LlavaNextVideoForConditionalGeneration, precision)
+        model, _ = folder.model(AutoModelForImageTextToText, precision)
     if timm:
         adapt_timm_tower(model, name)
     return model, processor, folder.revision
@@ -156,12 +201,19 @@ def open_with_processor(place: str, name: str, *, local: bool = False) -> tuple[
         UnsupportedModelError: If it is another kind of model.
     """
     from transformers import AutoProcessor
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as SEEING
 
     with quiet_transformers(), loading(name, _EXPECTED):
         folder = open_model_folder(place, error=DataError, local=local)
-        if folder.config.model_type != "llava_next_video":
+        if folder.config.model_type not in SEEING:
             raise UnsupportedModelError(
-                f"model {name!r} is of type {folder.config.model_type}, expected llava_next_video; use one of its "
-                "checkpoints"
+                f"model {name!r} is of type {folder.config.model_type}, which sees nothing; expected a vision-language "
+                "model that takes videos, such as llava_next_video or qwen2_5_vl"
             )
-        return folder, folder.part(AutoProcessor)
+        processor = folder.part(AutoProcessor)
+        if getattr(processor, "video_processor", None) is None:
+            raise UnsupportedModelError(
+                f"model {name!r} of type {folder.config.model_type}: its processor takes no videos; expected a checkpoint "
+                "whose processor does"
+            )
+        return folder, processor

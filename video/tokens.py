@@ -1,7 +1,7 @@
 """From a prompt of texts and frames to embeddings with positions, in the chat format of the model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,10 +22,12 @@ class EmbeddedPrompt:
 
     Attributes:
         embeddings: (1, N, D).
-        position_ids: (1, N).
+        position_ids: (1, N), or (A, 1, N) where positions have several axes.
         places: (N, 3) frame, row and column of visual tokens, -1 for text.
         full: Visual tokens of the whole video, of which this prompt may hold fewer.
         candidates: Token ids of each option.
+        for_layers: What the language model is given beside them, for early layers to add at visual tokens; see
+            `VisionLanguageAdapter.forward`.
     """
 
     embeddings: Tensor
@@ -33,6 +35,7 @@ class EmbeddedPrompt:
     places: Tensor
     full: int
     candidates: tuple[tuple[int, ...], ...]
+    for_layers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -47,7 +50,30 @@ class EmbeddedPrompt:
     @property
     def next_position(self) -> int:
         """Position of the token that comes after the prompt."""
-        return int(self.position_ids[0, -1]) + 1
+        return int(self.position_ids[..., -1].max()) + 1
+
+    def following(self, first: int, rows: int = 1, count: int = 1) -> Tensor:
+        """`position_ids` of `count` tokens after the prompt from number `first` on: (rows, count), or (A, rows, count)."""
+        start = self.next_position + first
+        positions = torch.arange(start, start + count, device=self.position_ids.device).expand(rows, -1)
+        return positions if self.position_ids.ndim == 2 else positions.expand(len(self.position_ids), -1, -1)
+
+    def inputs(self, start: int = 0, stop: int | None = None) -> dict[str, Any]:
+        """What `Adapter.forward` takes to read tokens [start, stop)."""
+        found: dict[str, Any] = {
+            "inputs_embeds": self.embeddings[:, start:stop],
+            "position_ids": self.position_ids[..., start:stop],
+        }
+        if self.for_layers:
+            shown = self.for_layers["visual_pos_masks"]
+            first, inside = int(shown[:, :start].sum()), int(shown[:, start:stop].sum())
+            if inside:
+                deep = [features[first : first + inside] for features in self.for_layers["deepstack_visual_embeds"]]
+                found["stack_inputs"] = {
+                    "visual_pos_masks": shown[:, start:stop],
+                    "deepstack_visual_embeds": deep,
+                }
+        return found
 
 
 def chat_text(loaded: VideoModel | VideoModelAtHand, prompt: Prompt) -> str:

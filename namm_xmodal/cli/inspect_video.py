@@ -58,7 +58,7 @@ def inspect_video_file(
     from namm_xmodal.video.models import load_video_model
 
     loaded = load_video_model(model, dtype=dtype)
-    layers = int(loaded.model.config.text_config.num_hidden_layers)
+    layers = int(loaded.model.config.get_text_config(decoder=True).num_hidden_layers)
     if layer is not None and not 0 <= layer < layers:
         raise ConfigError(f"--layer {layer}: this model has layers 0 to {layers - 1}")
     found = inspect_video(

@@ -35,7 +35,7 @@ def greedy_tokens(
     logits: Tensor,
     limit: int,
     ended: Callable[[list[int]], bool],
-    position: int | None = None,
+    positions: Callable[[int], Tensor] | None = None,
 ) -> list[int]:
     """The likeliest continuation of what a cache holds, one token at a time.
 
@@ -48,7 +48,7 @@ def greedy_tokens(
         logits: (V,) of the token after the prompt.
         limit: Most tokens, at least 1.
         ended: Whether the tokens so far are a whole answer.
-        position: Of the first token, for models whose positions are not those of the cache.
+        positions: `position_ids` of one new token by its number, for models whose positions are not those of the cache.
 
     Returns:
         At most `limit` tokens, the one that ended the answer included.
@@ -56,7 +56,7 @@ def greedy_tokens(
     made = [int(logits.argmax())]
     while len(made) < limit and not ended(made):
         inputs = {"input_ids": torch.tensor([made[-1:]], device=logits.device)}
-        if position is not None:
-            inputs["position_ids"] = torch.tensor([[position + len(made) - 1]], device=logits.device)
+        if positions is not None:
+            inputs["position_ids"] = positions(len(made) - 1)
         made.append(int(memory.adapter.forward(memory.model, inputs, cache)[0, -1].argmax()))
     return made

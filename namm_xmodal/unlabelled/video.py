@@ -1,6 +1,7 @@
 """Prompts about videos, without answers: frames first, the question after them."""
 
 from namm_xmodal.config.sources import VideoSource
+from namm_xmodal.errors import ConfigError
 from namm_xmodal.modalities.video.arms import build_benchmark
 from namm_xmodal.modalities.video.fit import PlainPrompts
 from namm_xmodal.modalities.video.section import VideoSection
@@ -19,9 +20,13 @@ def video_inputs(source: VideoSource) -> Inputs:
     """
     section = video_section(source)
     loaded = load_video_model(source.model, dtype=source.dtype, device=source.device)
+    if not loaded.leaves_out_tokens:
+        raise ConfigError(
+            f"model: {source.model!r}: traces and agreement read LLaVA-NeXT-Video models; use one of them"
+        )
     plain = PlainPrompts(loaded, build_benchmark(section), section, source.count)
     for number, prompt in enumerate(plain.prompts()):
-        inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids}
+        inputs = prompt.inputs()
         after = int(prompt.visual.nonzero()[-1, 0]) + 1  # the question's first token
         counted = after if source.question else 0
         yield UnlabelledInput(f"{number:04}", loaded.model, inputs, after, counted, _LAST)

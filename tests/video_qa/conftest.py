@@ -39,3 +39,16 @@ def run(monkeypatch):
         return result
 
     return call
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command line that a user got wrong; returns its one line."""
+
+    def call(*arguments):
+        line = run(*arguments, code=2).stderr.strip()
+        assert line.startswith("namm-xmodal: ")
+        assert "\n" not in line
+        return line
+
+    return call

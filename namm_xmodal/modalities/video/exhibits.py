@@ -18,9 +18,6 @@ from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.session import VideoSession
 from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.rope import scaled_rope
-from namm_xmodal.video.tokens import embed_prompt
-from namm_xmodal.video.vision import encode_video
-from namm_xmodal.video.visual_tokens import all_tokens
 
 MOST_FRAMES, SIDE, TRIED = 16, 96, 8
 
@@ -38,11 +35,11 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
     question, clip = next((pair for pair in clips if not isinstance(pair[1], ItemError)), (None, None))
     if question is None or clip is None or isinstance(clip, ItemError):
         return []
-    video = encode_video(session.loaded, clip.frames)
+    video = session.loaded.encode(clip.frames, clip.times)
     shown = np.unique(np.linspace(0, len(clip.frames) - 1, min(MOST_FRAMES, len(clip.frames))).round().astype(int))
     found: list[Exhibit] = []
     for arm in arms:
-        prompt = embed_prompt(session.loaded, session.benchmark.prompt(question, clip.times), all_tokens(video))
+        prompt = session.loaded.embed(session.benchmark.prompt(question, clip.times), video)
         policy = with_room(session.policy(arm), session.room(arm, prompt))
         with (
             scaled_rope(session.loaded.model, session.rope_factor(prompt)),

@@ -10,9 +10,7 @@ from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.benchmarks.made import MadeVideos
 from namm_xmodal.video.models import VideoModel
-from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
-from namm_xmodal.video.vision import encode_video
-from namm_xmodal.video.visual_tokens import all_tokens
+from namm_xmodal.video.tokens import EmbeddedPrompt
 
 VIDEOS = 16
 OTHER_SEED = 500_000
@@ -29,7 +27,7 @@ class PlainPrompts:
 
     def for_statistics(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_statistics`."""
-        return [{"inputs_embeds": each.embeddings, "position_ids": each.position_ids} for each in self.prompts()]
+        return [each.inputs() for each in self.prompts()]
 
     def for_calibration(self) -> Sequence[Inputs]:
         """See `PlainInputs.for_calibration`."""
@@ -48,9 +46,9 @@ class PlainPrompts:
         for question, clip in zip(first.values(), clips, strict=True):
             if isinstance(clip, ItemError):
                 continue
-            visual = all_tokens(encode_video(self._loaded, clip.frames))
+            video = self._loaded.encode(clip.frames, clip.times)
             try:
-                prompt = embed_prompt(self._loaded, benchmark.prompt(question, clip.times), visual)
+                prompt = self._loaded.embed(benchmark.prompt(question, clip.times), video)
             except ItemError:
                 continue
             yield prompt

@@ -16,9 +16,7 @@ from namm_xmodal.types import PruningSchedule
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.rope import rope_factor, scaled_rope
-from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
-from namm_xmodal.video.vision import encode_video
-from namm_xmodal.video.visual_tokens import all_tokens
+from namm_xmodal.video.tokens import EmbeddedPrompt
 
 
 @dataclass(frozen=True)
@@ -82,15 +80,15 @@ def inspect_video(
         protect_first: Oldest tokens that stay.
         protect_recent: Newest tokens that stay.
     """
-    video = encode_video(loaded, frames)
+    video = loaded.encode(frames)
     count, grid = len(frames), video.grid
     if not options:
-        said = embed_prompt(loaded, Prompt((range(count), question), (".",)), all_tokens(video))
+        said = loaded.embed(Prompt((range(count), question), (".",)), video)
         with pruned(loaded.model, None) as memory:
             options = (answer(memory, said, loaded.tokenizer, 16).text or "(nothing)",)
-    prompt = embed_prompt(loaded, Prompt((range(count), question), options), all_tokens(video))
+    prompt = loaded.embed(Prompt((range(count), question), options), video)
     text = int((~prompt.visual).sum())
-    factor = rope_factor(loaded.model.config, prompt.full, text + 16)
+    factor = rope_factor(loaded.model.config, prompt.full, text + 16) if loaded.leaves_out_tokens else 1
     every = update_every if schedule == "streaming" else None
     protected = protect_first + protect_recent
     found = []
@@ -131,12 +129,13 @@ def kept_cells(cache: PrunedCache, prompt: EmbeddedPrompt, frames: int, grid: in
     """
     places = prompt.places[prompt.visual]
     cells = ((places[:, 0] * grid + places[:, 1]) * grid + places[:, 2]).numpy()
+    tokens = np.bincount(cells, minlength=frames * grid * grid).clip(min=1)  # of each cell
     kept = []
     for layer in cache.pruned:
         index = layer.index[0].cpu()  # (H, S), -1 in dead slots
         held = torch.zeros(index.shape[0], prompt.length + 1, dtype=torch.bool)
         held.scatter_(1, index.masked_fill(index < 0, prompt.length), True)
-        of_layer = np.zeros(frames * grid * grid)
-        of_layer[cells] = held[:, :-1][:, prompt.visual].double().mean(0).numpy()
-        kept.append(of_layer.reshape(frames, grid, grid))
+        share = held[:, :-1][:, prompt.visual].double().mean(0).numpy()
+        of_layer = np.bincount(cells, share, minlength=frames * grid * grid)
+        kept.append((of_layer / tokens).reshape(frames, grid, grid))
     return np.stack(kept)

@@ -18,7 +18,7 @@ class Prefix:
 
     Attributes:
         embeddings: (1, N, D) of these tokens.
-        position_ids: (1, N).
+        position_ids: (..., 1, N).
         cache: After them; to be copied before it is continued.
         seconds: CPU time of reading them.
         shared: Whether other prompts begin with it too; if not, the cache itself is continued, which saves a copy.
@@ -36,7 +36,7 @@ class Prefix:
         return (
             count < prompt.length
             and torch.equal(prompt.embeddings[:, :count], self.embeddings)
-            and torch.equal(prompt.position_ids[:, :count], self.position_ids)
+            and torch.equal(prompt.position_ids[..., :count], self.position_ids)
         )
 
     def copy(self, memory: Memory) -> PrunedCache:
@@ -61,8 +61,7 @@ def read_prefix(memory: Memory, prompt: EmbeddedPrompt) -> Prefix | None:
     count = int(last[-1]) + 1
     began = time.process_time()
     cache = memory.cache()
-    embeddings, positions = prompt.embeddings[:, :count], prompt.position_ids[:, :count]
-    inputs = {"inputs_embeds": embeddings, "position_ids": positions, "logits_to_keep": 1}
+    inputs = prompt.inputs(0, count)
     with torch.no_grad():
-        memory.adapter.forward(memory.model, inputs, cache)
-    return Prefix(embeddings, positions, cache, time.process_time() - began)
+        memory.adapter.forward(memory.model, {**inputs, "logits_to_keep": 1}, cache)
+    return Prefix(inputs["inputs_embeds"], inputs["position_ids"], cache, time.process_time() - began)

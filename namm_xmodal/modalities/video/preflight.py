@@ -55,10 +55,10 @@ def check_videos(
     if model is None:
         notice(not_at_hand(config.model))
         return False
-    if model.config is not None and (problem := missing_grid(model.config)) is not None:
+    if model.cells is not None and model.config is not None and (problem := missing_grid(model.config)) is not None:
         raise UnsupportedModelError(f"model {config.model!r} {problem}")
     check_prompts(config, arms, benchmark, questions, model)
-    return True
+    return model.cells is not None
 
 
 def _say_what_is_missing(questions: Sequence[VideoQuestion], notice: Notice) -> None:
@@ -93,6 +93,14 @@ def check_prompts(
     Raises:
         NammError: The first mistake, on one line.
     """
+    if model.cells is None:  # how many tokens a frame has shows when it is read
+        reductions = [arm.label for arm in arms if arm.baseline is not None]
+        if reductions:
+            raise ConfigError(
+                f"reductions.{reductions[0]}: leaves out tokens before the language model, which {model.name!r} keeps to "
+                "itself (only LLaVA-NeXT-Video shows them); remove it, policies work"
+            )
+        return
     sizes = sorted({size for question in questions if (size := _size(config, model, benchmark, question)) is not None})
     for arm in arms:
         for frames, text in sizes:

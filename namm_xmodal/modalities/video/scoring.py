@@ -68,11 +68,7 @@ def answer(
     began = time.process_time()
     start = 0 if prefix is None else prefix.embeddings.shape[1]
     cache = memory.cache() if prefix is None else prefix.copy(memory)
-    inputs = {
-        "inputs_embeds": prompt.embeddings[:, start:],
-        "position_ids": prompt.position_ids[:, start:],
-        "logits_to_keep": 1,
-    }
+    inputs = {**prompt.inputs(start), "logits_to_keep": 1}
     last = memory.adapter.forward(memory.model, inputs, cache)[0, -1].float()  # (V,)
     read = time.process_time()
     before = 0.0 if prefix is None else prefix.seconds
@@ -108,8 +104,7 @@ def _likelihoods(memory: Memory, cache: PrunedCache, prompt: EmbeddedPrompt, las
     ids = torch.tensor([row[:-1] for row in rows], device=prompt.embeddings.device)
     forked = fork(cache)
     forked.batch_repeat_interleave(len(rows))
-    positions = torch.arange(ids.shape[1], device=ids.device) + prompt.next_position
-    inputs = {"input_ids": ids, "position_ids": positions.expand(len(rows), -1)}
+    inputs = {"input_ids": ids, "position_ids": prompt.following(0, *ids.shape)}
     logits = memory.adapter.forward(memory.model, inputs, forked).float().log_softmax(-1)
     for row, candidate in enumerate(prompt.candidates):
         totals[row] += sum(float(logits[row, at, token]) for at, token in enumerate(candidate[1:]))
@@ -121,7 +116,7 @@ def _greedy(
 ) -> str:
     """Greedy tokens up to the end of the text, as text."""
     ends = end_of_text(memory.model, tokenizer)
-    made = greedy_tokens(memory, fork(cache), last, limit, lambda so_far: so_far[-1] in ends, prompt.next_position)
+    made = greedy_tokens(memory, fork(cache), last, limit, lambda so_far: so_far[-1] in ends, prompt.following)
     text: str = tokenizer.decode([token for token in made if token not in ends], skip_special_tokens=True)
     return text.strip()
 

@@ -24,9 +24,7 @@ from namm_xmodal.video.at_hand import at_hand
 from namm_xmodal.video.clip import VideoClip
 from namm_xmodal.video.models import load_video_model
 from namm_xmodal.video.rope import rope_factor, scaled_rope
-from namm_xmodal.video.tokens import EmbeddedPrompt, embed_prompt
-from namm_xmodal.video.vision import encode_video
-from namm_xmodal.video.visual_tokens import all_tokens
+from namm_xmodal.video.tokens import EmbeddedPrompt
 
 Prompts = list[tuple[int | None, Item, EmbeddedPrompt]]
 """Room in the cache, question, and its prompt."""
@@ -65,19 +63,17 @@ class VideoSession:
     def _about(self, clip: VideoClip, work: Work) -> Iterator[Outcome]:
         """All that is left on the questions about one video."""
         began = time.process_time()
-        video = encode_video(self.loaded, clip.frames)
+        video = self.loaded.encode(clip.frames, clip.times)
         vision = time.process_time() - began
         for arm, items in work.by_arm():
             began = time.process_time()
-            visual = all_tokens(video)
-            if arm.baseline is not None:
-                visual = arm.baseline.reduce(self.loaded.model, video, arm.budget)
+            seen = video if arm.baseline is None else arm.baseline.reduce(self.loaded.model, video, arm.budget)
             seconds = {"vision": vision, "reduction": time.process_time() - began}
             prompts = []
             for item in items:
                 try:
                     with blamed(f"benchmark {self.section.benchmark}", self.benchmark):
-                        prompt = embed_prompt(self.loaded, self.benchmark.prompt(item.content, clip.times), visual)
+                        prompt = self.loaded.embed(self.benchmark.prompt(item.content, clip.times), seen)
                     room = self.room(arm, prompt)
                 except ItemError as error:
                     yield self._skipped(item, arm, ItemError(f"{item.content.id}: {error}"))
@@ -174,6 +170,8 @@ class VideoSession:
     def rope_factor(self, prompt: EmbeddedPrompt) -> int:
         """By which positions are stretched so that the prompt fits."""
         text = int((~prompt.visual).sum())
+        if not self.loaded.leaves_out_tokens:  # such models have positions of their own
+            return 1
         return rope_factor(self.loaded.model.config, prompt.full, text + self.section.generate_tokens)
 
     def policy(self, arm: Arm) -> Any:
