@@ -60,7 +60,7 @@ class ProcessorVideoModel(VideoModel):
         """See `VideoModel.embed`."""
         text = self._chat_text(prompt)
         if text not in seen.read:
-            seen.read[text] = self._given(text, prompt, seen)
+            seen.read[text] = self._read(text, prompt, seen)
         given, ids = seen.read[text]
         embeddings, length = given["inputs_embeds"], ids.shape[1]
         self._check_length(length)
@@ -96,6 +96,21 @@ class ProcessorVideoModel(VideoModel):
         message = [{"role": "user", "content": content}]
         text: str = self.processor.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
         return f"{text} {prompt.prefix}" if prompt.prefix else text
+
+    def _read(self, text: str, prompt: Prompt, seen: ProcessorVideo) -> tuple[Mapping[str, Any], Tensor]:
+        """See `_given`; frame by frame where the processor wants videos of equal length and the prompt has others."""
+        try:
+            return self._given(text, prompt, seen)
+        except ItemError:
+            if len({len(span) for span in _spans(prompt)}) < 2:
+                raise
+        alone = tuple(
+            piece
+            for segment in prompt.segments
+            for piece in ([range(at, at + 1) for at in segment] if isinstance(segment, range) else [segment])
+        )
+        single = Prompt(alone, prompt.candidates, prompt.prefix)
+        return self._given(self._chat_text(single), single, seen)
 
     def _given(self, text: str, prompt: Prompt, seen: ProcessorVideo) -> tuple[Mapping[str, Any], Tensor]:
         """What the language model inside is called with, and the token ids behind it."""

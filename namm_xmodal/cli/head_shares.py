@@ -9,7 +9,8 @@ from namm_xmodal.cli.options import ConfigName, DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from namm_xmodal.config.head_shares import HeadSharesConfig
     from namm_xmodal.gradient.divide import DivisionRun
@@ -49,13 +50,13 @@ def head_shares_command(
     settings = load_head_shares_config(config, assignments or [], str(run) if run else None)
     owned, sources = division_folder(settings), settings.sources()
     owned.check()
-    _refuse_other_method(settings)
+    _refuse_other_run(settings)
     for name, source in sources.items():
         with named(f"agree.{name}"):
             check_source(source, settings.samples, notice if dry_run else lambda text: None)
             check_evicts(
                 source,
-                budget=source.budget or settings.budget,
+                budget=settings.budget,
                 floor=source.floor or 0,
                 share_of=source.share_of or "seen",
                 protected=(settings.protect_first, settings.protect_recent),
@@ -113,7 +114,7 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
     if settings.method == "agreement":
         found, losses = _by_gradients(settings, run, f"on {texts}, seed {settings.seed}")
     else:
-        found, losses = _by_retrieval(settings, f"of {texts}"), []
+        found, losses = _by_retrieval(settings, run, f"of {texts}"), []
     total = 2 * settings.held_out * len(settings.sources())
     with progress("judging") as advance:
         done = iter(range(1, total + 1))
@@ -125,10 +126,10 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
     guarded(folder / SHARES, lambda: found.save(folder / SHARES))
     guarded(folder / "plot.png", lambda: plot_division(found, losses, folder / "plot.png", model))
     gained = paired(divided, even)
-    within = "" if gained.low is None else f" [{gained.low:+.3f}, {gained.high:+.3f}]"
+    within = "" if gained.low is None else f" [{gained.low:+.3g}, {gained.high:+.3g}]"
     console.print(
-        f"distance to the full cache at {settings.budget:.0%}, {len(even)} other inputs: {np.mean(even):.3f} nats with "
-        f"even shares, {np.mean(divided):.3f} with these, {gained.value:+.3f}{within}\n"
+        f"distance to the full cache at {settings.budget:.0%}, {len(even)} other inputs: {np.mean(even):.3g} nats with "
+        f"even shares, {np.mean(divided):.3g} with these, {gained.value:+.3g}{within}\n"
         f"{folder / SHARES} is for `shares` of the policy by_head; {folder / 'plot.png'} shows them",
         soft_wrap=True,
     )
@@ -142,23 +143,29 @@ def _by_gradients(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) 
     with progress("dividing") as advance:
 
         def told(step: int, loss: float) -> None:
-            advance(step, settings.steps, f"{loss:.3f} nats")
+            advance(step, settings.steps, f"{loss:.3g} nats")
 
         division = divide(run, settings.steps, settings.rate, Path(settings.run), _decisive(settings), told)
     return division.answer(f"{_model(settings)}, {division.step} steps {texts}"), division.losses
 
 
-def _by_retrieval(settings: "HeadSharesConfig", texts: str) -> "HeadShares":
+def _by_retrieval(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) -> "HeadShares":
     """Shares by how far back heads look; read in minutes at most, so scores are made whole or not at all."""
     from itertools import islice
 
     from namm_xmodal.cli.console import progress
     from namm_xmodal.cli.evolve_files import guarded
+    from namm_xmodal.errors import DataError
     from namm_xmodal.traces.retrieval_heads import retrieval_scores, save_scores, saved_scores, shares_of
     from namm_xmodal.unlabelled.opening import open_source
 
     path = Path(settings.run) / SCORES
     scores = saved_scores(path, _decisive(settings))
+    if scores is not None and scores.shape != run.shape:
+        raise DataError(
+            f"{path}: damaged (scores of {tuple(scores.shape)} layers and kv heads, the model has {run.shape}); remove it, "
+            "or choose another --run"
+        )
     if scores is None:
         counts = [(source, source.count - settings.held_out) for source in settings.sources().values()]
         with progress("reading") as advance:
@@ -170,15 +177,25 @@ def _by_retrieval(settings: "HeadSharesConfig", texts: str) -> "HeadShares":
     return shares_of(scores, settings.budget, settings.window, source)
 
 
-def _refuse_other_method(settings: "HeadSharesConfig") -> None:
-    """A folder holds a run of one method.
+def _refuse_other_run(settings: "HeadSharesConfig") -> None:
+    """A folder holds one run, of one method.
 
     Raises:
-        ConfigError: With the file that says so.
+        ConfigError: With the first setting that differs.
     """
+    from namm_xmodal.config.loader import load_mapping
+    from namm_xmodal.config.save import to_mapping
     from namm_xmodal.errors import ConfigError
     from namm_xmodal.gradient.divide import STATE
 
+    written = Path(settings.run) / "config.yaml"
+    if written.exists():
+        before, now = _flat(load_mapping(written)), _flat(to_mapping(settings))
+        for key in sorted((before.keys() & now.keys()) - {"run", *settings.ignored()}):
+            if before[key] != now[key]:
+                raise ConfigError(
+                    f"{settings.run}: of other settings ({key}: {before[key]}, not {now[key]}); choose another --run"
+                )
     other = Path(settings.run) / (SCORES if settings.method == "agreement" else STATE)
     if other.exists():
         raise ConfigError(f"{other}: of another method than {settings.method}; choose another --run")
@@ -194,3 +211,11 @@ def _decisive(settings: "HeadSharesConfig") -> str:
 
 def _model(settings: "HeadSharesConfig") -> str:
     return next(iter(settings.sources().values())).model
+
+
+def _flat(content: "Mapping[str, Any]", above: str = "") -> dict[str, object]:
+    """Settings by their paths."""
+    found: dict[str, object] = {}
+    for key, value in content.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return found

@@ -62,12 +62,19 @@ class HeadSharesConfig(Strict):
         for name, source in sources.items():
             for key in sorted({"samples", "weight", "smallest_budget"} & source.model_fields_set):
                 raise ValueError(f"agree.{name}.{key}: says something about `train` alone; remove it")
-            if source.count <= self.held_out:
+            if source.budget is not None:
                 raise ValueError(
-                    f"agree.{name}.count: {source.count}: expected more than held_out={self.held_out}, for the steps"
+                    f"agree.{name}.budget: {source.budget:g}: a division has one; give `budget` of the file"
+                )
+            if source.count < self.held_out + self.samples:
+                raise ValueError(
+                    f"agree.{name}.count: {source.count}: expected at least held_out={self.held_out} and, for the steps, "
+                    f"samples={self.samples} more"
                 )
         self._check_method()
-        policy = self.ranking()
+        if "budget" in self.policy:
+            raise ValueError(f"policy.budget: {self.policy['budget']}: give `budget` of the file, which holds for it")
+        policy = build_policy(self.policy, "policy")
         if not isinstance(policy, Namm) and not only_scores(policy):
             raise ValueError(
                 f"policy: {type(policy).__name__}: expected one that only scores, such as geometry, or a NAMM"

@@ -86,8 +86,13 @@ class DivisionRun:
 
     def start(self, steps: int, rate: float) -> Division:
         """Even shares, for the model of the sources."""
+        return Division.even(*self.shape, steps, rate)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Layers and kv heads of the model of the sources."""
         label, source = next(iter(self.objective.labelled.items()))
-        return Division.even(*shape_of(self.objective.lesson(Shard(label, (0,), source.model))), steps, rate)
+        return shape_of(self.objective.lesson(Shard(label, (0,), source.model)))
 
     def advance(self, division: Division) -> None:
         """One step of a division.
@@ -162,7 +167,7 @@ def divide(
         EvolutionError: If the folder holds another run, is damaged, or the disk is full.
     """
     path = folder / STATE
-    division = _saved(path, steps, rate, digest) if path.exists() else run.start(steps, rate)
+    division = _saved(path, steps, rate, digest, run.shape) if path.exists() else run.start(steps, rate)
     while division.step < steps:
         run.advance(division)
         state = {
@@ -180,7 +185,7 @@ def divide(
     return division
 
 
-def _saved(path: Path, steps: int, rate: float, digest: str) -> Division:
+def _saved(path: Path, steps: int, rate: float, digest: str, shape: tuple[int, int]) -> Division:
     expected = "the state of a division; choose another --run"
     found = read_json(path, error=EvolutionError, expected=expected)
     try:
@@ -190,6 +195,12 @@ def _saved(path: Path, steps: int, rate: float, digest: str) -> Division:
             torch.tensor(found[name], dtype=torch.float64) for name in ("logs", "direction", "total")
         )
         losses = [float(each) for each in found["losses"]]
+        for table in (logs, direction, total):
+            if table.shape != shape or not bool(table.isfinite().all()):
+                raise ValueError(f"a table of {tuple(table.shape)}, expected {shape} finite numbers")
+        done, counted = int(found["step"]), int(found["counted"])
+        if not 0 <= done <= steps or len(losses) != done or not 0 <= counted <= done or (done == steps) > counted:
+            raise ValueError(f"step {done} of {steps} with {len(losses)} losses, {counted} of them counted")
         return Division(steps, rate, logs, direction, total, int(found["counted"]), int(found["step"]), losses)
     except (KeyError, TypeError, ValueError) as error:
         raise EvolutionError(f"{path}: damaged ({error}); expected {expected}") from None

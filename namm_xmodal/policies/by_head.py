@@ -35,6 +35,10 @@ class ByHead(PassesOn, Budgeted):
     def __post_init__(self) -> None:
         """Refuses a base that chooses by itself; hands the budget on to one that has one."""
         super().__post_init__()
+        if not isinstance(self.shares, HeadShares):
+            raise ConfigError(
+                f"shares={self.shares!r}: expected HeadShares; read a file by HeadShares.from_pretrained({self.shares!r})"
+            )
         base: Any = self.base
         if isinstance(base, Namm):
             return

@@ -15,6 +15,8 @@ from namm_xmodal.trust.json_text import read_json
 
 _FORMAT = "namm-xmodal-head-shares"
 _MOST_BYTES = 10_000_000
+_SMALLEST, _LARGEST = 1e-4, 1e6
+"""Of a share over an even one: a head without any would leave its part of the budget to nobody."""
 SHIPPED = Path(__file__).parent / "shares"
 
 
@@ -23,7 +25,7 @@ class HeadShares:
     """What every kv head gets of a budget, over what it would get of an even one.
 
     Attributes:
-        weights: One tuple for each layer, one number at least 0 for each kv head; their mean is 1.
+        weights: One tuple for each layer, one number above 0 for each kv head; their mean is 1.
         source: Where they come from.
     """
 
@@ -36,11 +38,20 @@ class HeadShares:
         Raises:
             CheckpointError: With what was given.
         """
-        numbers = [weight for layer in self.weights for weight in layer]
-        if not numbers or len({len(layer) for layer in self.weights}) > 1:
-            raise CheckpointError("head shares: expected the same number of kv heads, at least one, in every layer")
-        if not all(math.isfinite(weight) and weight >= 0 for weight in numbers) or sum(numbers) <= 0:
-            raise CheckpointError("head shares: expected finite numbers that are not negative, and some above 0")
+        try:
+            weights = tuple(tuple(float(weight) for weight in layer) for layer in self.weights)
+        except (TypeError, ValueError):
+            raise CheckpointError("head shares: expected a list of numbers for each layer") from None
+        object.__setattr__(self, "weights", weights)
+        numbers, sizes = [weight for layer in weights for weight in layer], sorted({len(layer) for layer in weights})
+        if not numbers or len(sizes) > 1:
+            raise CheckpointError(
+                f"head shares: layers of {' and '.join(map(str, sizes)) or 'no'} kv heads: expected the same number, "
+                "at least one, in every layer"
+            )
+        wrong = next((weight for weight in numbers if not _SMALLEST <= weight <= _LARGEST), None)
+        if wrong is not None:
+            raise CheckpointError(f"head shares: {wrong:g}: expected numbers from {_SMALLEST:g} to {_LARGEST:g}")
 
     def __repr__(self) -> str:
         """One line; a model may have a thousand heads."""
@@ -51,7 +62,7 @@ class HeadShares:
     @classmethod
     def of(cls, weights: Tensor, source: str) -> "HeadShares":
         """From (L, H) numbers on any scale."""
-        scaled = weights.double() / weights.double().mean()
+        scaled = (weights.double() / weights.double().mean()).clamp(min=_SMALLEST)
         return cls(tuple(tuple(round(float(each), 4) for each in layer) for layer in scaled), source)
 
     @classmethod
@@ -71,7 +82,10 @@ class HeadShares:
         if not isinstance(found, dict) or found.get("format") != _FORMAT or not _all_numbers(found.get("weights")):
             raise CheckpointError(f"{path}: expected {expected}")
         weights = tuple(tuple(float(each) for each in layer) for layer in found["weights"])
-        return cls(weights, str(found.get("source", "")))
+        try:
+            return cls(weights, str(found.get("source", "")))
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Writes a small JSON file, whole or not at all."""

@@ -22,8 +22,8 @@ class PyramidKV(PassesOn, Budgeted):
     Beside the window that `base` pins, w, the last layer has (budget - w) / beta tokens, the first what makes the mean
     right, and the others lie on the line between.
 
-    Deviates: layer budgets are rounded in pairs, so that their mean is exactly the budget; the published code rounds the
-    slope down.
+    Deviates: layer budgets are rounded in pairs, so that their mean is exactly the budget, protected tokens of the smallest
+    layers apart; the published code rounds the slope down.
 
     Attributes:
         base: Any budgeted policy; takes the budget of each layer instead of its own.
@@ -39,6 +39,10 @@ class PyramidKV(PassesOn, Budgeted):
         check_number("beta", self.beta, 1)
         if not isinstance(self.base, Budgeted) or isinstance(self.base, PyramidKV):
             raise ConfigError(f"base={type(self.base).__name__}: expected a budgeted policy without a layer schedule")
+        if getattr(self.base, "shares", None) is not None:
+            raise ConfigError(
+                f"base={type(self.base).__name__}: gives each head a budget of its own already; use it alone"
+            )
         object.__setattr__(self, "base", replace(self.base, budget=self.budget))
 
     def score(self, observation: Observation) -> Tensor:

@@ -59,10 +59,14 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
         (["agree.language.samples=2"], "agree.language.samples: says something about `train` alone"),
         (["budget=0.05"], "agree.language: budget"),
         (["agree.language.floor=200"], "floor: 200: keeps everything"),
-        (["held_out=5"], "agree.language.count: 5: expected more than held_out=5"),
+        (["held_out=5"], "agree.language.count: 5: expected at least held_out=5"),
         (["agree.video={model: llava-small}"], "llava-small and tiny-random: a division is of one model"),
         (["agree.language.model=nowhere/none"], "nowhere/none"),
         (["stepz=3"], "stepz: unknown key; did you mean steps"),
+        (["samples=4"], "expected at least held_out=2 and, for the steps, samples=4 more"),
+        (["policy={policy: full}"], "policy: FullCache: expected one that only scores|expected one that only scores"),
+        (["policy={policy: keydiff, budget: 0.9}"], "policy.budget: 0.9: give `budget` of the file"),
+        (["agree.language.budget=0.6"], "agree.language.budget: 0.6: a division has one; give `budget` of the file"),
         (["method=duo_attention"], "rate: says nothing with method: duo_attention; remove it"),
         (["window=0.1"], "window: says nothing with method: agreement; remove it"),
         (["agree.language.tokens=32", "agree.language.update_every=128"], "reach no update"),
@@ -91,6 +95,7 @@ def test_the_baseline_from_the_file_to_shares(run, refused, tmp_path):
     run(*arguments)  # scores are kept
     assert shares.read_text() == before
     assert "other settings" in refused(*arguments, "--set", "window=0.02")
+    (tmp_path / "run" / "config.yaml").unlink()
     assert "of another method" in refused("head-shares", "shares/smoke", "--run", tmp_path / "run")
     assert "expected less than the budget, 0.25" in refused(*arguments, "--set", "window=0.3")
     (tmp_path / "run" / "retrieval.json").write_text("{}")
@@ -100,8 +105,20 @@ def test_the_baseline_from_the_file_to_shares(run, refused, tmp_path):
 def test_another_run_is_not_touched(refused, run, tmp_path):
     run("head-shares", "shares/smoke", "--run", tmp_path / "run")
     said = refused("head-shares", "shares/smoke", "--run", tmp_path / "run", "--set", "seed=3")
-    assert "other settings" in said
+    assert "of other settings (seed: 0, not 3)" in said
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "head_shares.json").write_text("mine")
     assert "head_shares.json" in refused("head-shares", "shares/smoke", "--run", tmp_path / "mine")
     assert (tmp_path / "mine" / "head_shares.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"step": -1}, {"step": 99}, {"counted": 0}, {"losses": []}, {"logs": [[1.0]]}, {"logs": [[float("nan")] * 2] * 2}],
+    ids=str,
+)
+def test_a_damaged_state_is_refused(run, refused, tmp_path, damage):
+    run("head-shares", "shares/smoke", "--run", tmp_path / "run")
+    state = tmp_path / "run" / "division.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), **damage}))
+    assert "division.json: damaged" in refused("head-shares", "shares/smoke", "--run", tmp_path / "run")

@@ -96,11 +96,11 @@ def test_another_models_shares_are_refused_with_both_sizes():
     ("make", "match"),
     [
         (lambda: ByHead(base=AdaKV(), shares=EVEN), "base=AdaKV: expected a budgeted policy that only scores"),
-        (lambda: HeadShares(()), "expected the same number of kv heads"),
-        (lambda: HeadShares(((1.0,), (1.0, 1.0))), "expected the same number of kv heads"),
-        (lambda: HeadShares(((float("nan"),),)), "expected finite numbers"),
-        (lambda: HeadShares(((0.0, 0.0),)), "some above 0"),
-        (lambda: HeadShares(((-1.0, 3.0),)), "not negative"),
+        (lambda: HeadShares(()), "expected the same number, at least one, in every layer"),
+        (lambda: HeadShares(((1.0,), (1.0, 1.0))), "expected the same number, at least one, in every layer"),
+        (lambda: HeadShares(((float("nan"),),)), "nan: expected numbers from 0.0001"),
+        (lambda: HeadShares(((0.0, 0.0),)), "0: expected numbers from 0.0001"),
+        (lambda: HeadShares(((-1.0, 3.0),)), "-1: expected numbers from 0.0001"),
     ],
 )
 def test_what_is_no_division_is_refused(make, match):

@@ -58,7 +58,10 @@ def test_another_kind_of_model_is_found_by_its_configuration(run, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": "llama"}))
     arguments = ("video-qa", "video/smoke", "--set", f"video.model={tmp_path / 'model'}", "--output", tmp_path / "out")
-    assert "is of type llama, which sees nothing; expected a vision-language model" in run(*arguments, "--dry-run", code=2).stderr
+    assert (
+        "is of type llama, which sees nothing; expected a vision-language model"
+        in run(*arguments, "--dry-run", code=2).stderr
+    )
 
 
 def test_a_model_that_must_be_fetched_is_checked_prompt_by_prompt(run, monkeypatch, tmp_path):
