@@ -45,7 +45,9 @@ def head_shares_command(
     from namm_xmodal.cli.folders import division_folder
     from namm_xmodal.config.blame import named
     from namm_xmodal.config.head_shares import load_head_shares_config
+    from namm_xmodal.errors import ConfigError
     from namm_xmodal.report.words import counted
+    from namm_xmodal.unlabelled.opening import count_inputs
 
     settings = load_head_shares_config(config, assignments or [], str(run) if run else None)
     owned, sources = division_folder(settings), settings.sources()
@@ -54,6 +56,8 @@ def head_shares_command(
     for name, source in sources.items():
         with named(f"agree.{name}"):
             check_source(source, settings.samples, notice if dry_run else lambda text: None)
+            if count_inputs(source) > source.count:  # of each model of a family of agents
+                raise ConfigError("model_seeds: all of a family, and a division is of one model; give model_seeds: [0]")
             check_evicts(
                 source,
                 budget=settings.budget,

@@ -62,6 +62,10 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
         (["held_out=5"], "agree.language.count: 5: expected at least held_out=5"),
         (["agree.video={model: llava-small}"], "llava-small and tiny-random: a division is of one model"),
         (["agree.language.model=nowhere/none"], "nowhere/none"),
+        (
+            ["agree.language=null", "agree.rl={model: tmaze, count: 5, tokens: 66, update_every: 16}"],
+            "give model_seeds",
+        ),
         (["stepz=3"], "stepz: unknown key; did you mean steps"),
         (["samples=4"], "expected at least held_out=2 and, for the steps, samples=4 more"),
         (["policy={policy: full}"], "policy: FullCache: expected one that only scores|expected one that only scores"),
