@@ -13,6 +13,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def policies() -> dict[str, Any]:
         "pyramidkv": lambda: PyramidKV(base=SnapKV(budget=QUARTER)),
     }
     for name, kind in POLICIES.items():
-        if name == "namm":
+        if name in ("namm", "by_head"):  # below; another policy with sizes by head
             continue
-        found[name] = wrappers[name]() if name in wrappers else kind() if name == "full" else kind(budget=QUARTER)
+        sized = {"budget": QUARTER} if any(field.name == "budget" for field in fields(kind)) else {}
+        found[name] = wrappers[name]() if name in wrappers else kind(**sized)
     # Random parameters cost what evolved ones cost; the threshold and the cap fix what is kept.
     found["namm_keeps_all"] = Namm.untrained("random", threshold=-1e9)
     found["namm_quarter"] = Namm.untrained("random", threshold=-1e9, max_tokens=QUARTER)
