@@ -17,13 +17,13 @@ help:
 
 install: $(STAMP)
 
+# torchao lies beside the environment: transformers imports it wherever it finds it, and it writes warnings to the terminal.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v.major}.{v.minor} found, 3.11 or newer needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,all]'
-	# Beside the environment: transformers imports torchao wherever it finds it, and torchao talks on the terminal.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/beside torchao==0.18.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/beside -c constraints.txt torchao
 	@touch $@
 
 demo: $(STAMP)

@@ -2,11 +2,11 @@
 
     namm-xmodal eval transfer/offline
     namm-xmodal eval language/heads_gemma3
-    python benchmarks/architecture.py results/transfer results/heads_gemma3
+    namm-xmodal eval docs/results/heads/qwen/config.yaml
+    python benchmarks/architecture.py results/transfer results/heads_gemma3 results/qwen
 
-Every section of the folders is one model. A policy's score is divided by the full cache's on the same items (mean over the
-section's tasks; returns above the worst arm's would need a zero, so they are divided as they are), at the smallest size
-that the section has. Writes `results/architecture.json` and `architecture.png`.
+Every section of the folders is one model. Scores over the full cache's and sizes are those of the overview of the report's
+page. Writes `results/architecture.json` and `architecture.png`.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -24,13 +23,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from namm_xmodal.evaluation.estimate import Estimate, paired
 from namm_xmodal.evaluation.plan import SectionPlan
-from namm_xmodal.evaluation.record import Record
-from namm_xmodal.report.read import Results, read_results
+from namm_xmodal.report.page.headline import overview
+from namm_xmodal.report.read import read_results
+from namm_xmodal.report.summary import summarise
 
 RESULTS = Path(__file__).parent / "results"
-METRIC = {"language": "answer_probability", "video": "accuracy", "rl": "return"}
 POLICIES = ("namm", "universal", "geometry", "keydiff", "random")
 COLOURS = {"namm": "#D55E00", "universal": "#0072B2"}  # Okabe and Ito
 
@@ -90,59 +88,9 @@ def of_section(plan: SectionPlan) -> Architecture:
     return of_model(load_players(section, find_setups(section))[0].body.model)
 
 
-def scores(results: Results, plan: SectionPlan) -> dict[str, dict[str, Any]]:
-    """Of each policy at the section's smallest size: score over the full cache's, what was kept, difference to KeyDiff."""
-    metric = METRIC[plan.modality.name]
-    own = [each for each in results.records if each.section == plan.name and metric in each.scores]
-    smallest = min(each.budget for each in own if each.policy == "keydiff" and each.budget is not None)
-    full = {_item(each): each.scores[metric] for each in own if each.policy == "full"}
-    found = {}
-    by_item = {name: _of(own, name, smallest) for name in POLICIES}
-    for name, items in by_item.items():
-        if not items:
-            continue
-        shared = sorted(items.keys() & full.keys())
-        tasks = sorted({task for task, _ in shared})
-        ratios = [
-            fmean(items[each].scores[metric] for each in shared if each[0] == task)
-            / fmean(full[each] for each in shared if each[0] == task)
-            for task in tasks
-        ]
-        found[name] = {
-            "relative": fmean(ratios),
-            "kept": fmean(float(items[each].kept.fraction) for each in shared),
-            "n": len(shared),
-            "minus_keydiff": _difference(items, by_item["keydiff"], metric),
-        }
-    return found
-
-
-def _of(records: Sequence[Record], policy: str, smallest: float) -> dict[tuple[str, str], Record]:
-    """By task and item, at the smallest size; a NAMM that decides by itself has one size only."""
-    own = [each for each in records if each.policy == policy]
-    sizes = {each.budget for each in own}
-    return {_item(each): each for each in own if len(sizes) == 1 or each.budget == smallest}
-
-
-def _item(record: Record) -> tuple[str, str]:
-    return record.task, record.item
-
-
-def _difference(
-    ours: Mapping[tuple[str, str], Record], theirs: Mapping[tuple[str, str], Record], metric: str
-) -> dict[str, Any] | None:
-    """Paired on the items of both, resampled by group; in the metric's own unit."""
-    shared = sorted(ours.keys() & theirs.keys())
-    if ours is theirs or not shared:
-        return None
-    values, reference = ([side[each].scores[metric] for each in shared] for side in (ours, theirs))
-    found: Estimate = paired(values, reference, clusters=[ours[each].group for each in shared])
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each model: what it is made of, and what of the full cache's score is left."""
-    shown = Table(title="score over the full cache's (kept), at each section's smallest size")
+    shown = Table(title="score over the full cache's (kept), at about equal sizes")
     for column in ("model", "layers", "kv heads", "head size", "group", "windows", "positions", *POLICIES):
         shown.add_column(column)
     for row in rows:
@@ -183,7 +131,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=8)
     figure.supylabel("share of the full cache's score", fontsize=10)
-    figure.suptitle(f"{len(rows)} models, each at its section's smallest size", fontsize=10)
+    figure.suptitle(f"{len(rows)} models, at about equal sizes", fontsize=10)
     figure.savefig(path, dpi=150)
     return path
 
@@ -199,6 +147,7 @@ def main() -> None:
     rows = []
     for folder in arguments.folders:
         results = read_results(folder)
+        shown = overview(summarise(results.records, results.plan, results.config.run.bootstrap))
         for plan in results.plan:
             model = Path(str(plan.section.model)).name  # type: ignore[attr-defined]
             name = model if plan.name.count("@") == 0 else f"{model} ({plan.name.partition('@')[2]})"
@@ -207,7 +156,11 @@ def main() -> None:
                     "model": name,
                     "section": plan.name,
                     "architecture": asdict(of_section(plan)),
-                    "policies": scores(results, plan),
+                    "policies": {
+                        name: {"relative": shown[name][plan.name].relative, "kept": shown[name][plan.name].kept}
+                        for name in POLICIES
+                        if plan.name in shown.get(name, {})
+                    },
                 }
             )
     Console(width=200).print(table(rows))

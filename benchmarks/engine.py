@@ -13,13 +13,12 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from machine import describe_machine
-from measure import cpu_seconds, peak_mib
+from measure import at_budget, cpu_seconds, peak_mib
 from published_memory import published_bytes
 from rich.console import Console
 from rich.progress import track
@@ -46,8 +45,7 @@ def policies() -> dict[str, Any]:
     for name, kind in POLICIES.items():
         if name in ("namm", "by_head"):  # below; another policy with sizes by head
             continue
-        sized = {"budget": QUARTER} if any(field.name == "budget" for field in fields(kind)) else {}
-        found[name] = wrappers[name]() if name in wrappers else kind(**sized)
+        found[name] = wrappers[name]() if name in wrappers else at_budget(kind, QUARTER)
     # Random parameters cost what evolved ones cost; the threshold and the cap fix what is kept.
     found["namm_keeps_all"] = Namm.untrained("random", threshold=-1e9)
     found["namm_quarter"] = Namm.untrained("random", threshold=-1e9, max_tokens=QUARTER)

@@ -1,13 +1,20 @@
-"""CPU time and peak memory of a call, in this process."""
+"""CPU time and peak memory of a call, in this process; and policies at equal sizes."""
 
 import ctypes
 import gc
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from time import process_time
 from typing import Any
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def at_budget(kind: Any, budget: float) -> Any:
+    """A policy of the table with a budget; with its defaults if it decides its size by itself."""
+    sized = any(field.name == "budget" for field in fields(kind))
+    return kind(budget=budget) if sized else kind()
 
 
 def cpu_seconds(call: Callable[[], Any]) -> tuple[float, Any]:

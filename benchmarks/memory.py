@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measure import at_budget
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from namm_xmodal import AdaKV, Namm, PyramidKV, SnapKV, pruned
@@ -62,7 +63,7 @@ def policies(budget: float, setting: dict[str, int]) -> dict[str, Any]:
     )
     for name, kind in POLICIES.items():
         if name not in made and name != "full":
-            made[name] = kind(budget=budget)
+            made[name] = at_budget(kind, budget)
     return {name: made[name] for name in POLICIES if name in made}
 
 

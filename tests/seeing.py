@@ -54,8 +54,7 @@ def tokenizer_with(**special):
 
 def seeing(kind):
     """Model and processor of a family."""
-    model, processor = _MAKERS[kind]()
-    return model, processor
+    return _MAKERS[kind]()
 
 
 def _qwen(processor_class, video_class, model_class, **also):

@@ -19,10 +19,11 @@ class DyCoke:
     first, place by place; of each, the tokens that are least like the earlier ones (cosine of projected features) stay. The
     first frame of a window stays whole.
 
-    Deviations from the paper: the share that stays of the other frames is what makes the whole come to the size asked for;
-    a size that four frames' first would already fill takes windows of eight, sixteen and so on, where a frame is compared
-    with the one that half of the window, a quarter and so on lies before it; kept tokens keep the positions of the whole
-    video. The second stage drops cached tokens while an answer is generated, which the policies of the cache do here.
+    Deviations from the paper. (1) How much of the other frames stays follows from the size that is asked for. (2) If the
+    first frames of all windows would already fill that size, windows are of eight frames, sixteen and so on; a frame is
+    then compared with the one half a window, a quarter of a window and so on before it. (3) Kept tokens keep the positions
+    that they have in the whole video. (4) The second stage, which drops cached tokens while an answer is generated, is left
+    to the policies of the cache.
 
     Attributes:
         window: Frames of the smallest window; a power of two.
@@ -36,7 +37,8 @@ class DyCoke:
         Raises:
             ConfigError: With the value given and what is expected.
         """
-        if isinstance(self.window, bool) or self.window < 2 or self.window & (self.window - 1):
+        whole = isinstance(self.window, int) and not isinstance(self.window, bool)
+        if not whole or self.window < 2 or self.window & (self.window - 1):
             raise ConfigError(f"window={self.window!r}: expected a power of two, as 4 in the paper")
 
     def reduce(self, model: Any, video: EncodedVideo, share: float) -> VisualTokens:

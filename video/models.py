@@ -44,7 +44,7 @@ class VideoModel:
 
     Attributes:
         leaves_out_tokens: Whether visual tokens are at hand before the language model reads them, so that reductions can
-            leave some out and positions can be stretched; other models' processors and encoders keep them to themselves.
+            leave some out; other models' processors and encoders keep them to themselves.
         model: `LlavaNextVideoForConditionalGeneration` in `eval` mode.
         processor: Its processor: tokenizer, video processor and chat template.
         name: As asked for.
@@ -86,6 +86,12 @@ class VideoModel:
         from namm_xmodal.video.visual_tokens import VisualTokens, all_tokens
 
         return embed_prompt(self, prompt, seen if isinstance(seen, VisualTokens) else all_tokens(seen))
+
+    def rope_factor(self, prompt: "EmbeddedPrompt", more: int) -> int:
+        """By which positions are divided so that a prompt and `more` tokens after it fit; see `scaled_rope`."""
+        from namm_xmodal.video.rope import rope_factor
+
+        return rope_factor(self.model.config, prompt.full, int((~prompt.visual).sum()) + more)
 
     def __repr__(self) -> str:
         count = sum(parameter.numel() for parameter in self.model.parameters())
@@ -131,10 +137,12 @@ def load_video_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> 
     model, processor, revision = _from_pretrained(place, precision, name)
     if source.startswith("hub") and revision:
         source += f"@{revision}"
-    kind = VideoModel
-    if model.config.model_type != LLAVA:
-        from namm_xmodal.video.processor_model import ProcessorVideoModel as kind
-    return kind(_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
+    found = (_to_device(model, device), processor, name, source, str(precision).removeprefix("torch."))
+    if model.config.model_type == LLAVA:
+        return VideoModel(*found)
+    from namm_xmodal.video.processor_model import ProcessorVideoModel
+
+    return ProcessorVideoModel(*found)
 
 
 def _to_device(model: Any, device: str) -> Any:

@@ -1,8 +1,8 @@
 """Any other vision-language model of transformers that takes videos: its own processor and its own encoder make the prompt.
 
-Qwen2.5-VL, Qwen3-VL, LLaVA-OneVision, InternVL, SmolVLM and kin. What the language model inside is given, embeddings with
-visual tokens in their places, positions, and features for deeper layers, is caught at its door; from there on a prompt is
-read in parts, under any policy, as that of LLaVA-NeXT-Video is.
+Qwen2.5-VL, Qwen3-VL, LLaVA-OneVision, InternVL, SmolVLM and kin. The call of the language model inside is intercepted: its
+embeddings (visual tokens in their places), positions, and features for deeper layers. They make a prompt that is read in
+parts, under any policy, as that of LLaVA-NeXT-Video is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _FOR_LAYERS = ("visual_pos_masks", "deepstack_visual_embeds")
 """What the language model of Qwen3-VL is given beside embeddings: features that early layers add at visual tokens."""
 
 
-class _AtTheDoor(Exception):
+class _Intercepted(Exception):
     """The language model was called; its arguments are known."""
 
 
@@ -76,6 +76,10 @@ class ProcessorVideoModel(VideoModel):
             candidate_ids(self.tokenizer, text, prompt),
             {name: given[name] for name in _FOR_LAYERS if given.get(name) is not None},
         )
+
+    def rope_factor(self, prompt: EmbeddedPrompt, more: int) -> int:
+        """1: such models have positions of their own, and `embed` refuses prompts beyond them."""
+        return 1
 
     def _chat_text(self, prompt: Prompt) -> str:
         """The prompt in the model's chat format, with a placeholder for each range of frames.
@@ -139,14 +143,14 @@ class ProcessorVideoModel(VideoModel):
         }
         decoder, found = self.model.get_decoder(), dict[str, Any]()
 
-        def catch(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        def intercept(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
             found.update(kwargs)
-            raise _AtTheDoor
+            raise _Intercepted
 
-        handle = decoder.register_forward_pre_hook(catch, with_kwargs=True)
+        handle = decoder.register_forward_pre_hook(intercept, with_kwargs=True)
         try:
             self.model(**fitting, use_cache=False)
-        except _AtTheDoor:
+        except _Intercepted:
             pass
         except ValueError as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

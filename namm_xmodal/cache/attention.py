@@ -30,7 +30,7 @@ from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 _UNSUPPORTED = ("position_bias", "sinks", "indices", "block_indices")
 
 
-# A compiled model leaves its graph here, once for each layer, not at every branch below.
+# One graph break for each layer of a compiled model, not one at every branch below.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def pruned_attention(
     module: torch.nn.Module,

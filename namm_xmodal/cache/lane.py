@@ -1,6 +1,7 @@
 """Lanes: kv heads of a layer that hold about as many tokens and are stored side by side, as wide as the longest of them."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -155,3 +156,15 @@ def _alike(lengths: list[int], seen: int) -> list[tuple[int, ...]]:
         else:
             groups.append([head])
     return [tuple(sorted(group)) for group in groups]
+
+
+@lru_cache(maxsize=256)
+def heads_in_order(
+    stored: tuple[int, ...], groups: int, device: torch.device, inference: bool
+) -> tuple[Tensor, Tensor]:
+    """Heads of a layer in the order in which they are stored, each standing for `groups` query heads, and the inverse.
+
+    `inference` keeps tensors made in inference mode, which autograd refuses, apart from others.
+    """
+    order = torch.tensor([head * groups + i for head in stored for i in range(groups)], device=device)
+    return order, order.argsort()

@@ -1,14 +1,13 @@
 """One layer of a pruned cache, as transformers and attention see it: lanes of kv heads, ragged over rows and heads."""
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
-from namm_xmodal.cache.lane import SPARE_SLOTS, Lane, merged
+from namm_xmodal.cache.lane import SPARE_SLOTS, Lane, heads_in_order, merged
 from namm_xmodal.cache.pending import PENDING, not_attended
 from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import UnsupportedOperationError
@@ -290,7 +289,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     def _order(self, heads: int) -> tuple[Tensor, Tensor]:
         """(heads,) kv heads or query heads in the order of the lanes, and the inverse."""
         stored = tuple(head for lane in self.lanes for head in lane.heads)
-        return _expanded(stored, heads // len(stored), self.device, torch.is_inference_mode_enabled())
+        return heads_in_order(stored, heads // len(stored), self.device, torch.is_inference_mode_enabled())
 
     def _map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         if not self.is_initialized:
@@ -298,13 +297,3 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         for lane in self.lanes:
             lane.map_rows(change)
         self.tokens_seen = tuple(change(torch.tensor(self.tokens_seen, device=self.device)).tolist())
-
-
-@lru_cache(maxsize=256)
-def _expanded(stored: tuple[int, ...], groups: int, device: torch.device, inference: bool) -> tuple[Tensor, Tensor]:
-    """Heads of a layer in the order in which they are stored, each standing for `groups` query heads, and the inverse.
-
-    `inference` keeps tensors made in inference mode, which autograd refuses, apart from others.
-    """
-    order = torch.tensor([head * groups + i for head in stored for i in range(groups)], device=device)
-    return order, order.argsort()

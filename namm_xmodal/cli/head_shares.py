@@ -9,8 +9,7 @@ from namm_xmodal.cli.options import ConfigName, DryRun
 from namm_xmodal.cli.resumable import resumable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from namm_xmodal.config.head_shares import HeadSharesConfig
     from namm_xmodal.gradient.divide import DivisionRun
@@ -188,18 +187,18 @@ def _refuse_other_run(settings: "HeadSharesConfig") -> None:
         ConfigError: With the first setting that differs.
     """
     from namm_xmodal.config.loader import load_mapping
-    from namm_xmodal.config.save import to_mapping
+    from namm_xmodal.config.save import changes, to_mapping
     from namm_xmodal.errors import ConfigError
     from namm_xmodal.gradient.divide import STATE
 
     written = Path(settings.run) / "config.yaml"
     if written.exists():
-        before, now = _flat(load_mapping(written)), _flat(to_mapping(settings))
-        for key in sorted((before.keys() & now.keys()) - {"run", *settings.ignored()}):
-            if before[key] != now[key]:
-                raise ConfigError(
-                    f"{settings.run}: of other settings ({key}: {before[key]}, not {now[key]}); choose another --run"
-                )
+        before, now = load_mapping(written), to_mapping(settings)
+        decisive = (before.keys() & now.keys()) - {"run", *settings.ignored()}  # an older run has fewer keys
+        changed = changes({key: before[key] for key in sorted(decisive)}, {key: now[key] for key in sorted(decisive)})
+        if changed:
+            words = ", ".join(f"{key} ({old!r}, now {new!r})" for key, old, new in changed)
+            raise ConfigError(f"{settings.run}: holds a run of other settings: {words}; choose another --run")
     other = Path(settings.run) / (SCORES if settings.method == "agreement" else STATE)
     if other.exists():
         raise ConfigError(f"{other}: of another method than {settings.method}; choose another --run")
@@ -215,11 +214,3 @@ def _decisive(settings: "HeadSharesConfig") -> str:
 
 def _model(settings: "HeadSharesConfig") -> str:
     return next(iter(settings.sources().values())).model
-
-
-def _flat(content: "Mapping[str, Any]", above: str = "") -> dict[str, object]:
-    """Settings by their paths."""
-    found: dict[str, object] = {}
-    for key, value in content.items():
-        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return found

@@ -28,6 +28,16 @@ GENERATED_TEXT = 2
 """
 
 
+def changes(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Dotted keys whose values differ between two mappings, with both values."""
+    if not isinstance(before, Mapping) or not isinstance(now, Mapping):
+        return [] if before == now else [(path, before, now)]
+    found = []
+    for key in dict.fromkeys([*before, *now]):
+        found += changes(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+    return found
+
+
 def digest(settings: Mapping[str, Any]) -> str:
     """Twelve hex digits over settings; equal digests may share a results file or a journal."""
     canonical = json.dumps(settings, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -1,11 +1,11 @@
 """The folder of an evaluation: its journal, the configuration beside it, and a watch over what it already holds."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.config.save import changes
 from namm_xmodal.disk.own_files import is_own
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
@@ -90,22 +90,12 @@ def _check_settings(path: Path, settings: Settings, section: SectionPlan) -> Non
     if before is None or before == section.relevant:
         return
     changed = ", ".join(
-        f"{section.name}.{key} ({old!r}, now {new!r})" for key, old, new in _changes(before, section.relevant)
+        f"{section.name}.{key} ({old!r}, now {new!r})" for key, old, new in changes(before, section.relevant)
     )
     raise ResultsError(
         f"{path}: holds results of other settings: {changed}; choose another --output, or use --fresh (existing "
         "results are backed up)"
     )
-
-
-def _changes(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Dotted keys whose values differ, with both."""
-    if not isinstance(before, Mapping) or not isinstance(now, Mapping):
-        return [] if before == now else [(path, before, now)]
-    found = []
-    for key in dict.fromkeys([*before, *now]):
-        found += _changes(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
-    return found
 
 
 def _check_arms(path: Path, records: Sequence[Record], section: SectionPlan) -> None:

@@ -68,7 +68,7 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
         ),
         (["stepz=3"], "stepz: unknown key; did you mean steps"),
         (["samples=4"], "expected at least held_out=2 and, for the steps, samples=4 more"),
-        (["policy={policy: full}"], "policy: FullCache: expected one that only scores|expected one that only scores"),
+        (["policy={policy: full}"], "policy: Full.*: expected one that only scores"),
         (["policy={policy: keydiff, budget: 0.9}"], "policy.budget: 0.9: give `budget` of the file"),
         (["agree.language.budget=0.6"], "agree.language.budget: 0.6: a division has one; give `budget` of the file"),
         (["method=duo_attention"], "rate: says nothing with method: duo_attention; remove it"),
@@ -109,7 +109,7 @@ def test_the_baseline_from_the_file_to_shares(run, refused, tmp_path):
 def test_another_run_is_not_touched(refused, run, tmp_path):
     run("head-shares", "shares/smoke", "--run", tmp_path / "run")
     said = refused("head-shares", "shares/smoke", "--run", tmp_path / "run", "--set", "seed=3")
-    assert "of other settings (seed: 0, not 3)" in said
+    assert "holds a run of other settings: seed (0, now 3); choose another --run" in said
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "head_shares.json").write_text("mine")
     assert "head_shares.json" in refused("head-shares", "shares/smoke", "--run", tmp_path / "mine")

@@ -1,4 +1,4 @@
-"""A model under `torch.compile` is pruned as it is without, and its graph is left at the engine's door alone."""
+"""A model under `torch.compile` is pruned as it is without, with graph breaks where the engine begins, not inside."""
 
 import pytest
 import torch

@@ -132,8 +132,9 @@ def test_dycoke_keeps_what_changed():
     similar = torch.nn.functional.cosine_similarity(noise[6], noise[4], dim=-1)
     own = kept[kept // 9 == 6] % 9
     assert set(own.tolist()) == set(similar.argsort()[: len(own)].tolist())
-    with pytest.raises(ConfigError, match="power of two"):
-        DyCoke(window=3)
+    for window in (3, 4.0, True, 0):
+        with pytest.raises(ConfigError, match=f"window={window}: expected a power of two"):
+            DyCoke(window=window)
 
 
 def test_positions_are_scaled_only_where_the_context_is_too_short():

@@ -15,7 +15,7 @@ from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.types import PruningSchedule
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
-from namm_xmodal.video.rope import rope_factor, scaled_rope
+from namm_xmodal.video.rope import scaled_rope
 from namm_xmodal.video.tokens import EmbeddedPrompt
 
 
@@ -88,7 +88,7 @@ def inspect_video(
             options = (answer(memory, said, loaded.tokenizer, 16).text or "(nothing)",)
     prompt = loaded.embed(Prompt((range(count), question), options), video)
     text = int((~prompt.visual).sum())
-    factor = rope_factor(loaded.model.config, prompt.full, text + 16) if loaded.leaves_out_tokens else 1
+    factor = loaded.rope_factor(prompt, 16)
     every = update_every if schedule == "streaming" else None
     protected = protect_first + protect_recent
     found = []

@@ -23,7 +23,7 @@ from namm_xmodal.modalities.video.source import videos
 from namm_xmodal.video.at_hand import at_hand
 from namm_xmodal.video.clip import VideoClip
 from namm_xmodal.video.models import load_video_model
-from namm_xmodal.video.rope import rope_factor, scaled_rope
+from namm_xmodal.video.rope import scaled_rope
 from namm_xmodal.video.tokens import EmbeddedPrompt
 
 Prompts = list[tuple[int | None, Item, EmbeddedPrompt]]
@@ -169,10 +169,7 @@ class VideoSession:
 
     def rope_factor(self, prompt: EmbeddedPrompt) -> int:
         """By which positions are stretched so that the prompt fits."""
-        text = int((~prompt.visual).sum())
-        if not self.loaded.leaves_out_tokens:  # such models have positions of their own
-            return 1
-        return rope_factor(self.loaded.model.config, prompt.full, text + self.section.generate_tokens)
+        return self.loaded.rope_factor(prompt, self.section.generate_tokens)
 
     def policy(self, arm: Arm) -> Any:
         """What prunes, before it is given room; None for the full cache. A NAMM is fitted once."""
