@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.report.page.headline import overview
 from namm_xmodal.report.read import read_results
@@ -146,7 +147,13 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     for folder in arguments.folders:
-        results = read_results(folder)
+        try:
+            results = read_results(folder)
+        except NammError as error:
+            raise SystemExit(str(error)) from None
+        missing = [name for name in ("full", "keydiff") if name not in {each.policy for each in results.records}]
+        if missing or not {each.policy for each in results.records} & COLOURS.keys():
+            raise SystemExit(f"{folder}: expected full, keydiff and one of {', '.join(COLOURS)} among its policies")
         shown = overview(summarise(results.records, results.plan, results.config.run.bootstrap))
         for plan in results.plan:
             model = Path(str(plan.section.model)).name  # type: ignore[attr-defined]

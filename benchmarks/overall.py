@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.estimate import Estimate, estimate, paired
 from namm_xmodal.report.read import read_results
 from namm_xmodal.report.summary import Row, summarise
@@ -33,7 +34,10 @@ def main() -> None:
     parser.add_argument("--minus", nargs="+", default=["full", "keydiff"], help="labels of policies to compare with")
     arguments = parser.parse_args()
     for folder in arguments.folders:
-        results = read_results(folder)
+        try:
+            results = read_results(folder)
+        except NammError as error:
+            raise SystemExit(str(error)) from None
         summary = summarise(results.records, results.plan, results.config.run.bootstrap)
         for section in summary.sections():
             arms: dict[tuple[str, str], Scores] = {}

@@ -88,23 +88,26 @@ def train_command(
 def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
     """Traces, ranking, gradients, policy and plot; stages that are finished are not run again."""
     from namm_xmodal.cli.console import progress
-    from namm_xmodal.cli.evolve_files import STATISTICS, save_config
+    from namm_xmodal.cli.evolve_files import CONFIG, STATISTICS, save_config
     from namm_xmodal.cli.evolve_statistics import statistics_for
     from namm_xmodal.cli.warm_start import descend_to
     from namm_xmodal.config.save import to_mapping
     from namm_xmodal.fitness import make_template
     from namm_xmodal.gradient.ranking import RankingBatches, RankingSettings
-    from namm_xmodal.traces.collect import collect, read_all
+    from namm_xmodal.traces.collect import check_recorded, collect, read_all
 
     with progress("estimating feature statistics") as advance:
         statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
-    save_config(setup, statistics, folder)
     first = setup.strategy.mean if settings.start != "zeros" else None
     if not settings.traces:
         descend_to(setup, statistics, folder, first)
         return
+    if not (folder / CONFIG).exists():  # what made the files of a run that is here stays on record until it may go on
+        save_config(setup, statistics, folder)
     template, sources = make_template(setup.template(statistics)), settings.sources()
     place = Path(settings.recorded) if settings.recorded else folder / "traces"
+    if settings.recorded is not None:
+        check_recorded(sources, template, place)
     if settings.recorded is None:
         with progress("recording traces") as advance:
             collect(sources, template, place, advance)
@@ -117,6 +120,7 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
         "keep_ranking": settings.keep_ranking,
     }
     if settings.gradient.steps == 0:
+        save_config(setup, statistics, folder)
         _save_ranked(settings, template, start, folder / "policy", more)
         return
 
@@ -168,10 +172,7 @@ def _ranked(
         known = read_json(path, error=CheckpointError, expected="the ranking stage of a run", most=256 * MIB)
         if known.get("digest") == digest:
             return np.asarray(known["parameters"], dtype=np.float64).reshape(batches.sets.count, -1)
-        if not settings.gradient.steps:  # otherwise the gradients refuse another start
-            raise ConfigError(
-                f"{path}: of other traces, ranking, sharing, features, start or seed; choose another --run"
-            )
+        raise ConfigError(f"{path}: of other traces, ranking, sharing, features, start or seed; choose another --run")
     with progress("ranking") as advance:
         steps = settings.ranking.steps
         found, losses = rank(

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from namm_xmodal.config.save import to_mapping
+from namm_xmodal.config.save import changes, to_mapping
 from namm_xmodal.config.train import TraceSource
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
@@ -53,6 +53,26 @@ def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told
                         raise DataError(f"traces.{name}: {error}") from None
             _write_about(place, _about(source, policy))
         before += source.count
+
+
+def check_recorded(sources: Mapping[str, TraceSource], policy: Namm, folder: Path) -> None:
+    """Refuses traces of another run that are not those of these sources, with what to change here.
+
+    Raises:
+        DataError: With the first setting that differs, or the folder that is missing.
+    """
+    for name, source in sources.items():
+        place = folder / name.replace("@", "-")
+        try:
+            complete = _is_of(place, source, policy)
+        except DataError as error:
+            own = str(error).rpartition("; choose another")[0]
+            raise DataError(f"recorded: {own}; make them equal, or leave `recorded` out") from None
+        if not complete:
+            raise DataError(
+                f"recorded: {str(folder)!r}: no finished traces of {name} in it; expected the folder `traces` of "
+                "another run"
+            )
 
 
 def read_all(sources: Mapping[str, TraceSource], policy: Namm, folder: Path) -> dict[str, list[Traces]]:
@@ -121,7 +141,8 @@ def _is_of(place: Path, source: TraceSource, policy: Namm) -> bool:
     for key, value in wanted.items():
         before = found.get(key) if isinstance(found, dict) else None
         if before != value:
-            shown = "other statistics" if key == "statistics" else f"{before}, now {value}"
+            differing = ", ".join(f"{path} {old!r}, now {new!r}" for path, old, new in changes(before, value, key))
+            shown = "other statistics" if key == "statistics" else differing
             raise DataError(
                 f"{place}: holds traces of another {key} ({shown}); choose another --run, or remove the folder"
             )

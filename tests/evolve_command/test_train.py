@@ -148,3 +148,36 @@ def test_files_of_other_commands_are_named(run):
     assert "namm-xmodal train train/smoke" in run("evolve", "train/smoke", "--dry-run", code=2).output
     with pytest.raises(ConfigError, match="namm-xmodal eval language/smoke"):
         load_train_config("language/smoke")
+
+
+def test_a_refused_run_stays_on_record(run, refused, tmp_path):
+    """What made a policy must not be overwritten by settings that were refused."""
+    place, small = tmp_path / "run", ("--set", "ranking.steps=3", "--set", "gradient.steps=0")
+    run("train", "train/smoke", "--run", place, *small)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.name != ".lock"}
+    for change in ("ranking.rate=0.004", "seed=7"):
+        assert "choose another --run" in refused("train", "train/smoke", "--run", place, *small, "--set", change)
+        assert "choose another --run" in refused(
+            "train",
+            "train/smoke",
+            "--run",
+            place,
+            "--set",
+            "ranking.steps=3",
+            "--set",
+            "gradient.steps=2",
+            "--set",
+            change,
+        )
+        assert {path: path.read_bytes() for path in before} == before
+
+
+def test_recorded_says_what_does_not_fit(run, refused, tmp_path):
+    small = ("--set", "ranking.steps=3", "--set", "gradient.steps=0")
+    run("train", "train/smoke", "--run", tmp_path / "first", *small)
+    again = ("train", "train/smoke", "--run", tmp_path / "second", *small)
+    said = refused(*again, "--set", f"recorded={tmp_path / 'first'}")
+    assert "no finished traces of language in it; expected the folder `traces` of another run" in said
+    said = refused(*again, "--set", f"recorded={tmp_path / 'first' / 'traces'}", "--set", "traces.language.seed=7")
+    assert "source.seed 0, now 7); make them equal, or leave `recorded` out" in said
+    assert "remove the folder" not in said
