@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,5 +41,14 @@ def changes(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]
 
 def digest(settings: Mapping[str, Any]) -> str:
     """Twelve hex digits over settings; equal digests may share a results file or a journal."""
-    canonical = json.dumps(settings, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    canonical = json.dumps(_finite(settings), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _finite(value: Any) -> Any:
+    """Infinite numbers as None, which JSON knows, and which older digests are of."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

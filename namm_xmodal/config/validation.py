@@ -15,7 +15,8 @@ Model = TypeVar("Model", bound="Strict")
 class Strict(BaseModel):
     """A section of a configuration: frozen, and closed to keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # Constants: a saved `threshold: -.inf` must not come back as null, which means another threshold.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, ser_json_inf_nan="constants")
 
     @field_validator("*", mode="before")
     @classmethod

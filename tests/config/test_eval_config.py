@@ -1,5 +1,7 @@
 """The evaluation file: closed keys, ranges, overrides, the digest."""
 
+import math
+
 import pytest
 import yaml
 from evaluations import load, plan_of
@@ -136,10 +138,13 @@ def test_bad_assignments(assignment, message):
 
 def test_resolved_configuration_reads_back_equal(minimal, tmp_path):
     config = load(minimal, None, "language.budgets=[0.5, 64]", "bootstrap.seed=3", "rl={model: tmaze, fit: estimated}",
-                  "policies.full={policy: full}")  # fmt: skip
+                  "policies.full={policy: full}",
+                  "policies.top={policy: namm, path: namm-smollm2, threshold: -.inf, budget: [0.5]}")  # fmt: skip
     saved = tmp_path / "saved.yaml"
     saved.write_text(config.to_yaml())
-    assert load(saved, None) == config
+    again = load(saved, None)
+    assert again == config
+    assert again.sections["language"].policies["top"]["threshold"] == -math.inf  # null would be the policy's own
     assert set(yaml.safe_load(saved.read_text())) == {"language", "rl", *RunConfig.model_fields}
 
 
