@@ -61,8 +61,6 @@ class LanguageAdapter:
             return f"has no attention layer ({', '.join(sorted(kinds))} only), so nothing grows that could be pruned"
         if getattr(text, "cross_attention_layers", None):
             return "has layers that attend to an encoder (cross_attention_layers)"
-        if getattr(text, "num_kv_shared_layers", 0):
-            return "shares one layer's keys among several layers (num_kv_shared_layers)"
         if not getattr(text, "num_hidden_layers", 0):
             return "has no num_hidden_layers in its config"
         decoder = self.decoder(model)
@@ -107,9 +105,12 @@ class LanguageAdapter:
         return [table for table, attending in zip(tables, attends, strict=True) if attending]
 
     def _attends(self, model: torch.nn.Module) -> list[bool]:
-        """Which layers keep keys and values; in hybrid models, others keep a state or nothing."""
+        """Which layers keep keys and values; others keep a state or nothing, or attend to those of an earlier layer."""
         config: Any = model.config
-        return [kind in _ATTENDING for kind in _layer_types(config.get_text_config(decoder=True))]
+        text = config.get_text_config(decoder=True)
+        kinds = _layer_types(text)
+        modes = getattr(text, "kv_sharing_modes", None) or [None] * len(kinds)
+        return [kind in _ATTENDING and mode != "reuse" for kind, mode in zip(kinds, modes, strict=True)]
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """See `Adapter.forward`; `inputs` has `input_ids` (B, Q) and what else the model takes. Returns logits."""

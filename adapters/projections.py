@@ -28,6 +28,8 @@ def find_projections(adapter: Adapter, model: torch.nn.Module) -> list[Tensor]:
         part: Any = module
         if not isinstance(getattr(part, "layer_idx", None), int) or not hasattr(part, "is_causal"):
             continue
+        if getattr(part, "is_kv_shared_layer", False):  # it reads an earlier layer's values, and keeps none
+            continue
         for name in _NAMES:
             weight = getattr(getattr(part, name, None), "weight", None)
             if isinstance(weight, Tensor) and weight.ndim == 2 and weight.is_floating_point():

@@ -9,7 +9,9 @@ ADAPTERS = {
     "language": (
         "Language models, hybrids among them: what a layer of convolution or linear attention keeps does not grow, and "
         "stays as it is. Latent attention (DeepSeek and kin) is pruned as the keys and values it expands to, head by head, "
-        "which gives up its compression. Sinks and soft caps are computed as the models do."
+        "which gives up its compression. Sinks and soft caps are computed as the models do. Layers that reuse the keys and "
+        "values of an earlier one (`num_kv_shared_layers`, as in Gemma 3n and the small ones of Gemma 4) see what it "
+        "keeps, which is chosen once, from its own attention."
     ),
     "llava_next_video": "Every token of a video knows its frame, row and column.",
     "vision_language": (
@@ -46,9 +48,8 @@ def page():
     lines += [f"| {why} | {', '.join(f'`{name}`' for name in names)} |" for why, names in REFUSED.items()]
     lines += [
         "",
-        "Models that share one layer's keys among several (`num_kv_shared_layers` above 0, as in Gemma 3n and the small "
-        "ones of Gemma 4) are refused too. Classes with the same attention as one above behave like it; an unknown one is "
-        "refused at its first forward if it changes keys, values or mask in a way that pruning cannot follow.",
+        "Classes with the same attention as one above behave like it; an unknown one is refused at its first forward if it "
+        "changes keys, values or mask in a way that pruning cannot follow.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -44,6 +44,7 @@ SIZE = {name: size for names, size in SIZES.items() for name in names.split()}
 THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
 LATENT = {"num_key_value_heads": 4}
 DECODER = {"is_decoder": True}
+SHARING = {"num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2}
 HYBRID = {"layer_types": ["linear_attention", "full_attention"] * 2}
 ALSO = {  # class: what else its configuration needs
     **{
@@ -76,6 +77,9 @@ ALSO = {  # class: what else its configuration needs
     "CodeGenForCausalLM": {"rotary_dim": 8},
     "GPTJForCausalLM": {"rotary_dim": 8},
     "Gemma3ForConditionalGeneration": {"mm_tokens_per_image": 4},
+    "Gemma3nForCausalLM": SHARING,
+    "Gemma4ForCausalLM": SHARING,
+    "Gemma4ForConditionalGeneration": {"text_config": SHARING},
     "GraniteMoeHybridForCausalLM": HYBRID,
     "JambaForCausalLM": {"attn_layer_offset": 1, "attn_layer_period": 2},
     "BailingHybridForCausalLM": {**HYBRID, **LATENT},

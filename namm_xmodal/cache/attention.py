@@ -15,11 +15,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from namm_xmodal.cache.lane import Lane
+from namm_xmodal.cache.handover import Handover
+from namm_xmodal.cache.lane import Lane, by_lane, from_lanes
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME, LazyMask
 from namm_xmodal.cache.observe import Observer
-from namm_xmodal.cache.pending import take_pending
+from namm_xmodal.cache.pending import take_pending, take_source
 from namm_xmodal.cache.rows import PLAIN, LogitsAs, attention_tiles
 from namm_xmodal.cache.settings import Settings
 from namm_xmodal.cache.stopwatch import timed, timed_tiles
@@ -47,7 +48,8 @@ def pruned_attention(
     Args:
         module: The attention module; `sdpa` reads `num_key_value_groups` from it.
         query: (B, Hq, Q, D).
-        key: (B, H, Q, D) of the new tokens, as `PrunedLayer.update` returned them.
+        key: (B, H, Q, D) of the new tokens, as `PrunedLayer.update` returned them, of this layer or of an earlier one that
+            it reads.
         value: (B, H, Q, D).
         attention_mask: What `lazy_mask` returned.
         dropout: Dropout of the attention weights; must be 0 with a pruned cache.
@@ -61,9 +63,12 @@ def pruned_attention(
         UnsupportedModelError: If the architecture asks for attention that this engine does not compute.
         UnsupportedOperationError: If no pruned cache took the keys, or mask or dropout cannot be honoured.
     """
-    layer = take_pending(key, value)
+    layer, handover = take_pending(key, value), None
     if layer is None:
-        raise UnsupportedOperationError(_without_cache(module))
+        source = take_source(key, value)
+        if source is None:
+            raise UnsupportedOperationError(_without_cache(module))
+        layer, handover = source
     asked = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
     if asked:
         raise UnsupportedModelError(
@@ -93,16 +98,28 @@ def pruned_attention(
         raise UnsupportedOperationError(
             f"{type(module).__name__}: no gradients through attention with sinks or soft caps; use torch.no_grad()"
         )
+    if handover is not None:
+        return _attend_shared(module, layer, handover, query, attention_mask, scaling, logits_as), None
+    if attention_mask.cut:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} attends with some queries only, but caches all of their keys"
+        )
     return _attend(module, layer, query, attention_mask, scaling, logits_as), None
 
 
 def _without_cache(module: torch.nn.Module) -> str:
     """Why attention inside the block that no pruned cache reached is refused: it would see everything."""
-    why = (
-        "gradient checkpointing drops the cache in training mode (call model.eval() or gradient_checkpointing_disable())"
-        if module.training
-        else "this part of the model has none (cross-attention, an encoder), so it needs an adapter that leaves it alone"
-    )
+    if module.training:
+        remedy = "call model.eval() or gradient_checkpointing_disable()"
+        why = f"gradient checkpointing drops the cache in training mode ({remedy})"
+    elif getattr(module, "is_kv_shared_layer", False):
+        why = (
+            "the keys that it reads are not those of an earlier layer of this forward (they may lie on another device)"
+        )
+    else:
+        why = (
+            "this part of the model has none (cross-attention, an encoder), so it needs an adapter that leaves it alone"
+        )
     return f"{type(module).__name__} was called without a pruned cache and would see every token: {why}"
 
 
@@ -128,6 +145,8 @@ def _attend(
     for block in blocks:
         with timed("move"):
             layer.append(block.start, block.stop, mask.padding)
+        if layer.handover is not None:
+            layer.handover.note(block, layer.lanes, layer.untouched)
         observer = Observer(layer, mask, first, block, length)
         part = query[:, :, block.start : block.stop]
         sight = partial(Visibility.of, mask=mask, start=block.start, stop=block.stop, untouched=layer.untouched)
@@ -135,15 +154,43 @@ def _attend(
             observer.see(layer.lanes[0].state, observer.begin, None, part.detach())
         found = [
             _attend_lane(module, settings, lane, some, sight(lane), observer, scaling, _of_lane(logits_as, lane, some))
-            for lane, (some,) in layer.by_lane(part)
+            for lane, (some,) in by_lane(layer.lanes, part)
         ]
-        output = layer.from_lanes(found, 2)
+        output = from_lanes(layer.lanes, found, 2)
         outputs.append(output)
         if block.due and policy is not None:
             update_layer(layer, mask, block, first + block.stop, scaling)
     layer.incoming = None
     seen = None if mask.counts is None else mask.counts[:, layer.seen - 1].tolist()
     layer.tokens_seen = tuple(seen) if seen is not None else (layer.seen,) * query.shape[0]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+def _attend_shared(
+    module: torch.nn.Module,
+    layer: PrunedLayer,
+    handover: Handover,
+    query: Tensor,
+    mask: LazyMask,
+    scaling: float,
+    logits_as: LogitsAs,
+) -> Tensor:
+    """Walks the blocks of an earlier layer again and attends to what it held in each; the policy sees nothing of it.
+
+    It has decided by then, from the earlier layer's own queries: those of this one do not exist yet when tokens of the
+    forward are evicted, and decisions must not depend on how a text is cut into forwards.
+    """
+    outputs = []
+    for number, held in enumerate(handover.blocks):
+        start, stop = max(0, held.block.start - mask.cut), held.block.stop - mask.cut
+        if stop <= 0:
+            continue
+        lanes, found = handover.lanes(number), []
+        for lane, (part,) in by_lane(lanes, query[:, :, start:stop]):
+            sight = Visibility.of(lane, mask, start, stop, untouched=held.untouched)
+            as_here = _of_lane(logits_as, lane, part)
+            found.append(_attend_lane(module, layer.settings, lane, part, sight, None, scaling, as_here))
+        outputs.append(from_lanes(lanes, found, 2))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
@@ -162,14 +209,18 @@ def _attend_lane(
     lane: Lane,
     query: Tensor,
     visibility: Visibility,
-    observer: Observer,
+    observer: Observer | None,
     scaling: float,
     logits_as: LogitsAs,
 ) -> Tensor:
-    """Attention of one block to the heads of a lane: (B, Q, hq, D) for a query of (B, hq, Q, D)."""
+    """Attention of one block to the heads of a lane: (B, Q, hq, D) for a query of (B, hq, Q, D).
+
+    What it sees goes to the `observer`, if there is one.
+    """
     keys, values = lane.keys, lane.values
     alone = query.shape[2] == 1 and not visibility.use_dense  # the model's own way as long as nothing is evicted
-    rows_once = observer.reads_all_rows and _computes_rows_once(settings.attention, query, alone)
+    observed = observer is not None and observer.reads_all_rows
+    rows_once = observed and _computes_rows_once(settings.attention, query, alone)
     if rows_once or logits_as is not PLAIN:
         batch, heads, count, _ = query.shape
         output = query.new_empty(batch, count, heads, values.shape[-1])  # (B, Q, Hq, D)
@@ -179,7 +230,7 @@ def _attend_lane(
             ),
             "attend",
         )
-        if observer.reads_all_rows:
+        if observer is not None and observer.reads_all_rows:
             observer.watch(lane, query, tiles)
             return output
         deque(tiles, maxlen=0)
@@ -206,7 +257,7 @@ def _attend_lane(
                 output, _ = sdpa_attention_forward(
                     module, query, keys, values, sdpa_mask, scaling=scaling, is_causal=True
                 )  # without a mask, causal, whatever the module says of itself
-    if observer.reads_rows and observer.wants_anything(query.shape[2]):
+    if observer is not None and observer.reads_rows and observer.wants_anything(query.shape[2]):
         seen, begin = query.detach(), observer.begin
         tiles = attention_tiles(
             seen, keys.detach(), visibility, scaling, settings.tile, first=begin, logits_as=logits_as

@@ -1,6 +1,6 @@
 """Lanes: kv heads of a layer that hold about as many tokens and are stored side by side, as wide as the longest of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import torch
@@ -64,6 +64,15 @@ class Lane:
     def num_bytes(self) -> int:
         """Bytes allocated for keys, values and indices, dead slots and spare room included."""
         return sum(held.numel() * held.element_size() for held in self._store)
+
+    @property
+    def stored_index(self) -> Tensor:
+        """As `index`, int32, sharing memory with the lane."""
+        return self._store[2].narrow(2, 0, self.slots)
+
+    def view(self) -> "Lane":
+        """What is here now, without the policy's state; it shares memory, and stays as it is whatever is appended here."""
+        return Lane(self.heads, [held.narrow(2, 0, self.slots) for held in self._store], None, self.has_dead)
 
     def append(self, keys: Tensor, values: Tensor, index: Tensor, spare: int) -> None:
         """Writes tokens into new slots.
@@ -158,8 +167,36 @@ def _alike(lengths: list[int], seen: int) -> list[tuple[int, ...]]:
     return [tuple(sorted(group)) for group in groups]
 
 
+def by_lane(lanes: Sequence[Lane], *tensors: Tensor) -> Iterator[tuple[Lane, tuple[Tensor, ...]]]:
+    """Every lane of a layer with its heads of some (B, H, ...) or (B, Hq, ...) tensors."""
+    if len(lanes) == 1:
+        yield lanes[0], tensors
+        return
+    sizes = [len(lane.heads) for lane in lanes]
+    parts = []
+    for tensor in tensors:
+        order, _ = _order(lanes, tensor.shape[1], tensor.device)
+        groups = tensor.shape[1] // sum(sizes)
+        parts.append(tensor.index_select(1, order).split([size * groups for size in sizes], dim=1))
+    yield from zip(lanes, zip(*parts, strict=True), strict=True)
+
+
+def from_lanes(lanes: Sequence[Lane], parts: list[Tensor], dim: int) -> Tensor:
+    """One tensor of all heads, in their order, out of one for each lane; heads (or query heads) are dimension `dim`."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = torch.cat(parts, dim)
+    return whole.index_select(dim, _order(lanes, whole.shape[dim], whole.device)[1])
+
+
+def _order(lanes: Sequence[Lane], heads: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(heads,) kv heads or query heads in the order of the lanes, and the inverse."""
+    stored = tuple(head for lane in lanes for head in lane.heads)
+    return _heads_in_order(stored, heads // len(stored), device, torch.is_inference_mode_enabled())
+
+
 @lru_cache(maxsize=256)
-def heads_in_order(
+def _heads_in_order(
     stored: tuple[int, ...], groups: int, device: torch.device, inference: bool
 ) -> tuple[Tensor, Tensor]:
     """Heads of a layer in the order in which they are stored, each standing for `groups` query heads, and the inverse.

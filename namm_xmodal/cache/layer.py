@@ -1,14 +1,15 @@
 """One layer of a pruned cache, as transformers and attention see it: lanes of kv heads, ragged over rows and heads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
-from namm_xmodal.cache.lane import SPARE_SLOTS, Lane, heads_in_order, merged
-from namm_xmodal.cache.pending import PENDING, not_attended
+from namm_xmodal.cache.handover import Handover
+from namm_xmodal.cache.lane import SPARE_SLOTS, Lane, by_lane, from_lanes, merged
+from namm_xmodal.cache.pending import PENDING, hand_over, not_attended
 from namm_xmodal.cache.settings import Settings
 from namm_xmodal.errors import UnsupportedOperationError
 from namm_xmodal.policies.protocol import Reads, Rotary
@@ -30,6 +31,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             them uneven.
         midway: Of the first layer: a forward began that has not come to its end.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
+        handover: What the layers that share its keys and values need to know of the running forward.
     """
 
     is_sliding = False
@@ -44,6 +46,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         num_layers: int,
         rotary: Rotary | None = None,
         window: int | None = None,
+        readers: int = 0,
     ) -> None:
         """Makes an empty layer; sizes are learnt from the first keys.
 
@@ -53,16 +56,18 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             num_layers: Attention layers of the model.
             rotary: Its rotary embedding, for policies that turn queries (None for models without).
             window: Tokens that transformers' own cache would keep of this layer, None for all.
+            readers: Later layers that attend to its keys and values instead of their own.
         """
         # Not the base's: it would set keys and values, which are read from the lanes.
         self.settings = settings
         self.layer, self.num_layers = layer, num_layers
-        self.rotary, self.window = rotary, window
+        self.rotary, self.window, self.readers = rotary, window, readers
         self._clear()
 
     def _clear(self) -> None:
         self.lanes: list[Lane] = []
         self.incoming: tuple[Tensor, Tensor] | None = None
+        self.handover: Handover | None = None
         self.shape: LayerShape | None = None
         self.seen = 0
         self.tokens_seen: tuple[int, ...] = ()
@@ -98,6 +103,9 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.incoming = (key_states, value_states)
+        if self.readers:
+            self.handover = Handover(self.lanes, self.incoming, self.seen, self.readers)
+            hand_over(self)
         self.seen += key_states.shape[-2]
         PENDING.set(self)
         return key_states, value_states
@@ -176,7 +184,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         if not whole:
             keys, values = keys[:, :, start:stop], values[:, :, start:stop]
         spare = SPARE_SLOTS if count < SPARE_SLOTS else 0
-        for lane, (some_keys, some_values) in self.by_lane(keys, values):
+        for lane, (some_keys, some_values) in by_lane(self.lanes, keys, values):
             lane.append(some_keys, some_values, index, spare)
             lane.has_dead |= padding is not None
 
@@ -188,30 +196,10 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             values: (B, H, n, D).
             index: (n,) original indices.
         """
-        for lane, (some_keys, some_values) in self.by_lane(keys, values):
+        for lane, (some_keys, some_values) in by_lane(self.lanes, keys, values):
             lane.append(some_keys, some_values, index, SPARE_SLOTS)
         self.seen += keys.shape[2]
         self.tokens_seen = (self.seen,) * keys.shape[0]
-
-    def by_lane(self, *tensors: Tensor) -> Iterator[tuple[Lane, tuple[Tensor, ...]]]:
-        """Every lane with its heads of some (B, H, ...) or (B, Hq, ...) tensors."""
-        if len(self.lanes) == 1:
-            yield self.lanes[0], tensors
-            return
-        sizes = [len(lane.heads) for lane in self.lanes]
-        parts = []
-        for tensor in tensors:
-            order, _ = self._order(tensor.shape[1])
-            groups = tensor.shape[1] // sum(sizes)
-            parts.append(tensor.index_select(1, order).split([size * groups for size in sizes], dim=1))
-        yield from zip(self.lanes, zip(*parts, strict=True), strict=True)
-
-    def from_lanes(self, parts: list[Tensor], dim: int) -> Tensor:
-        """One tensor of all heads, in their order, out of one for each lane; heads (or query heads) are dimension `dim`."""
-        if len(parts) == 1:
-            return parts[0]
-        whole = torch.cat(parts, dim)
-        return whole.index_select(dim, self._order(whole.shape[dim])[1])
 
     def merge(self) -> Lane:
         """Brings all heads into one lane, for an update; `evict` parts them again."""
@@ -264,7 +252,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     @property
     def kept(self) -> Tensor:
         """(B, H) int64: live tokens."""
-        return self.from_lanes([lane.live.sum(-1) for lane in self.lanes], 1)
+        return from_lanes(self.lanes, [lane.live.sum(-1) for lane in self.lanes], 1)
 
     @property
     def slots(self) -> int:
@@ -285,11 +273,6 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     def state_bytes(self) -> int:
         """Bytes of the policy's buffers."""
         return sum(lane.state.num_bytes for lane in self.lanes if lane.state is not None)
-
-    def _order(self, heads: int) -> tuple[Tensor, Tensor]:
-        """(heads,) kv heads or query heads in the order of the lanes, and the inverse."""
-        stored = tuple(head for lane in self.lanes for head in lane.heads)
-        return heads_in_order(stored, heads // len(stored), self.device, torch.is_inference_mode_enabled())
 
     def _map_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         if not self.is_initialized:

@@ -43,6 +43,7 @@ class LazyMask:
         padding: (B, q_offset + q_length) bool, True for real tokens; None if there is no padding.
         elementwise: `mask_function` takes scalars only and has to be vmapped.
         arguments: What transformers asked for, to build its own dense mask.
+        cut: Queries of the forward before the first one, whose rows the model cut off.
     """
 
     mask_function: Callable[..., Tensor]
@@ -52,6 +53,7 @@ class LazyMask:
     padding: Tensor | None
     elementwise: bool
     arguments: dict[str, Any] = field(repr=False)
+    cut: int = 0
 
     @property
     def ndim(self) -> int:
@@ -137,9 +139,18 @@ class LazyMask:
             raise AttributeError(name)
         raise _NoTensorError(_CHANGED.format(f"uses the {name} of"))
 
-    def __getitem__(self, place: Any) -> NoReturn:
-        """Refuses to be cut."""
-        raise _NoTensorError(_CHANGED.format("cuts"))
+    def __getitem__(self, place: Any) -> "LazyMask":
+        """The rows of the newest queries, `mask[:, :, first:, :]`, as Gemma 4 cuts it; refuses to be cut otherwise."""
+        whole = slice(None)
+        rows = place[2] if isinstance(place, tuple) and len(place) == self.ndim else whole
+        if not isinstance(rows, slice) or place != (whole, whole, slice(rows.start, None), whole):
+            raise _NoTensorError(_CHANGED.format("cuts"))
+        first, _, _ = rows.indices(self.q_length)
+        if first == 0:
+            return self
+        offset, length = self.q_offset + first, self.q_length - first
+        arguments = {**self.arguments, "q_offset": self.arguments["q_offset"] + first, "q_length": length}
+        return replace(self, q_offset=offset, q_length=length, arguments=arguments, cut=self.cut + first)
 
     @classmethod
     def __torch_function__(cls, function: Any, *args: Any, **kwargs: Any) -> NoReturn:

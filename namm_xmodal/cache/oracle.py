@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
@@ -30,8 +31,24 @@ from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 ORACLE_NAME = "namm_xmodal_oracle"
 """Name of the oracle's attention and mask functions in transformers' registries."""
 
-_VISIBILITY: ContextVar[Iterator[Tensor] | None] = ContextVar("namm_xmodal_oracle_visibility", default=None)
-"""Of each attention call to come. Calls are counted, since a module may be called for several layers of a cache."""
+_VISIBILITY: ContextVar["_Visible | None"] = ContextVar("namm_xmodal_oracle_visibility", default=None)
+
+
+class _Visible:
+    """Of each attention call to come. Calls are counted, since a module may be called for several layers of a cache.
+
+    A call with the very keys of an earlier one is of a layer that reuses them, and sees what the earlier one saw.
+    """
+
+    def __init__(self, visibility: Sequence[Tensor]) -> None:
+        self._coming = cycle(visibility)
+        self._seen = WeakIdKeyDictionary()
+
+    def of(self, key: Tensor) -> Tensor:
+        if key not in self._seen:
+            self._seen[key] = next(self._coming)
+        seen: Tensor = self._seen[key]
+        return seen
 
 
 class RecordingLayer(PrunedLayer):
@@ -89,7 +106,7 @@ def _recording(layer: Any) -> Any:
     about = (layer.settings, layer.layer, layer.num_layers, layer.rotary, layer.window)
     if isinstance(layer, PrunedStateLayer):
         return RecordingStateLayer(*about, layer.number_of_states)
-    return RecordingLayer(*about)
+    return RecordingLayer(*about, layer.readers)
 
 
 def visibility_of(cache: PrunedCache) -> list[Tensor]:
@@ -137,7 +154,7 @@ def masked_attention(
     """
     switchable: Any = model
     before = switchable.config._attn_implementation if restore is None else restore
-    token = _VISIBILITY.set(cycle(visibility))
+    token = _VISIBILITY.set(_Visible(visibility))
     try:
         switchable.set_attn_implementation(switch)
         yield
@@ -183,7 +200,7 @@ def oracle_attention(
         raise UnsupportedModelError(
             f"{type(module).__name__} passes {', '.join(asked)}, which the oracle does not compute"
         )
-    seen = next(visibility).to(query.device)
+    seen = visibility.of(key).to(query.device)
     if seen.shape[-1] != key.shape[2] or seen.shape[-2] != query.shape[2]:
         raise UnsupportedOperationError(
             f"oracle attention: {query.shape[2]} queries and {key.shape[2]} keys, but {seen.shape[-1]} tokens were "

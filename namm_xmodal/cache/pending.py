@@ -8,11 +8,40 @@ from torch import Tensor
 from namm_xmodal.errors import UnsupportedOperationError
 
 if TYPE_CHECKING:
+    from namm_xmodal.cache.handover import Handover
     from namm_xmodal.cache.layer import PrunedLayer
 
 PENDING: ContextVar["PrunedLayer | None"] = ContextVar("namm_xmodal_pending_layer", default=None)
 """The layer whose `update` was called last. transformers does not hand the cache to the attention function, but calls it
 right after `update`; `pruned_attention` takes the layer from here and checks that the keys are the very same tensor."""
+
+_SOURCES: ContextVar[tuple["PrunedLayer", ...]] = ContextVar("namm_xmodal_source_layers", default=())
+"""Layers of the running forward whose keys and values later layers are still to read."""
+
+
+def forget() -> None:
+    """Leaves nothing behind of a forward that failed."""
+    PENDING.set(None)
+    _SOURCES.set(())
+
+
+def hand_over(layer: "PrunedLayer") -> None:
+    """Lets later layers of the running forward find a layer by the keys and values that its update returned."""
+    _SOURCES.set((*_SOURCES.get(), layer))
+
+
+def take_source(key: Tensor, value: Tensor) -> "tuple[PrunedLayer, Handover] | None":
+    """The earlier layer that `key` and `value` are of; once for each layer that reads it, then it is let go."""
+    for layer in _SOURCES.get():
+        handover = layer.handover
+        if handover is None or handover.incoming[0] is not key or handover.incoming[1] is not value:
+            continue
+        handover.readers -= 1
+        if not handover.readers:
+            layer.handover = None
+            _SOURCES.set(tuple(each for each in _SOURCES.get() if each is not layer))
+        return layer, handover
+    return None
 
 
 def take_pending(key: Tensor, value: Tensor) -> "PrunedLayer | None":

@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from namm_xmodal.cache.lane import by_lane, from_lanes
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.policies.protocol import ALL_ROWS, Tile
@@ -59,7 +60,7 @@ def attend_step(
     first = layer.seen
     layer.append_step(key, value, index)
     outputs = []
-    for lane, (some,) in layer.by_lane(query):
+    for lane, (some,) in by_lane(layer.lanes, query):
         batch, heads, count, size = some.shape
         order = _order(
             count, -(-lane.slots // _ROOM) * _ROOM, some.dtype, some.device, torch.is_inference_mode_enabled()
@@ -75,7 +76,7 @@ def attend_step(
             policy, state = layer.settings.policy, lane.state
             assert policy is not None and state is not None
             policy.observe(state, Tile(first, weights.view(batch, heads, count, -1), None))
-    return layer.from_lanes(outputs, 1).transpose(1, 2)  # (B, H, Q, D) -> (B, Q, H, D)
+    return from_lanes(layer.lanes, outputs, 1).transpose(1, 2)  # (B, H, Q, D) -> (B, Q, H, D)
 
 
 @lru_cache(maxsize=8)

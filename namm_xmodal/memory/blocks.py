@@ -12,7 +12,7 @@ import torch
 from namm_xmodal.adapters.protocol import Adapter
 from namm_xmodal.cache import attention as _registered  # noqa: F401  registers the attention and mask functions
 from namm_xmodal.cache.mask import ATTENTION_NAME
-from namm_xmodal.cache.pending import PENDING
+from namm_xmodal.cache.pending import forget
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.cache.switch import Switch
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
@@ -41,7 +41,7 @@ def block(memory: Memory, switch: Switch) -> Iterator[None]:
     try:
         yield
     finally:
-        PENDING.set(None)  # an interrupted forward may have left a layer waiting for its attention call
+        forget()  # an interrupted forward may have left a layer waiting for its attention call
         _ENTERED.set(tuple(each for each in _ENTERED.get() if each is not memory))
         switch.close(memory)
 

@@ -22,11 +22,13 @@ class LayerPlan:
         attends: It keeps keys and values.
         states: Recurrent or convolution states it keeps.
         window: Tokens that transformers' own cache keeps of it, None for all.
+        readers: Later layers that attend to its keys and values instead of their own.
     """
 
     attends: bool
     states: int = 0
     window: int | None = None
+    readers: int = 0
 
 
 def plan_layers(config: Any, attending: int) -> list[LayerPlan]:
@@ -36,17 +38,29 @@ def plan_layers(config: Any, attending: int) -> list[LayerPlan]:
         config: Of its decoder.
         attending: Layers that attend, as its adapter counts them.
     """
+    layers = DynamicCache(config=config).layers
     plans = [
         LayerPlan(
             isinstance(layer, CacheLayerMixin),
             layer.number_of_states if isinstance(layer, LinearAttentionCacheLayerMixin) else 0,
             int(layer.sliding_window) if getattr(layer, "is_sliding", False) else None,
+            readers,
         )
-        for layer in DynamicCache(config=config).layers
+        for layer, readers in zip(layers, _readers(config, len(layers)), strict=True)
     ]
     if all(plan.attends and not plan.states for plan in plans):  # the adapter has the word
         return [plans[i] if i < len(plans) else LayerPlan(True) for i in range(attending)]
     return plans
+
+
+def _readers(config: Any, layers: int) -> list[int]:
+    """How many later layers read each layer: those that reuse keys read the last layer of their kind that does not."""
+    text = config.get_text_config(decoder=True)
+    modes = getattr(text, "kv_sharing_modes", None)
+    if modes is None:
+        return [0] * layers
+    reusing = [kind for kind, mode in zip(text.layer_types, modes, strict=True) if mode == "reuse"]
+    return [reusing.count(kind) if mode == "store" else 0 for kind, mode in zip(text.layer_types, modes, strict=True)]
 
 
 def empty_cache(plans: Sequence[LayerPlan], settings: Settings, rotary: Sequence[Rotary | None]) -> PrunedCache:
@@ -67,5 +81,5 @@ def empty_cache(plans: Sequence[LayerPlan], settings: Settings, rotary: Sequence
         if plan.states:
             layers.append(PrunedStateLayer(settings, number, len(rotary), table, plan.window, plan.states))
         else:
-            layers.append(PrunedLayer(settings, number, len(rotary), table, plan.window))
+            layers.append(PrunedLayer(settings, number, len(rotary), table, plan.window, plan.readers))
     return PrunedCache(layers)

@@ -10,7 +10,7 @@ from transformers import DynamicCache
 
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import ATTENTION_NAME
-from namm_xmodal.cache.pending import PENDING, not_attended
+from namm_xmodal.cache.pending import PENDING, forget, not_attended
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.cache.switch import Switch
 from namm_xmodal.errors import UnsupportedOperationError
@@ -42,7 +42,7 @@ class CacheSupply:
 
     def _before(self, decoder: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Supplies a cache, makes an empty one of transformers' a pruned one, or checks the pruned one that is there."""
-        PENDING.set(None)  # a forward that failed may have left a layer behind
+        forget()  # a forward that failed may have left a layer behind
         config: Any = decoder.config
         if config._attn_implementation != ATTENTION_NAME:
             return None  # somebody switched to another attention, such as the oracle's

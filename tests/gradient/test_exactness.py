@@ -170,13 +170,14 @@ def test_models_that_gradients_do_not_cover_are_one_line():
         take(tiny("llama"), padded)
 
 
-def test_hybrids_are_refused_in_one_line():
-    model = tiny_class("JambaForCausalLM")
+@pytest.mark.parametrize("name", ["JambaForCausalLM", "Gemma4ForCausalLM"])
+def test_models_in_which_not_every_layer_keeps_keys_are_refused_in_one_line(name):
+    model = tiny_class(name)
     pruning = PruningSettings(16, 0, 1)
     lesson = Lesson(model, find_adapter(model), {"input_ids": torch.arange(60)[None] % 50 + 3}, torch.sum, pruning)
     policy = policy_of("many")
     with pytest.raises(
-        UnsupportedModelError, match=r"Jamba.*of .* layers keep keys and values, and gradients"
+        UnsupportedModelError, match=rf"{name}.*of .* layers keep keys and values, and gradients"
     ) as caught:
         sample_gradient(lesson, policy.parameters[0].numpy(), policy, Aim(ThresholdSchedule(), 0.3))
     assert "\n" not in str(caught.value)

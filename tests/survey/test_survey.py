@@ -36,10 +36,10 @@ def test_a_model_that_is_wrong_is_called_so(monkeypatch):
     assert "clause" in found.about
 
 
-def test_shared_keys_are_refused():
-    model = tiny_class("Gemma3nForCausalLM", {"num_kv_shared_layers": 2})
-    with pytest.raises(UnsupportedModelError, match="shares one layer's keys among several layers"):
-        find_adapter(model)
+@pytest.mark.parametrize("name", ["Gemma3nForCausalLM", "Gemma4ForCausalLM"])
+def test_classes_whose_layers_may_share_keys_are_exact_without_sharing_too(name):
+    assert tiny_class(name).config.num_kv_shared_layers == 2
+    assert verdict_of(tiny_class(name, {})) == Verdict("exact", "language")
 
 
 def test_the_page_is_what_the_survey_says():
