@@ -25,6 +25,12 @@ class StateLayer(LinearAttentionLayer):  # type: ignore[misc]
         """Repeats every batch row."""
         self._map_states(lambda x: x.repeat_interleave(repeats, dim=0))
 
+    @property
+    def recurrent_bytes(self) -> int:
+        """Bytes allocated for recurrent and convolution states."""
+        held = (*self.conv_states.values(), *self.recurrent_states.values())
+        return sum(states.numel() * states.element_size() for states in held if states is not None)
+
     def _map_states(self, change: Callable[[Tensor], Tensor]) -> None:
         for states in (self.conv_states, self.recurrent_states):
             states.update({key: change(held) for key, held in states.items() if held is not None})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
+from namm_xmodal.cache.state_layer import StateLayer
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ class MemoryReport:
     Attributes:
         policy: Name of the policy.
         seen: Real tokens that each batch row has seen.
-        layers: One entry per layer.
+        layers: One entry per layer that keeps keys and values of its own.
+        recurrent_bytes: Recurrent and convolution states of hybrid models. They do not grow with the text and are never
+            pruned, so neither `allocated_bytes` nor `full_bytes` counts them; the whole cache takes both kinds.
     """
 
     policy: str
     seen: tuple[int, ...]
     layers: tuple[LayerReport, ...]
+    recurrent_bytes: int = 0
 
     @property
     def live(self) -> list[list[list[int]]]:
@@ -67,7 +71,7 @@ class MemoryReport:
 
     @property
     def allocated_bytes(self) -> int:
-        """Bytes allocated for keys, values, indices and policy buffers."""
+        """Bytes allocated for keys, values, indices and policy buffers; see `recurrent_bytes` for what hybrids add."""
         return sum(layer.allocated_bytes + layer.state_bytes for layer in self.layers)
 
     @property
@@ -90,15 +94,18 @@ class MemoryReport:
             "allocated_bytes": self.allocated_bytes,
             "state_bytes": self.state_bytes,
             "full_bytes": self.full_bytes,
+            "recurrent_bytes": self.recurrent_bytes,
             "live": self.live,
         }
 
     def __str__(self) -> str:
         """A table with a line per layer."""
+        full = f"{_megabytes(self.full_bytes)} for a full cache"
+        beside = f"; {_megabytes(self.recurrent_bytes)} of recurrent states beside" if self.recurrent_bytes else ""
         lines = [
             f"{self.policy}: keeps {self.kept_fraction:.1%} of {max(self.seen, default=0)} tokens; "
             f"{_megabytes(self.live_bytes)} live, {_megabytes(self.allocated_bytes)} allocated, "
-            f"{_megabytes(self.state_bytes)} of it state of the policy, {_megabytes(self.full_bytes)} for a full cache"
+            f"{_megabytes(self.state_bytes)} of it state of the policy, {full}{beside}"
         ]
         for layer in self.layers:
             heads = " ".join("/".join(str(count) for count in row) for row in layer.kept)
@@ -138,7 +145,8 @@ def report_on(cache: PrunedCache, policy: str) -> MemoryReport:
                 full_bytes=batch * heads * layer.seen * per_token,
             )
         )
-    return MemoryReport(policy, seen, tuple(layers))
+    recurrent = sum(layer.recurrent_bytes for layer in cache.layers if isinstance(layer, StateLayer))
+    return MemoryReport(policy, seen, tuple(layers), recurrent)
 
 
 def _megabytes(count: int) -> str:
