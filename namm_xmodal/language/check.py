@@ -19,7 +19,7 @@ def check_task(task: Task, *, tokenizer: Any = None, n: int = 4, seed: int = 0) 
     """Asks a task for a few samples and raises on the first clause of the contract that it breaks.
 
     The clauses: *names*, *immutable*, *refuses no samples*, *numbered*, *deterministic*, *prefix-stable*, *answers*,
-    *choices*, *tags*, *tokens*, *lengths*.
+    *choices*, *generation*, *tags*, *tokens*, *lengths*.
 
     Args:
         task: The task.
@@ -77,6 +77,10 @@ def _check_sample(task: Task, sample: Sample, encoded: EncodedSample) -> None:
     if sample.choices:
         _hold(task, "choices", sample.answer in sample.choices, f"{place}: {sample.answer!r} is none of its choices")
         _hold(task, "choices", len(set(sample.choices)) == len(sample.choices), f"{place}: a choice stands twice")
+    if sample.generation is not None:
+        odd = [name for name in sample.generation.metrics if name not in METRICS] or not sample.generation.metrics
+        _hold(task, "generation", not odd, f"{place} is to be scored by {odd}, expected some of {', '.join(METRICS)}")
+        _hold(task, "generation", sample.generation.tokens > 0, f"{place} generates {sample.generation.tokens} tokens")
     if not sample.answer:
         _hold(task, "answers", not sample.question, f"{place} has a question and no answer")
         _hold(task, "answers", not sample.also_right, f"{place} has other answers, but not the one that is scored")

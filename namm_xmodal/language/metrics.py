@@ -22,6 +22,8 @@ class Metric:
         higher_is_better: Direction.
         description: One line for lists.
         of_text: For metrics of generated text: from the prediction and the right answers to the number.
+        of_classes: For metrics of a label: the same, from all labels as well.
+        named: Whether only samples whose `generation` names it are scored by it.
         headline: Whether tables show it for every task, not only where the task says so.
     """
 
@@ -32,6 +34,8 @@ class Metric:
     description: str
     of_text: Callable[[str, Sequence[str]], float] | None = None
     headline: bool = False
+    of_classes: Callable[[str, Sequence[str], Sequence[str]], float] | None = None
+    named: bool = False
 
 
 def answer_probability(log_probabilities: Sequence[float]) -> float:

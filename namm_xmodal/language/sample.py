@@ -6,6 +6,23 @@ from typing import Any, ClassVar, Protocol
 
 
 @dataclass(frozen=True)
+class Generation:
+    """How a sample's answer is generated and scored, where the task and not the evaluation decides it.
+
+    Attributes:
+        tokens: Most tokens.
+        metrics: Names of `namm_xmodal.language.metrics.METRICS`; the first is the one that tables show.
+        line: Whether the first line is the answer; otherwise all that is said before the end of the text.
+        classes: All labels, for metrics of classification.
+    """
+
+    tokens: int
+    metrics: tuple[str, ...]
+    line: bool = False
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sample:
     """One thing to read, to be asked and to answer. What the model sees is `context + question + answer`.
 
@@ -18,6 +35,7 @@ class Sample:
         choices: Possible continuations, the answer among them; empty where any text may be said.
         tags: What the sample can be grouped by: length, depth, document and the like.
         also_right: Other ways to say the answer; generated text may match any of them. Likelihoods are those of `answer`.
+        generation: How text is generated and scored; None for one line of the section's `generate_tokens`.
     """
 
     task: str
@@ -28,6 +46,7 @@ class Sample:
     choices: tuple[str, ...] = ()
     tags: Mapping[str, str | int | float] = field(default_factory=dict)
     also_right: tuple[str, ...] = ()
+    generation: Generation | None = None
 
 
 class Task(Protocol):

@@ -1,12 +1,15 @@
 """Scores of generated text are those of greedy decoding on a cache, whatever the checkpoint's own settings say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from evaluations import load, plan_of, run
 
 from namm_xmodal.evaluation.greedy import end_of_text
+from namm_xmodal.language.metrics import METRICS, Metric
 from namm_xmodal.language.models import load_language_model
+from namm_xmodal.language.sample import Generation, Sample
 from namm_xmodal.language.tiny_random import build_tiny_random
 from namm_xmodal.modalities.language.metrics import generated_scores
 
@@ -76,8 +79,22 @@ def test_one_id_or_a_list_ends_a_text(given, expected):
 
 
 def test_any_reference_of_a_sample_will_do():
-    assert generated_scores("C++", ("cpp", "C++"))["exact_match"] == 1.0
-    assert generated_scores("C", ("cpp", "C++"))["exact_match"] == 0.0
+    sample = Sample("any", 0, "text", "question", "cpp", also_right=("C++",))
+    assert generated_scores("C++", sample)["exact_match"] == 1.0
+    assert generated_scores("C", sample)["exact_match"] == 0.0
+
+
+def test_a_sample_may_say_how_it_is_generated_and_scored(monkeypatch):
+    def label_score(text, answers, classes):
+        return float(text in answers) / len(classes)
+
+    mine = Metric("label", 0, 1, True, "a label", of_classes=label_score, named=True)
+    monkeypatch.setattr("namm_xmodal.modalities.language.metrics.METRICS", {**METRICS, "label": mine})
+    sample = Sample("any", 0, "text", "question", "red")
+    assert "label" not in generated_scores("red", sample)
+    own = replace(sample, generation=Generation(8, ("label",), classes=("red", "blue")))
+    assert generated_scores("red", own) == {"label": 0.5}
+    assert generated_scores("blue", own) == {"label": 0.0}
 
 
 def test_older_generated_text_is_not_mixed_with_newer(monkeypatch):

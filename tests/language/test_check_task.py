@@ -9,7 +9,7 @@ import pytest
 from namm_xmodal import check_task
 from namm_xmodal.errors import ConfigError, ContractError
 from namm_xmodal.language import TASKS
-from namm_xmodal.language.sample import Sample
+from namm_xmodal.language.sample import Generation, Sample
 
 GOOD = Sample("toy", 0, "The word is red. " * 20, "The word is", " red", (" red", " blue"), {"length": 351})
 
@@ -103,6 +103,9 @@ def test_every_task_passes(name):
             "answers",
             "other answers",
         ),
+        (Toy((("generation", Generation(8, ("exact",))),)), "generation", "scored by ['exact'], expected some of"),
+        (Toy((("generation", Generation(8, ())),)), "generation", "expected some of"),
+        (Toy((("generation", Generation(0, ("exact_match",))),)), "generation", "generates 0 tokens"),
         (Toy((("tags", {"what": object()}),)), "tags", "expected texts and numbers"),
         (Toy((("tags", {"length": 200}),)), "lengths", "sample 0 says length 200, its prompt has 351 tokens"),
     ],

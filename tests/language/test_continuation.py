@@ -6,6 +6,7 @@ import torch
 from namm_xmodal import pruned
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.config import build_policy
+from namm_xmodal.language.metrics import first_line
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.modalities.language import text_loss
 from namm_xmodal.modalities.language.continuation import greedy_text, log_likelihoods, read_prompt
@@ -51,6 +52,19 @@ def test_a_prompt_can_be_continued_any_number_of_times(language, ids, policy, sc
         greedy_text(memory, prompt, language.tokenizer, 20)
         assert log_likelihoods(memory, prompt, ids[140:]) == first
         assert prompt.cache.get_seq_length() == 140
+
+
+def test_text_of_several_lines_ends_with_its_tokens(language, ids):
+    with pruned(language.model, None, **SETTINGS) as memory:
+        prompt = read_prompt(memory, ids)
+        tokens = memory.generate(torch.tensor([ids]), max_new_tokens=60, do_sample=False, eos_token_id=[])[
+            0, len(ids) :
+        ]
+        whole = greedy_text(memory, prompt, language.tokenizer, 60, line=False)
+        line = greedy_text(memory, prompt, language.tokenizer, 60)
+    end = next((at for at, token in enumerate(tokens) if token == language.tokenizer.eos_token_id), len(tokens))
+    assert whole == language.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+    assert line == first_line(whole)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -58,16 +58,24 @@ def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> list[f
     return chosen
 
 
-def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int) -> str:
+def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int, *, line: bool = True) -> str:
     """At most `limit` greedy tokens after the prompt, up to the end of a line or of the text, as text.
 
     Only single tokens are fed, and the prompt is read once, whatever `generation_config` says; see `greedy_tokens`.
+
+    Args:
+        memory: The pruned model.
+        prompt: What was read; it is not changed.
+        tokenizer: Of the model.
+        limit: Most tokens.
+        line: Whether a line break after some text ends it, which only its first line is then.
     """
     ends = end_of_text(memory.model, tokenizer)
 
     def ended(made: list[int]) -> bool:
-        return made[-1] in ends or "\n" in tokenizer.decode(made).lstrip()  # a line break before any text is no end
+        # A line break before any text is no end.
+        return made[-1] in ends or (line and "\n" in tokenizer.decode(made).lstrip())
 
     made = greedy_tokens(memory, fork(prompt.cache), prompt.logits, limit, ended)
     text: str = tokenizer.decode([token for token in made if token not in ends], skip_special_tokens=True)
-    return first_line(text)
+    return first_line(text) if line else text

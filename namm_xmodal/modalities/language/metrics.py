@@ -15,6 +15,7 @@ from namm_xmodal.language.metrics import (
     negative_log_likelihood,
     token_probability,
 )
+from namm_xmodal.language.sample import Sample
 
 POSITION_RANGES = 4
 """Equal stretches of a text whose loss is given apart."""
@@ -38,20 +39,35 @@ def answer_scores(log_probabilities: Sequence[float]) -> dict[str, float]:
     }
 
 
-def generated_scores(text: str, answers: Sequence[str]) -> dict[str, float]:
-    """Scores of generated text, by the answer that it is nearest to."""
-    return {name: _of_text(metric, text, answers) for name, metric in METRICS.items() if metric.of_text is not None}
+def generated_scores(text: str, sample: Sample) -> dict[str, float]:
+    """Scores of generated text, by the answer that it is nearest to.
+
+    Args:
+        text: What was generated.
+        sample: Whose `generation` says by which metrics; without one, by all that are of every task.
+    """
+    answers = (sample.answer, *sample.also_right)
+    if sample.generation is None:
+        of_every_task = {name: each for name, each in METRICS.items() if each.of_text is not None and not each.named}
+        return {name: _of_text(metric, text, answers, ()) for name, metric in of_every_task.items()}
+    wanted, classes = sample.generation.metrics, sample.generation.classes
+    return {name: _of_text(METRICS[name], text, answers, classes) for name in wanted}
 
 
-def _of_text(metric: Metric, text: str, answers: Sequence[str]) -> float:
+def _of_text(metric: Metric, text: str, answers: Sequence[str], classes: Sequence[str]) -> float:
     """What a metric makes of a text; one of a plug-in may raise anything and return anything.
 
     Raises:
         NammError: With the name of the metric.
     """
-    assert metric.of_text is not None
-    with named(f"metric {metric.name!r}", metric.of_text):
-        value: object = metric.of_text(text, answers)
+    code = metric.of_classes or metric.of_text
+    with named(f"metric {metric.name!r}", code):
+        value: object
+        if metric.of_classes is not None:
+            value = metric.of_classes(text, answers, classes)
+        else:
+            assert metric.of_text is not None
+            value = metric.of_text(text, answers)
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise ContractError(f"returned {value!r} for the text {text[:60]!r}, expected a finite number")
     return float(value)

@@ -12,6 +12,7 @@ from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading, chec
 from namm_xmodal.language.at_hand import ModelAtHand, model_at_hand
 from namm_xmodal.language.precision import check_precision
 from namm_xmodal.language.prompt import EncodedSample, encode
+from namm_xmodal.language.sample import Sample
 from namm_xmodal.language.texts import find_texts
 from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
 from namm_xmodal.modalities.language.samples import make_samples
@@ -43,9 +44,9 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
             for at_end in readings:
                 readings[at_end] += written
         else:
-            for index, encoded in enumerate(encoded_samples(section, label, task, count, model.tokenizer)):
-                where = f"tasks.{label}: sample {index}"
-                check_context(where, encoded, tokens_to_generate(section), section.model, model.max_context)
+            for sample in make_samples(label, task, count, seed=section.seed, tokenizer=model.tokenizer):
+                encoded, where = encode(sample, model.tokenizer), f"tasks.{label}: sample {sample.index}"
+                check_context(where, encoded, tokens_to_generate(section, sample), section.model, model.max_context)
                 for at_end in readings:
                     readings[at_end].append(read_before_answer(where, encoded, at_end=at_end))
     for arm in arms:
@@ -71,9 +72,11 @@ def _fitted_on(arm: Arm, model: ModelAtHand | None) -> Iterator[tuple[Reading, f
         yield Reading(f"policies.{arm.label}.calibrated: a text", text_length(LONG, context)), arm.fit.share
 
 
-def tokens_to_generate(section: LanguageSection) -> int:
-    """Most tokens that are generated for an answer."""
-    return section.generate_tokens if "generate" in section.scoring else 0
+def tokens_to_generate(section: LanguageSection, sample: Sample) -> int:
+    """Most tokens that are generated for the answer of a sample."""
+    if "generate" not in section.scoring:
+        return 0
+    return section.generate_tokens if sample.generation is None else sample.generation.tokens
 
 
 def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> list[Reading]:
@@ -97,14 +100,6 @@ def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> li
     if context is not None and max(lengths, default=0) > context:
         raise DataError(f"{path}: length: {max(lengths)} tokens: {name} was built for {context}; use shorter lengths")
     return [Reading(f"{path}.length: a sample", length) for length in lengths]
-
-
-def encoded_samples(
-    section: LanguageSection, label: str, task: Any, count: int, tokenizer: Any
-) -> Iterator[EncodedSample]:
-    """Every sample of a task as token ids."""
-    samples = make_samples(label, task, count, seed=section.seed, tokenizer=tokenizer)
-    return (encode(sample, tokenizer) for sample in samples)
 
 
 def read_before_answer(where: str, encoded: EncodedSample, *, at_end: bool) -> Reading:

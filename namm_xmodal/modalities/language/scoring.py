@@ -38,7 +38,7 @@ def score_sample(
         sample: The sample.
         encoded: Its token ids.
         scoring: `likelihood`, `generate` or both.
-        generate_tokens: Most tokens to generate.
+        generate_tokens: Most tokens to generate for samples that do not say it themselves.
     """
     if not encoded.answer_ids and not encoded.choice_ids:
         ids = (*encoded.context_ids, *encoded.question_ids)
@@ -54,6 +54,8 @@ def score_sample(
         else:
             scores |= answer_scores(log_likelihoods(memory, prompt, list(encoded.answer_ids)))
     if "generate" in scoring:
-        text = greedy_text(memory, prompt, tokenizer, generate_tokens)
-        scores |= generated_scores(text, (sample.answer, *sample.also_right))
+        own = sample.generation
+        limit, line = (generate_tokens, True) if own is None else (own.tokens, own.line)
+        text = greedy_text(memory, prompt, tokenizer, limit, line=line)
+        scores |= generated_scores(text, sample)
     return Outcome(scores, text, prompt.report, encoded.prompt_length)

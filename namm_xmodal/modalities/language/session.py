@@ -44,7 +44,7 @@ class LanguageSession:
             for item, arms in zip(each.items, each.arms, strict=True):
                 sample = self.sample(item.task, item.number)
                 encoded = encode(sample, self.language.tokenizer)
-                self._check(item, arms, encoded)
+                self._check(item, arms, sample, encoded)
                 for arm in arms:
                     try:
                         with named(f"policies.{arm.label}", arm.policy):
@@ -102,10 +102,10 @@ class LanguageSession:
             )
         return self._samples[label][number]
 
-    def _check(self, item: Item, arms: Sequence[Arm], encoded: Any) -> None:
+    def _check(self, item: Item, arms: Sequence[Arm], sample: Any, encoded: Any) -> None:
         """What `check_language` has found before, unless the tokenizer had to be fetched first."""
         where, section, language = f"tasks.{item.task}: sample {item.number}", self.section, self.language
-        check_context(where, encoded, tokens_to_generate(section), language.name, language.max_context)
+        check_context(where, encoded, tokens_to_generate(section, sample), language.name, language.max_context)
         for arm in arms:
             if not arm.full:
                 reading = read_before_answer(where, encoded, at_end=arm.schedule == "post_prefill")
