@@ -18,6 +18,9 @@ EXTRAS = {
     "ray": "ray",
     "tensorboard": "tracking",
     "wandb": "tracking",
+    "jieba": "benchmarks",
+    "fugashi": "benchmarks",
+    "unidic_lite": "benchmarks",
 }
 """Module and extra; the extras are those of pyproject.toml."""
 

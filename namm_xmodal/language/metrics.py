@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from namm_xmodal.language.answer_text import normalised_answer
+from namm_xmodal.language.scorers import choices, f1, infinitebench, longbench, rouge, ruler
 from namm_xmodal.plugins import Registry
 
 
@@ -171,6 +172,33 @@ def by_position(values: Sequence[float], edges: Sequence[int], *, first: int = 0
     return means
 
 
+_OF_TEXT: Mapping[str, tuple[Callable[[str, Sequence[str]], float], str]] = {
+    "f1": (f1.f1, "F1 of English words, as SQuAD v1.1"),
+    "f1_zh": (f1.f1_zh, "F1 of Chinese words, by jieba"),
+    "f1_ja": (f1.f1_ja, "F1 of Japanese words, by MeCab"),
+    "f1_characters": (f1.f1_characters, "F1 of characters"),
+    "rouge_l": (rouge.rouge_l, "ROUGE-L, as the package rouge"),
+    "rouge_l_zh": (rouge.rouge_l_zh, "ROUGE-L of Chinese words, by jieba"),
+    "rouge_l_ja": (rouge.rouge_l_ja, "ROUGE-L of Japanese words, by MeCab"),
+    "rouge_lsum": (rouge.rouge_lsum, "ROUGE-Lsum, as the package rouge-score"),
+    "retrieval": (longbench.retrieval, "share of the numbers said that are the right paragraph's"),
+    "retrieval_zh": (longbench.retrieval_zh, "the same in Chinese"),
+    "count": (longbench.count, "share of the numbers said that are the right one"),
+    "code_similarity": (longbench.code_similarity, "similarity of the first line of code, in hundredths"),
+    "first_integer": (infinitebench.first_integer, "1 if the first run of digits is the answer"),
+    "contained_word": (infinitebench.contained_word, "1 if the answer is one of the words"),
+    "code_debug": (choices.code_debug, "1 if the answer names the letter or the function"),
+    "code_run": (infinitebench.code_run, "1 if the last word is the right integer"),
+    "choice_letter": (choices.choice_letter, "1 if the answer names the letter or says the choice"),
+    "math_find": (infinitebench.math_find, "1 if the first number is right"),
+    "math_calc": (infinitebench.math_calc, "share of a list of integers that is right before the first mistake"),
+    "dialogue_character": (infinitebench.dialogue_character, "1 if the answer contains a right name"),
+    "letter": (choices.letter, '1 if "The correct answer is (A)" says the right letter'),
+    "string_match_all": (ruler.string_match_all, "share of the references that the answer contains"),
+    "string_match_part": (ruler.string_match_part, "1 if the answer contains any of the references"),
+}
+"""Metrics of benchmarks that need no labels: function and description. docs/evaluation.md says whose they are."""
+
 METRICS: Mapping[str, Metric] = Registry(
     "metrics",
     {
@@ -190,6 +218,19 @@ METRICS: Mapping[str, Metric] = Registry(
             Metric("accuracy_sum", 0, 1, True, "1 if the right choice has the greatest total log-likelihood"),
             Metric("token_probability", 0, 1, True, "exp(-negative_log_likelihood): probability per token"),
             Metric("negative_log_likelihood", 0, math.inf, False, "mean loss in nats per token"),
+            Metric(
+                "classification",
+                0,
+                1,
+                True,
+                "1 / labels mentioned if the right one is among them",
+                of_classes=longbench.classification,
+                named=True,
+            ),
+            *(
+                Metric(name, 0, 1, True, description, of_text=score, named=True)
+                for name, (score, description) in _OF_TEXT.items()
+            ),
         )
     },
 )
