@@ -10,8 +10,8 @@ def code_debug(prediction: str, references: Sequence[str]) -> float:
     """InfiniteBench's `code_debug`: 1 if the answer names the letter or the function.
 
     Right if, in the first line with a capital A to J that stands alone, the last such is the letter; otherwise if the text
-    begins with letter or name; otherwise if one follows, after one character, the first of `answer is:`, `is:` and `answer:`
-    that there is.
+    begins with letter or name; otherwise if one follows, after one character, the first that there is
+    of `answer is:`, `is:` and `answer:`.
 
     Args:
         prediction: Generated text.
