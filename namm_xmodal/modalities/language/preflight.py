@@ -15,6 +15,7 @@ from namm_xmodal.language.prompt import EncodedSample, encode
 from namm_xmodal.language.sample import Sample
 from namm_xmodal.language.texts import find_texts
 from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
+from namm_xmodal.modalities.language.metrics import generated_scores
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
 
@@ -47,6 +48,8 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
             for sample in make_samples(label, task, count, seed=section.seed, tokenizer=model.tokenizer):
                 encoded, where = encode(sample, model.tokenizer), f"tasks.{label}: sample {sample.index}"
                 check_context(where, encoded, tokens_to_generate(section, sample), section.model, model.max_context)
+                if sample.index == 0 and "generate" in section.scoring:  # of one, since long answers take time
+                    check_metrics(where, sample)
                 for at_end in readings:
                     readings[at_end].append(read_before_answer(where, encoded, at_end=at_end))
     for arm in arms:
@@ -118,6 +121,19 @@ def check_context(where: str, encoded: EncodedSample, generate_tokens: int, mode
     needed = encoded.prompt_length + (max(*answers, generate_tokens) if answers else 0)
     if context is not None and needed > context:
         raise DataError(f"{where} needs {needed} tokens, {model} was built for {context}; use shorter lengths")
+
+
+def check_metrics(where: str, sample: Sample) -> None:
+    """Scores the right answer by the sample's own metrics, which finds what they lack: a package, labels, another answer.
+
+    Raises:
+        NammError: With the metric.
+    """
+    if sample.generation is not None:
+        try:
+            generated_scores(sample.answer, sample)
+        except NammError as error:
+            raise at(where, error) from None
 
 
 def not_at_hand(model: str) -> str:
