@@ -130,7 +130,7 @@ def scoring(model: str, repeats: int, questions: int) -> dict[str, Any]:
         ]
         began = process_time()
         for arm, prompt in product(arms, prompts):
-            policy = with_room(session.policy(arm), session.room(arm, prompt))
+            policy = with_room(session.policy(arm), session.room(arm, prompt), prompt.visual)
             with torch.no_grad(), pruned_for(section, session.loaded.model, policy, arm.schedule) as m:
                 inputs = {"inputs_embeds": prompt.embeddings, "position_ids": prompt.position_ids, "logits_to_keep": 1}
                 m.adapter.forward(m.model, inputs, m.cache())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from namm_xmodal.policies.criticalkv import CriticalKV as CriticalKV
     from namm_xmodal.policies.cur import CUR as CUR
     from namm_xmodal.policies.expected_attention import ExpectedAttention as ExpectedAttention
+    from namm_xmodal.policies.fastv import FastV as FastV
     from namm_xmodal.policies.full import FullCache as FullCache
     from namm_xmodal.policies.geometry import Geometry as Geometry
     from namm_xmodal.policies.h2o import H2O as H2O
@@ -53,6 +54,7 @@ _HOMES = {
     "CriticalKV": "policies.criticalkv",
     "CUR": "policies.cur",
     "ExpectedAttention": "policies.expected_attention",
+    "FastV": "policies.fastv",
     "FullCache": "policies.full",
     "Geometry": "policies.geometry",
     "H2O": "policies.h2o",

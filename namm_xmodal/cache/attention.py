@@ -142,9 +142,13 @@ def _attend(
         allowed = policy.may_evict
         blocks = settings.clock.blocks(mask, first, length, lambda seen: allowed(seen, shape))
     outputs = []
+    admitted = layer.admitted()
+    if admitted is not None:
+        admitted = admitted.to(query.device)
+        layer.untouched = False
     for block in blocks:
         with timed("move"):
-            layer.append(block.start, block.stop, mask.padding)
+            layer.append(block.start, block.stop, mask.padding if admitted is None else admitted)
         if layer.handover is not None:
             layer.handover.note(block, layer.lanes, layer.untouched)
         observer = Observer(layer, mask, first, block, length)
@@ -160,6 +164,9 @@ def _attend(
         outputs.append(output)
         if block.due and policy is not None:
             update_layer(layer, mask, block, first + block.stop, scaling)
+    if admitted is not None:
+        with timed("move"):
+            layer.evict(layer.merge().live)
     layer.incoming = None
     seen = None if mask.counts is None else mask.counts[:, layer.seen - 1].tolist()
     layer.tokens_seen = tuple(seen) if seen is not None else (layer.seen,) * query.shape[0]

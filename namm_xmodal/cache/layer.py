@@ -32,6 +32,8 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         midway: Of the first layer: a forward began that has not come to its end.
         incoming: (B, H, n, D) keys and values of the running forward, which attention appends block by block.
         handover: What the layers that share its keys and values need to know of the running forward.
+        chooser: The earlier layer that chooses for this one; None for a layer that is on its own, as most are.
+        chosen: (B, n) bool, which tokens of the first forward this layer chose for later ones; None for all.
     """
 
     is_sliding = False
@@ -62,6 +64,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.settings = settings
         self.layer, self.num_layers = layer, num_layers
         self.rotary, self.window, self.readers = rotary, window, readers
+        self.chooser: PrunedLayer | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -73,6 +76,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.tokens_seen: tuple[int, ...] = ()
         self.untouched = True
         self.midway = False
+        self.chosen: Tensor | None = None
         self.is_initialized = False
 
     # ------------------------------------------------------------------ what transformers calls
@@ -164,6 +168,15 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
             if self.settings.policy is not None:
                 self.settings.policy.start(lane.state, self.shape)
         return self.shape
+
+    def admitted(self) -> Tensor | None:
+        """(B, n) bool: which tokens of the running forward an earlier layer chose, if this layer is still empty.
+
+        None if it has to take all that are no padding.
+        """
+        assert self.incoming is not None
+        first = self.seen == self.incoming[0].shape[-2]
+        return self.chooser.chosen if self.chooser is not None and first else None
 
     def append(self, start: int, stop: int, padding: Tensor | None) -> None:
         """Moves tokens [start, stop) of the incoming ones into slots; padded ones are born dead.

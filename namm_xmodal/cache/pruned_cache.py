@@ -6,6 +6,7 @@ from transformers.cache_utils import Cache
 
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.settings import Settings
+from namm_xmodal.policies.protocol import ChoosesForLater
 
 
 class PrunedCache(Cache):  # type: ignore[misc]
@@ -22,6 +23,11 @@ class PrunedCache(Cache):  # type: ignore[misc]
     def __init__(self, layers: list[Any]) -> None:
         """A cache of layers that share their settings."""
         super().__init__(layers=layers)
+        pruned = self.pruned
+        policy = self.settings.policy if pruned else None
+        if isinstance(policy, ChoosesForLater):
+            for layer in pruned[policy.chooser + 1 :]:
+                layer.chooser = pruned[policy.chooser]
 
     @property
     def pruned(self) -> list[PrunedLayer]:

@@ -9,12 +9,12 @@ from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.cache.stopwatch import timed
 from namm_xmodal.policies.choice import checked_keep, checked_scores
-from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.protocol import ChoosesForLater, Observation, Slate
 from namm_xmodal.policies.selection import widen_to_layer_max
 
 
 def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, scaling: float) -> None:
-    """Lets the policy choose for every group of due rows, then compacts the layer once.
+    """Lets the policy choose for every group of due rows, then compacts the layer once, or leaves the choice to later ones.
 
     Args:
         layer: The layer to prune.
@@ -23,10 +23,13 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
         stop: Index one past the block's last query.
         scaling: Factor of the attention logits.
     """
+    ahead = isinstance(layer.settings.policy, ChoosesForLater)
+    if ahead and block.stop != layer.seen:
+        return  # not the forward that read the prompt
     lane = layer.merge()
     index = lane.index
     positions = _positions(index, mask, stop)
-    reachable = mask.reachable(index, block.stop)
+    reachable = None if ahead else mask.reachable(index, block.stop)  # other layers may see what leaves this window
     if reachable is not None:  # tokens that left a sliding window are not candidates: nobody will see them again
         positions = positions.masked_fill(~reachable, -1)
     keep = index >= 0
@@ -37,6 +40,10 @@ def update_layer(layer: PrunedLayer, mask: LazyMask, block: Block, stop: int, sc
             keep = chosen
         else:
             keep[group.rows.to(keep.device)] = chosen
+    if ahead:
+        some = keep.any(1)  # (B, S): nothing was evicted here, so slots are indices
+        layer.chosen = None if torch.equal(some, lane.live.any(1)) else some
+        return
     with timed("move"):
         layer.evict(keep)
         clock = layer.settings.clock

@@ -109,12 +109,9 @@ def _maker(
     protect_first: int,
     protect_recent: int,
 ) -> Any:
-    """Tokens -> policy; None for the full cache."""
-    from dataclasses import replace
-
+    """The policy, before it is given room; None for the full cache."""
     from namm_xmodal.config import build_policy
     from namm_xmodal.config.overrides import apply_overrides
-    from namm_xmodal.policies.namm import Namm
 
     if name == "full":
         return None
@@ -123,9 +120,7 @@ def _maker(
         spec |= {"window": 4, "kernel": 1}  # the question of a short prompt
     policy = build_policy(apply_overrides(spec, assignments))
     policy.check_clock(update_every if schedule == "streaming" else None, protect_first, protect_recent)
-    if isinstance(policy, Namm):
-        return lambda tokens: replace(policy, max_tokens=tokens)
-    return lambda tokens: replace(policy, budget=tokens)
+    return policy
 
 
 def _read(

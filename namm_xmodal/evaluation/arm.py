@@ -20,6 +20,7 @@ from namm_xmodal.errors import ConfigError, UnknownNameError
 from namm_xmodal.policies.by_head import ByHead
 from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import Namm
+from namm_xmodal.policies.protocol import ChoosesForLater
 from namm_xmodal.types import PruningSchedule
 
 Schedule = PruningSchedule | Literal["none", "before"]
@@ -160,7 +161,9 @@ def policy_arms(
         with blamed(path):
             policy = build_policy(sized, path, calibrates=True)
         _check_fit(section, policy, path)
-        for schedule in schedules:
+        # One that chooses when the prompt has been read does so whatever the others do, where there is such a schedule.
+        once = isinstance(policy, ChoosesForLater) and hasattr(section, "schedules")
+        for schedule in ("post_prefill",) if once else schedules:
             clock = section.update_every if schedule == "streaming" else None
             with named(path, policy):
                 used(policy).check_clock(clock, section.protect_first, section.protect_recent)

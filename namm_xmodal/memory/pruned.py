@@ -18,7 +18,7 @@ from namm_xmodal.errors import ConfigError, UnsupportedModelError
 from namm_xmodal.memory.blocks import block, switch_of
 from namm_xmodal.memory.memory import Memory
 from namm_xmodal.policies.criticalkv import with_projections
-from namm_xmodal.policies.protocol import Policy
+from namm_xmodal.policies.protocol import ChoosesForLater, Policy
 from namm_xmodal.types import PruningSchedule, Selection, plain
 
 
@@ -77,11 +77,21 @@ def pruned(
         raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {missing}")
     if policy is not None:
         check_provides(policy.reads, found.rotary(model), type(model).__name__)
+        _check_layers(policy, found.num_layers(model), type(model).__name__)
         policy = with_projections(policy, partial(find_projections, found, model))
     switch = switch_of(found.decoder(model))
     memory = Memory(model, found, replace(settings, policy=policy, switch=switch))
     with block(memory, switch):
         yield memory
+
+
+def _check_layers(policy: Policy, layers: int, model: str) -> None:
+    """Refuses a policy of which the last layer of the model, or one beyond, would choose for later ones."""
+    if isinstance(policy, ChoosesForLater) and policy.chooser >= layers - 1:
+        raise UnsupportedModelError(
+            f"{type(policy).__name__}(layer={policy.chooser + 1}): {model} has {layers} layers, so none comes after it; "
+            f"expected at most {layers - 1}"
+        )
 
 
 def _settings(

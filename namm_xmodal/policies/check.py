@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.errors import ContractError
-from namm_xmodal.policies.protocol import Policy
+from namm_xmodal.policies.protocol import ChoosesForLater, Policy
 from namm_xmodal.policies.selection import budget_tokens
 from namm_xmodal.policies.trial import Outcome, Text, Trial
 from namm_xmodal.types import LayerShape
@@ -49,7 +49,8 @@ def check_policy(
         verb for verb in ("start", "observe", "score", "keep", "may_evict", "check_clock") if not hasattr(policy, verb)
     ]
     _hold(name, "methods", not missing and hasattr(policy, "reads"), f"it lacks {', '.join(missing) or 'reads'}")
-    policy.check_clock(update_every, protect_first, protect_recent)
+    clock = None if isinstance(policy, ChoosesForLater) else update_every  # what it does at one update, it does at each
+    policy.check_clock(clock, protect_first, protect_recent)
     _check_immutable(name, policy)
     text = Text.random(3, shape, _UPDATES * update_every, seed)
     settings: dict[str, Any] = dict(

@@ -131,3 +131,16 @@ class Policy(Protocol):
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
         """Raises `ClockError` or `BudgetError` if this policy cannot work with these settings."""
+
+
+@runtime_checkable
+class ChoosesForLater(Protocol):
+    """A policy of which one layer chooses for all later ones, in the forward that reads the prompt into an empty cache.
+
+    It works under the schedule `post_prefill` alone. The layer at `chooser` evicts nothing itself: what any of its heads
+    keeps is what all heads of later layers attend to in the same forward already, and hold from then on.
+    """
+
+    @property
+    def chooser(self) -> int:
+        """The layer, 0 the first."""

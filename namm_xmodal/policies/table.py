@@ -10,6 +10,7 @@ from namm_xmodal.policies.compactor import Compactor
 from namm_xmodal.policies.criticalkv import CriticalKV
 from namm_xmodal.policies.cur import CUR
 from namm_xmodal.policies.expected_attention import ExpectedAttention
+from namm_xmodal.policies.fastv import FastV
 from namm_xmodal.policies.full import FullCache
 from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.h2o import H2O, H2ONormalised
@@ -46,6 +47,7 @@ POLICIES: Mapping[str, type] = Registry(
         "expected_attention": ExpectedAttention,
         "compactor": Compactor,
         "simlayerkv": SimLayerKV,
+        "fastv": FastV,
         "chunkkv": ChunkKV,
         "criticalkv": CriticalKV,
         "adakv": AdaKV,

@@ -60,7 +60,7 @@ def test_saved_namm_with_knobs(tmp_path):
         ({"policy": "adakv", "base": 3}, "policies.x.base: 3: expected a policy such as {policy: h2o}"),
         ({"policy": "adakv", "base": "full"}, "policies.x.base: FullCache(): expected Budgeted"),
         ({"policy": "adakv", "base": {"policy": "tova", "budget": 0.5}}, "policies.x.base.budget: the base takes"),
-        ({"policy": "adakv", "base": {"policy": "tov"}}, "unknown policy 'tov': did you mean tova?"),
+        ({"policy": "adakv", "base": {"policy": "tov"}}, "unknown policy 'tov': did you mean tova"),
         ({"policy": "namm"}, "policies.x: neither is given; expected either path (an evolved NAMM) or init"),
         ({"policy": "namm", "path": "a", "init": "zeros"}, "policies.x: both path: a and init: zeros are given"),
         ({"policy": "namm", "init": "ones"}, "policies.x.init: 'ones': expected one of zeros, random"),

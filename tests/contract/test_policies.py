@@ -16,6 +16,7 @@ from namm_xmodal.policies.compactor import Compactor
 from namm_xmodal.policies.criticalkv import CriticalKV
 from namm_xmodal.policies.cur import CUR
 from namm_xmodal.policies.expected_attention import ExpectedAttention
+from namm_xmodal.policies.fastv import FastV
 from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.h2o import H2O
 from namm_xmodal.policies.head_shares import HeadShares
@@ -75,6 +76,7 @@ VARIANTS = {
     "by head h2o": ByHead(base=H2O(), shares=DIVIDED, budget=20),
     "by head snap": ByHead(base=SnapKV(window=8), shares=DIVIDED, budget=0.3),
     "by head namm": ByHead(base=Namm.untrained("random"), shares=DIVIDED, budget=24),
+    "fast after one layer": FastV(layer=1, budget=20, always=((3, 9), (30, 40))),
     "pyramid ada snap": PyramidKV(base=AdaKV(base=SnapKV(window=8)), budget=0.4),
 }
 

@@ -15,6 +15,7 @@ from namm_xmodal.policies.table import POLICIES
 
 OTHERS = ("full", "namm", "by_head", "simlayerkv")  # without a budget, or with tests of their own
 RIVALS = [name for name in POLICIES if name not in OTHERS]
+STREAMING = [name for name in [*RIVALS, "simlayerkv"] if name != "fastv"]  # which prunes after a prompt alone
 SMALL = {
     "snapkv": {"window": 8},
     "adakv": {"base": {"policy": "snapkv", "window": 8}},
@@ -37,7 +38,7 @@ def test_names():
         list(POLICIES)
         == (
             "full recency streaming_llm random l2_norm keydiff geometry cur lagkv h2o h2o_normalised tova snapkv rkv "
-            "expected_attention compactor simlayerkv chunkkv criticalkv adakv by_head pyramidkv namm"
+            "expected_attention compactor simlayerkv fastv chunkkv criticalkv adakv by_head pyramidkv namm"
         ).split()
     )
 
@@ -73,7 +74,7 @@ def test_impossible_budgets_are_refused(name, budget):
         POLICIES[name](budget=budget)
 
 
-@pytest.mark.parametrize("name", [*RIVALS, "simlayerkv"])
+@pytest.mark.parametrize("name", STREAMING)
 def test_a_padded_row_is_pruned_as_if_it_were_alone_and_in_chunks_of_any_size(name):
     model, batch = tiny("llama", torch.float64), padded_batch(64, 13)
     policy = small(name, budget=0.5)
@@ -93,7 +94,7 @@ def test_a_padded_row_is_pruned_as_if_it_were_alone_and_in_chunks_of_any_size(na
         torch.testing.assert_close(other, logits[0])
 
 
-@pytest.mark.parametrize("name", [*RIVALS, "simlayerkv"])
+@pytest.mark.parametrize("name", STREAMING)
 def test_oracle(name):
     model, batch = tiny("mistral", torch.float64), padded_batch(64, 13)
     policy = small(name, budget=0.5)
@@ -106,7 +107,7 @@ def test_oracle(name):
     torch.testing.assert_close(logits[real], expected[real])
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", [name for name in RIVALS if name != "fastv"])  # its first layers keep everything
 def test_pruning_after_prefill(name):
     model, batch = tiny("llama"), padded_batch(40, 5)
     policy = small(name, budget=16)

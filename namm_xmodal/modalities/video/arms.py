@@ -3,10 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from namm_xmodal.config.building import at, build, defaults, settable
 from namm_xmodal.errors import ConfigError, ItemError, UnknownNameError
 from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
 from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.policies.fastv import FastV
 from namm_xmodal.policies.namm import Namm
 
 
@@ -80,11 +83,25 @@ def benchmark_options(name: str) -> dict[str, str]:
     return {**shown, "seed": "that of the file"} if "seed" in shown else shown
 
 
-def with_room(policy: Any, tokens: int | None) -> Any:
-    """The policy with room for a number of tokens; as it is for None."""
+def with_room(policy: Any, tokens: int | None, visual: Tensor) -> Any:
+    """The policy with room for a number of tokens of a prompt; as it is for None.
+
+    Args:
+        policy: The policy.
+        tokens: The room.
+        visual: (N,) bool, which tokens of the prompt are visual; in FastV no other competes.
+    """
     if tokens is None:
         return policy
+    if isinstance(policy, FastV):
+        return replace(policy, budget=tokens, always=_spans(~visual))
     return replace(policy, max_tokens=tokens) if isinstance(policy, Namm) else replace(policy, budget=tokens)
+
+
+def _spans(chosen: Tensor) -> tuple[tuple[int, int], ...]:
+    """(first, one past the last) of every run of true places of (N,) bool."""
+    edges = chosen.int().diff(prepend=chosen.new_zeros(1).int(), append=chosen.new_zeros(1).int()).nonzero()[:, 0]
+    return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def cache_room(share: float, *, full: int, visual: int, text: int, every: int | None, protected: int) -> int:

@@ -40,7 +40,7 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
     found: list[Exhibit] = []
     for arm in arms:
         prompt = session.loaded.embed(session.benchmark.prompt(question, clip.times), video)
-        policy = with_room(session.policy(arm), session.room(arm, prompt))
+        policy = with_room(session.policy(arm), session.room(arm, prompt), prompt.visual)
         with (
             scaled_rope(session.loaded.model, session.rope_factor(prompt)),
             pruned_for(section, session.loaded.model, policy, arm.schedule) as memory,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.memory import pruned
-from namm_xmodal.modalities.video.arms import cache_room
+from namm_xmodal.modalities.video.arms import cache_room, with_room
 from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.types import PruningSchedule
 from namm_xmodal.video.benchmarks.question import Prompt
@@ -95,7 +95,7 @@ def inspect_video(
     for name, policy in policies.items():
         if policy is not None:
             room = cache_room(share, full=prompt.full, visual=prompt.full, text=text, every=every, protected=protected)
-            policy = policy(room)
+            policy = with_room(policy, room, prompt.visual)
         with (
             scaled_rope(loaded.model, factor),
             pruned(

@@ -91,7 +91,7 @@ class VideoSession:
             factor = self.rope_factor(prompt)
             try:
                 with named(f"policies.{arm.label}", arm.policy):
-                    policy = with_room(self.policy(arm), room)
+                    policy = with_room(self.policy(arm), room, prompt.visual)
                     with (
                         scaled_rope(self.loaded.model, factor),
                         pruned_for(self.section, self.loaded.model, policy, arm.schedule) as memory,
