@@ -10,6 +10,7 @@ import torch
 from namm_xmodal.video.divprune import DivPrune
 from namm_xmodal.video.dycoke import DyCoke
 from namm_xmodal.video.vision import EncodedVideo, project
+from namm_xmodal.video.visionzip import VisionZip
 from namm_xmodal.video.visual_tokens import VisualTokens, all_tokens, keep, places
 
 
@@ -75,4 +76,5 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "random_drop": RandomDrop,
     "divprune": DivPrune,
     "dycoke": DyCoke,
+    "visionzip": VisionZip,
 }

@@ -24,12 +24,14 @@ class EncodedVideo:
         side: P.
         features: (F, g * g, D) tokens of the language model after the model's own pooling and projection.
         grid: g.
+        pixels: (F, 3, height, width) what the tower read, for reductions that look into it.
     """
 
     patches: Tensor
     side: int
     features: Tensor
     grid: int
+    pixels: Tensor
 
 
 @torch.no_grad()
@@ -56,7 +58,7 @@ def encode_video(loaded: VideoModel, frames: NDArray[np.uint8]) -> EncodedVideo:
     patches = torch.cat(parts)
     side = round(patches.shape[1] ** 0.5)
     features = project(model, patches, int(model.config.spatial_pool_stride))
-    return EncodedVideo(patches, side, features, round(features.shape[1] ** 0.5))
+    return EncodedVideo(patches, side, features, round(features.shape[1] ** 0.5), pixels)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from namm_xmodal.video.reductions import REDUCTIONS
 from namm_xmodal.video.rope import rope_factor, scaled_rope
 from namm_xmodal.video.tokens import embed_prompt
 from namm_xmodal.video.vision import encode_video, project
+from namm_xmodal.video.visionzip import VisionZip, tower_attention, zip_frame
 from namm_xmodal.video.visual_tokens import all_tokens
 
 QUESTION = "what colour comes after red?"
@@ -79,10 +80,11 @@ def test_reductions_keep_the_share_they_are_asked_for(loaded, video, name, share
     assert int(prompt.visual.sum()) == kept.features.shape[0]
     steps = prompt.position_ids[0].diff()
     assert (steps > 0).all()
-    if name in ("uniform_drop", "random_drop", "divprune", "dycoke"):
+    if name in ("uniform_drop", "random_drop", "divprune", "dycoke", "visionzip"):
         assert prompt.next_position == full + prompt.length - kept.features.shape[0]  # positions of the whole video
         whole = all_tokens(video).features
-        assert torch.equal(kept.features, whole[kept.positions])
+        if name != "visionzip":  # which merges
+            assert torch.equal(kept.features, whole[kept.positions])
     else:
         assert (steps == 1).all()
 
@@ -135,6 +137,74 @@ def test_dycoke_keeps_what_changed():
     for window in (3, 4.0, True, 0):
         with pytest.raises(ConfigError, match=f"window={window}: expected a power of two"):
             DyCoke(window=window)
+
+
+def by_hand(received, keys, states, dominant, contextual):
+    """VisionZip of one frame, token by token."""
+    order = sorted(range(len(received)), key=lambda at: -received[at])
+    first, others = sorted(order[:dominant]), sorted(order[dominant:])
+    targets = others[:: max(1, len(others) // contextual)][:contextual]
+    groups = {target: [states[target]] for target in targets}
+    for other in others:
+        if other not in targets:
+            cosines = [
+                keys[other] @ keys[target] / np.linalg.norm(keys[other]) / np.linalg.norm(keys[target])
+                for target in targets
+            ]
+            groups[targets[int(np.argmax(cosines))]].append(states[other])
+    tokens = {at: states[at] for at in first} | {target: np.mean(group, axis=0) for target, group in groups.items()}
+    return sorted(tokens), np.stack([tokens[at] for at in sorted(tokens)])
+
+
+@pytest.mark.parametrize(("dominant", "contextual"), [(3, 2), (1, 1), (5, 4), (2, 10), (4, 0)])
+def test_visionzip_merges_what_nobody_looks_at(dominant, contextual):
+    generator = torch.Generator().manual_seed(dominant)
+    received, keys, states = (torch.randn(12, *size, generator=generator) for size in ((), (5,), (7,)))
+    chosen, zipped = zip_frame(received, keys, states, dominant, contextual)
+    if contextual:
+        expected, features = by_hand(received.numpy(), keys.numpy(), states.numpy(), dominant, contextual)
+    else:
+        expected = sorted(received.argsort(descending=True)[:dominant].tolist())
+        features = states.numpy()[expected]
+    assert chosen.tolist() == expected
+    np.testing.assert_allclose(zipped.numpy(), features, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [-1, -2, 1])
+@pytest.mark.parametrize("strategy", ["default", "full"])
+def test_visionzip_sees_the_attention_of_the_feature_layer(layer, strategy):
+    """Against the tower's own eager attention, and keys from its own hidden states."""
+    model = tiny_llava()
+    model.config.vision_feature_layer, model.config.vision_feature_select_strategy = layer, strategy
+    pixels = torch.randn(FRAMES, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    received, keys = tower_attention(model, pixels)
+    tower = model.model.vision_tower
+    tower.set_attn_implementation("eager")
+    told = tower(pixels, output_attentions=True, output_hidden_states=True)
+    place = layer if layer < 0 else layer - 1
+    weights = told.attentions[place].sum(1).detach().numpy()  # (F, tokens, tokens)
+    expected = weights[:, 0, 1:] if strategy == "default" else weights.mean(1)
+    np.testing.assert_allclose(received.detach().numpy(), expected, atol=1e-5)
+    block = [each for each in tower.modules() if type(each).__name__ == "CLIPEncoderLayer"][place]
+    before = told.hidden_states[place - 1 if place < 0 else place]  # what the layer reads
+    own = block.self_attn.k_proj(block.layer_norm1(before)).unflatten(-1, (2, 8)).mean(-2)
+    assert torch.allclose(keys, own[:, strategy == "default" :], atol=1e-5)
+
+
+def test_visionzip_at_the_whole_size_changes_little_and_refuses_other_towers(loaded, video):
+    whole = VisionZip(contextual=0).reduce(loaded.model, video, 1.0)
+    assert torch.allclose(whole.features, all_tokens(video).features, atol=1e-5)
+    assert whole.positions.tolist() == list(range(FRAMES * 9))
+    few = VisionZip().reduce(loaded.model, video, 0.3)  # 54 tokens: 3 in the first fourteen frames, 2 in the others
+    counts = (few.positions // 9).bincount(minlength=FRAMES).tolist()
+    assert counts == [3] * 14 + [2] * 6
+    for share in (1.0, -0.1, True, "a"):
+        with pytest.raises(ConfigError, match="expected a share in"):
+            VisionZip(contextual=share)
+    model = tiny_llava()
+    model.model.vision_tower = torch.nn.Conv2d(3, 4, 2)
+    with pytest.raises(UnsupportedModelError, match="VisionZip: a vision tower of type clip_vision_model shows no"):
+        tower_attention(model, video.pixels)
 
 
 def test_positions_are_scaled_only_where_the_context_is_too_short():
