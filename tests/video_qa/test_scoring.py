@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from namm_xmodal import H2O, KeyDiff, Namm, RandomEviction, Recency, SnapKV, pruned
+from namm_xmodal import H2O, FastV, KeyDiff, Namm, RandomEviction, Recency, SnapKV, pruned
 from namm_xmodal.cache.oracle import ORACLE_NAME, masked_attention, recording, visibility_of
 from namm_xmodal.errors import DataError
-from namm_xmodal.modalities.video.arms import cache_room
+from namm_xmodal.modalities.video.arms import cache_room, video_arms, with_room
 from namm_xmodal.modalities.video.prefix import read_prefix
 from namm_xmodal.modalities.video.scoring import answer
+from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.procedural.clip import make_clip
 from namm_xmodal.video.tokens import embed_prompt
@@ -127,3 +128,29 @@ def test_a_shared_prefix_changes_no_answer(loaded, policy):
                 assert torch.equal(layer.index[0].sort(-1).values, index[0].sort(-1).values)
         another = all_tokens(encode_video(loaded, make_clip(0, 4, 8).video))
         assert not prefix.begins(embed_prompt(loaded, Prompt((range(8), asked[0]), OPTIONS), another))
+
+
+def test_fastv_holds_all_text_and_its_share_of_visual_tokens_after_the_layer_that_chooses(loaded, prompt):
+    visual = int(prompt.visual.sum())
+    room = cache_room(0.25, full=prompt.full, visual=visual, text=prompt.length - visual, every=None, protected=5)
+    policy = with_room(FastV(layer=1), room, prompt.visual)
+    with pruned(loaded.model, policy, schedule="post_prefill", protect_first=1, protect_recent=4) as memory:
+        found = answer(memory, prompt)
+        first, *later = (layer.index[0] for layer in memory.last_cache.pruned)
+    text = set((~prompt.visual).nonzero()[:, 0].tolist())
+    assert first.shape[-1] == prompt.length
+    for index in later:
+        held = [set(head[head >= 0].tolist()) for head in index]
+        assert text < held[0]
+        assert len(held[0] - text) == round(0.25 * prompt.full)
+        assert all(other == held[0] for other in held)
+    layers = len(later) + 1
+    assert found.kept_visual == pytest.approx((visual + len(later) * round(0.25 * visual)) / layers)
+    with pruned(loaded.model, None) as memory:
+        assert answer(memory, prompt).log_likelihoods != found.log_likelihoods  # of first tokens too
+
+
+def test_fastv_chooses_after_the_prompt_whatever_the_others_do():
+    policies = {"keydiff": {"policy": "keydiff"}, "fastv": {"policy": "fastv"}}
+    section = VideoSection(policies=policies, budgets=[0.25], schedules=["streaming"])
+    assert [arm.name for arm in video_arms(section)] == ["keydiff, 25%", "fastv, 25%, post_prefill"]
