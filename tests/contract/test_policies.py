@@ -76,7 +76,7 @@ VARIANTS = {
     "by head h2o": ByHead(base=H2O(), shares=DIVIDED, budget=20),
     "by head snap": ByHead(base=SnapKV(window=8), shares=DIVIDED, budget=0.3),
     "by head namm": ByHead(base=Namm.untrained("random"), shares=DIVIDED, budget=24),
-    "fast after one layer": FastV(layer=1, budget=20, always=((3, 9), (30, 40))),
+    "fast after one layer": FastV(layer=1, budget=20, always=((3, 9), (30, 34))),
     "pyramid ada snap": PyramidKV(base=AdaKV(base=SnapKV(window=8)), budget=0.4),
 }
 
