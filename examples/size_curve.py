@@ -17,7 +17,9 @@ from namm_xmodal.policies.table import POLICIES
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny-random")
-    parser.add_argument("--policy", default="streaming_llm", choices=[n for n in POLICIES if n not in ("full", "namm", "fastv")])
+    parser.add_argument(
+        "--policy", default="streaming_llm", choices=[n for n in POLICIES if n not in ("full", "namm", "fastv")]
+    )
     parser.add_argument("--tokens", type=int, default=400)
     arguments = parser.parse_args()
     loaded = load_language_model(arguments.model)
