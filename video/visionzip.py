@@ -1,7 +1,7 @@
 """VisionZip: visual tokens that the vision tower itself attends to, and a few that stand for the others."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -30,9 +30,13 @@ class VisionZip:
     Attributes:
         contextual: Share of a frame's tokens that are merged ones, at least one of two or more; 10 of 64, 20 of 128
             and 30 of 192 in the paper.
+        asked: Whose attention counts. `class`: the class token's, where features have one before them. `all`: that of all
+            tokens on average, as where there is none; for towers whose class token was never trained to look at anything,
+            such as that of `llava-small`.
     """
 
     contextual: float = 0.15625
+    asked: Literal["class", "all"] = "class"
 
     def __post_init__(self) -> None:
         """Refuses a share that leaves no dominant token.
@@ -43,6 +47,8 @@ class VisionZip:
         number = isinstance(self.contextual, int | float) and not isinstance(self.contextual, bool)
         if not number or not 0 <= self.contextual < 1:
             raise ConfigError(f"contextual={self.contextual!r}: expected a share in [0, 1), as 0.15625 in the paper")
+        if self.asked not in ("class", "all"):
+            raise ConfigError(f"asked={self.asked!r}: expected class or all")
 
     @torch.no_grad()
     def reduce(self, model: Any, video: EncodedVideo, share: float) -> VisualTokens:
@@ -53,7 +59,7 @@ class VisionZip:
         """
         whole = all_tokens(video)
         frames, cells, _ = video.features.shape
-        received, keys = tower_attention(model, video.pixels)
+        received, keys = tower_attention(model, video.pixels, self.asked)
         received = pooled(received[..., None], cells)[..., 0]  # (F, N)
         keys = pooled(keys, cells)  # (F, N, K)
         states = model.model.vision_resampler(video.patches)  # (F, N, C), before the projector
@@ -105,7 +111,7 @@ def pooled(values: Tensor, cells: int) -> Tensor:
     return torch.nn.functional.adaptive_avg_pool2d(spatial.float(), grid).flatten(2).transpose(1, 2)
 
 
-def tower_attention(model: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def tower_attention(model: Any, pixels: Tensor, asked: str = "class") -> tuple[Tensor, Tensor]:
     """Attention that each patch receives, (F, P * P), and its key averaged over heads, (F, P * P, K).
 
     Both are of the tower's layer that gives the model its features (the last of several), computed from the queries and
@@ -114,6 +120,7 @@ def tower_attention(model: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         model: The video model.
         pixels: (F, 3, height, width).
+        asked: See `VisionZip`.
 
     Raises:
         UnsupportedModelError: If the tower has no such layer.
@@ -144,7 +151,7 @@ def tower_attention(model: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
             queries, own = (
                 seen[name].float().unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for name in ("q", "k")
             )  # (F, heads, tokens, K)
-            asking = queries[:, :, :1] if default else queries
+            asking = queries[:, :, :1] if default and asked == "class" else queries
             weights = (asking @ own.transpose(-1, -2) * own.shape[-1] ** -0.5).softmax(-1)
             received.append(weights.mean(2).sum(1)[:, int(default) :])
             keys.append(own.mean(1)[:, int(default) :])

@@ -171,19 +171,21 @@ def test_visionzip_merges_what_nobody_looks_at(dominant, contextual):
 
 
 @pytest.mark.parametrize("layer", [-1, -2, 1])
-@pytest.mark.parametrize("strategy", ["default", "full"])
-def test_visionzip_sees_the_attention_of_the_feature_layer(layer, strategy):
+@pytest.mark.parametrize(("strategy", "asked"), [("default", "class"), ("default", "all"), ("full", "class")])
+def test_visionzip_sees_the_attention_of_the_feature_layer(layer, strategy, asked):
     """Against the tower's own eager attention, and keys from its own hidden states."""
     model = tiny_llava()
     model.config.vision_feature_layer, model.config.vision_feature_select_strategy = layer, strategy
     pixels = torch.randn(FRAMES, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    received, keys = tower_attention(model, pixels)
+    received, keys = tower_attention(model, pixels, asked)
     tower = model.model.vision_tower
     tower.set_attn_implementation("eager")
     told = tower(pixels, output_attentions=True, output_hidden_states=True)
     place = layer if layer < 0 else layer - 1
     weights = told.attentions[place].sum(1).detach().numpy()  # (F, tokens, tokens)
-    expected = weights[:, 0, 1:] if strategy == "default" else weights.mean(1)
+    expected = (weights[:, 0] if (strategy, asked) == ("default", "class") else weights.mean(1))[
+        :, strategy == "default" :
+    ]
     np.testing.assert_allclose(received.detach().numpy(), expected, atol=1e-5)
     block = [each for each in tower.modules() if type(each).__name__ == "CLIPEncoderLayer"][place]
     before = told.hidden_states[place - 1 if place < 0 else place]  # what the layer reads
@@ -201,6 +203,8 @@ def test_visionzip_at_the_whole_size_changes_little_and_refuses_other_towers(loa
     for share in (1.0, -0.1, True, "a"):
         with pytest.raises(ConfigError, match="expected a share in"):
             VisionZip(contextual=share)
+    with pytest.raises(ConfigError, match="asked='cls': expected class or all"):
+        VisionZip(asked="cls")
     model = tiny_llava()
     model.model.vision_tower = torch.nn.Conv2d(3, 4, 2)
     with pytest.raises(UnsupportedModelError, match="VisionZip: a vision tower of type clip_vision_model shows no"):
