@@ -21,6 +21,7 @@ EXTRAS = {
     "jieba": "benchmarks",
     "fugashi": "benchmarks",
     "unidic_lite": "benchmarks",
+    "wonderwords": "ruler",
 }
 """Module and extra; the extras are those of pyproject.toml."""
 

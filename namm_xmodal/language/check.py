@@ -93,8 +93,11 @@ def _check_sample(task: Task, sample: Sample, encoded: EncodedSample) -> None:
         _hold(task, "tags", False, f"{place}: {error}; expected texts and numbers")
     length = sample.tags.get("length")
     if isinstance(length, int):
-        near = abs(encoded.prompt_length - length) <= TOLERANCE * length
-        _hold(task, "lengths", near, f"{place} says length {length}, its prompt has {encoded.prompt_length} tokens")
+        own = sample.generation
+        said = own.tokens if own is not None and own.counted else 0
+        near = abs(encoded.prompt_length + said - length) <= TOLERANCE * length
+        found = f"its prompt has {encoded.prompt_length} tokens" + (f", its answer {said}" if said else "")
+        _hold(task, "lengths", near, f"{place} says length {length}, {found}")
 
 
 def _first_change(samples: Sequence[Sample], others: Sequence[Sample]) -> int:

@@ -87,7 +87,9 @@ def _word_end(text: str, cut: int) -> int:
     return cut
 
 
-def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any, hint: str = "") -> Sample:
+def fit_prompt(
+    build: Callable[[int], Sample], length: int, tokenizer: Any, hint: str = "", reserved: int = 0, unit: int = 1
+) -> Sample:
     """Builds a sample whose prompt (all tokens before the answer) has a given length.
 
     Args:
@@ -95,6 +97,9 @@ def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any, hint
         length: Tokens of the prompt, special ones included.
         tokenizer: The tokenizer that counts them.
         hint: What else would make a prompt shorter, such as `, or fewer keys`.
+        reserved: Tokens of the length that are kept free for the answer. With some, the prompt that comes nearest from
+            below is taken: a length that counts the answer is a limit.
+        unit: Tokens of the smallest piece of filler that `build` can add.
 
     Returns:
         The sample that comes nearest, at most 2 % off.
@@ -102,25 +107,30 @@ def fit_prompt(build: Callable[[int], Sample], length: int, tokenizer: Any, hint
     Raises:
         DataError: If no filler makes the prompt that short, or the text runs out.
     """
-    filler = length - 64
+    filler = length - reserved - 64
     best: tuple[int, Sample] | None = None  # how far off it is, and the nearest one
     for _ in range(_ROUNDS):
         try:
             sample = build(max(filler, 8))
         except TextsTooShortError as error:
             raise DataError(f"length: {length}: {error}") from None
-        gap = length - encode(sample, tokenizer).prompt_length
-        if best is None or abs(gap) < abs(best[0]):
+        gap = length - reserved - encode(sample, tokenizer).prompt_length
+        if best is None or _far(gap, reserved) < _far(best[0], reserved):
             best = gap, sample
-        if 0 <= gap <= max(1, length // 200) or (filler <= 8 and gap < 0):
+        if 0 <= gap <= max(unit, length // 200) or (filler <= 8 and gap < 0):
             break
-        filler += gap
+        filler += min(gap, -unit) if gap < 0 else gap
     assert best is not None
     gap, nearest = best
     if abs(gap) > 0.02 * length:
         remedy = "a shorter length, or longer texts" if gap > 0 else f"a longer length{hint}"
         raise DataError(
-            f"length: {length}: sample {nearest.index}: its nearest prompt has {length - gap} tokens, expected at most 2 % "
-            f"off; use {remedy}"
+            f"length: {length}: sample {nearest.index}: its nearest prompt has {length - reserved - gap} tokens"
+            f"{f' and its answer {reserved}' if reserved else ''}, expected at most 2 % off; use {remedy}"
         )
     return nearest
+
+
+def _far(gap: int, reserved: int) -> tuple[bool, int]:
+    """How far a prompt is from the wanted length; too long is worse than too short where tokens are reserved."""
+    return reserved > 0 and gap < 0, abs(gap)

@@ -63,12 +63,24 @@ def hide(needles: Sequence[Needle], text: str) -> str:
         needles: What to hide; several that land on one place stay in order of depth.
         text: Natural text.
     """
-    places = sentence_starts(text)
+    facts = [(needle.depth, needle.sentence) for needle in needles]
+    return insert(facts, text, sentence_starts(text)).rstrip()
+
+
+def insert(facts: Sequence[tuple[float, str]], text: str, places: Sequence[int], joint: str = " ") -> str:
+    """Puts each sentence at that place of a text which is nearest to its depth.
+
+    Args:
+        facts: Depth, between 0 (start) and 1 (end), and sentence; several that land on one place stay in order of depth.
+        text: The text.
+        places: Characters at which something may be inserted.
+        joint: What stands after each sentence; also before it where the text has no white space there.
+    """
     pieces, last = [], 0
-    for needle in sorted(needles, key=lambda needle: needle.depth):
-        place = min(places, key=lambda start: abs(start - needle.depth * len(text)))
+    for depth, sentence in sorted(facts, key=lambda fact: fact[0]):
+        place = min(places, key=lambda start: abs(start - depth * len(text)))
         before = text[last:place]
-        gap = " " if before and not before[-1].isspace() else ""  # the end of the text is cut after a word
-        pieces += [before, gap, needle.sentence, " "]
+        gap = joint if before and not before[-1].isspace() else ""  # the end of the text is cut after a word
+        pieces += [before, gap, sentence, joint]
         last = place
-    return "".join([*pieces, text[last:]]).rstrip()
+    return "".join([*pieces, text[last:]])

@@ -14,12 +14,14 @@ class Generation:
         metrics: Names of `namm_xmodal.language.metrics.METRICS`; the first is the one that tables show.
         line: Whether the first line is the answer; otherwise all that is said before the end of the text.
         classes: All labels, for metrics of classification.
+        counted: Whether the tag `length` of the sample counts these tokens too, as the lengths of RULER do.
     """
 
     tokens: int
     metrics: tuple[str, ...]
     line: bool = False
     classes: tuple[str, ...] = ()
+    counted: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from namm_xmodal import check_task
-from namm_xmodal.errors import ConfigError, ContractError
+from namm_xmodal.errors import ConfigError, ContractError, MissingDependencyError
 from namm_xmodal.language import TASKS
 from namm_xmodal.language.sample import Generation, Sample
 
@@ -76,9 +76,12 @@ class Mutable:
         return Toy().samples(n, seed=seed, tokenizer=tokenizer)
 
 
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"questions"}))
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"questions", "qa_1", "qa_2"}))
 def test_every_task_passes(name):
-    check_task(TASKS[name]())
+    try:
+        check_task(TASKS[name]())
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,11 @@ def test_every_task_passes(name):
         (Toy((("generation", Generation(0, ("exact_match",))),)), "generation", "generates 0 tokens"),
         (Toy((("tags", {"what": object()}),)), "tags", "expected texts and numbers"),
         (Toy((("tags", {"length": 200}),)), "lengths", "sample 0 says length 200, its prompt has 351 tokens"),
+        (
+            Toy((("generation", Generation(99, ("exact_match",), counted=True)),)),
+            "lengths",
+            "sample 0 says length 351, its prompt has 351 tokens, its answer 99",
+        ),
     ],
 )
 def test_a_broken_task_names_its_clause(task, clause, found):
