@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from namm_xmodal import Namm
 from namm_xmodal.policies.namm import linear_start, make_features
+from namm_xmodal.report.figure import PAPER
+from namm_xmodal.report.heat_map import Panel, Side, draw_panels
+from namm_xmodal.report.picture import save_picture
 from namm_xmodal.report.read import read_results
 
 DECAYS = ("0.9", "0.99", "0.999", "0.9999")
@@ -53,21 +54,14 @@ def plot(folder: Path, path: Path) -> Path:
         scores[record.policy][float(record.tags["depth"])].append(record.scores["answer_probability"])
     shown = [name for name in names if name in scores]
     depths = sorted(scores["full"])
-    table = np.array([[np.mean(scores[name][depth]) for depth in depths] for name in shown])
-    figure = Figure(figsize=(7, 0.36 * len(shown) + 1.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    picture = axis.imshow(table, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.ndindex(*table.shape):
-        value = table[row, column]
-        colour = "white" if value < 0.6 else "black"
-        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    axis.set_xticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
-    axis.set_yticks(range(len(shown)), [names[name] for name in shown], fontsize=8)
-    axis.set_xlabel("depth of the fact in 2,048 tokens")
-    axis.set_title(f"a third of the cache, n = {len(scores['full'][depths[0]])} a cell", fontsize=10)
-    figure.colorbar(picture, ax=axis, label="answer probability")
-    figure.savefig(path, dpi=150)
+    means = tuple(tuple(float(np.mean(scores[name][depth])) for depth in depths) for name in shown)
+    words = tuple(tuple(f"{names[name]}, {depth:.0%}" for depth in depths) for name in shown)
+    rows = Side("", tuple(names[name] for name in shown))
+    columns = Side("depth of the fact in 2,048 tokens", tuple(f"{depth:.0%}" for depth in depths))
+    title = f"a third of the cache, n = {len(scores['full'][depths[0]])} a cell"
+    panel = Panel(title, rows, columns, means, words)
+    drawing, _ = draw_panels([panel], 1, 6.2, 0.36 * len(shown) + 1.2, "answer probability", numbers=True)
+    save_picture(drawing, path, facecolor=PAPER)
     return path
 
 

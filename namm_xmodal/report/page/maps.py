@@ -1,14 +1,13 @@
 """Kept shares of layers and heads, or of kinds and ages, as heat maps."""
 
-import math
 from collections.abc import Sequence
 
 from namm_xmodal.evaluation.exhibit import KeptMap
-from namm_xmodal.report.figure import INK, Figure, blank
+from namm_xmodal.report.figure import Figure
+from namm_xmodal.report.heat_map import Panel, Side, draw_panels
 
 MOST_CELLS = 4000
 MOST_ACROSS = 4
-MOST_TICKS = 10
 
 
 def draw_maps(name: str, maps: Sequence[KeptMap], section: str = "") -> Figure | None:
@@ -26,53 +25,24 @@ def draw_maps(name: str, maps: Sequence[KeptMap], section: str = "") -> Figure |
     height = min(7.0, max(1.8, 0.16 * rows + 0.9))
     width = min(5.0, max(1.9, 0.2 * columns + 1.2))
     across = min(len(maps), MOST_ACROSS)
-    down = math.ceil(len(maps) / across)
-    drawing, axes = blank(width * across + 0.8, height * down, down, across, sharex=True, sharey=True)
-    values: dict[str, str] = {}
-    mesh = None
-    for place, each in enumerate(maps):
-        axis = axes[place // across][place % across]
-        row_names = each.row_names or tuple(f"{each.rows} {row}" for row in range(rows))
-        column_names = each.column_names or tuple(f"{each.columns} {column}" for column in range(columns))
-        for row, shares in enumerate(each.shares):
-            for column, share in enumerate(shares):
-                if share is None:
-                    continue
-                mesh = axis.pcolormesh(
-                    [column - 0.5, column + 0.5], [row - 0.5, row + 0.5], [[share]], cmap="viridis", vmin=0, vmax=1
-                )
-                mark = f"cell-{place}-{row}-{column}"
-                mesh.set_gid(mark)
-                values[mark] = f"{each.arm}: {row_names[row]}, {column_names[column]}: {share:.1%} kept"
-        axis.set_title(each.arm, fontsize=8, color=INK)
-        if place + across >= len(maps):  # nothing below
-            axis.set_xlabel(each.columns, fontsize=8, color=INK)
-            axis.tick_params(labelbottom=True)
-        if each.column_names:
-            axis.set_xticks(range(columns), each.column_names, rotation=60)
-        else:
-            axis.set_xticks(_ticks(columns))
-        if each.row_names:
-            axis.set_yticks(range(rows), each.row_names)
-        else:
-            axis.set_yticks(_ticks(rows))
-    axes[0][0].invert_yaxis()
-    for place in range(len(maps), across * down):
-        axes[place // across][place % across].set_visible(False)
-    for line in axes:
-        line[0].set_ylabel(maps[0].rows, fontsize=8, color=INK)
-    if mesh is not None:
-        bar = drawing.colorbar(mesh, ax=list(axes.ravel()), shrink=0.8, pad=0.02)
-        bar.ax.tick_params(colors=INK, labelsize=7)
-        bar.set_label("share kept", fontsize=8, color=INK)
+    drawing, values = draw_panels([_panel(each) for each in maps], across, width, height, "share kept")
     where = f"{section}: " if section else ""
     alt = f"{where}{maps[0].title}, by {maps[0].rows} and {maps[0].columns}: {'; '.join(map(_range, maps))}"
     return Figure(name, alt, drawing, values)
 
 
-def _ticks(count: int) -> range:
-    """Numbers of layers, heads or frames: whole ones, few enough to be read."""
-    return range(0, count, math.ceil(count / MOST_TICKS))
+def _panel(each: KeptMap) -> Panel:
+    row_names = each.row_names or tuple(f"{each.rows} {row}" for row in range(len(each.shares)))
+    column_names = each.column_names or tuple(f"{each.columns} {column}" for column in range(len(each.shares[0])))
+    words = tuple(
+        tuple(
+            "" if share is None else f"{each.arm}: {row}, {column}: {share:.1%} kept"
+            for column, share in zip(column_names, shares, strict=True)
+        )
+        for row, shares in zip(row_names, each.shares, strict=True)
+    )
+    columns = Side(each.columns, each.column_names, turned=60 if each.column_names else 0)
+    return Panel(each.arm, Side(each.rows, each.row_names), columns, each.shares, words)
 
 
 def _range(shown: KeptMap) -> str:

@@ -13,6 +13,7 @@ from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.evaluation.estimate import FEWEST
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, ShadedText
 from namm_xmodal.report.curves import draw_curves
+from namm_xmodal.report.depths import draw_depths
 from namm_xmodal.report.figure import Figure
 from namm_xmodal.report.page.headline import overview, tallies, task_tables, verdict_words
 from namm_xmodal.report.page.maps import draw_maps
@@ -189,6 +190,7 @@ def _shown(summary: Summary, section: str, exhibits: Sequence[Exhibit]) -> Shown
     file = section.replace("@", "-")
     drawn = [
         draw_curves(summary, section),
+        *(draw_depths(summary, section, task) for task in summary.tasks(section)),
         *(draw_maps(f"{name}-{file}", group, section) for name, group in maps.items()),
     ]
     return Shown(
