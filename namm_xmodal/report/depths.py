@@ -47,13 +47,13 @@ def draw_depths(summary: Summary, section: str, task: str) -> Figure | None:
         return None
     if len(lengths) > 1:
         panels, across = _by_policy(arms[:MOST_PANELS], metric, lengths, depths)
-        size = max(1.6, 0.36 * len(lengths) + 0.7), max(1.4, 0.2 * len(depths) + 0.75)
+        size = max(1.6, 0.36 * len(lengths) + 0.7), max(1.7, 0.2 * len(depths) + 0.75)
     else:
         panels, across = [_lines(arms[:TALLEST], metric, lengths[0], depths)], 1
         size = max(3.5, 0.6 * len(depths) + 2.2), 0.22 * min(len(arms), TALLEST) + 1.1
     counts = sorted({len(scores) for _, cells in arms for scores in cells.values()})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    bar = f"{metric.name}, {n} a cell"
+    bar = f"{metric.name}\n{n} a cell"
     drawing, values = draw_panels(panels, across, *size, bar, numbers=len(lengths) <= 8)
     alt = (
         f"{section}: {task}, {metric.name} by length and depth of the fact, {n} a cell, of "

@@ -107,7 +107,9 @@ def draw_panels(
             axis.set_ylabel(panel.rows.name, fontsize=8, color=INK)
     axes[0][0].invert_yaxis()
     if mesh is not None:
-        scale = drawing.colorbar(mesh, ax=list(axes.ravel()), shrink=min(1.0, 0.8 if down < 4 else 3 / down), pad=0.02)
+        scale = drawing.colorbar(
+            mesh, ax=list(axes.ravel()), shrink={1: 1.0, 2: 0.8, 3: 0.8}.get(down, 3 / down), pad=0.02
+        )
         scale.ax.tick_params(colors=INK, labelsize=7)
         scale.set_label(bar, fontsize=8, color=INK)
     return drawing, values

@@ -1,6 +1,7 @@
 """Encoding: what a model sees, and that a later part never changes an earlier one."""
 
 import pytest
+from task_names import NAMES
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language import TASKS, Sample, encode
@@ -8,7 +9,7 @@ from namm_xmodal.language.fitting import cut_to_last_tokens, cut_to_tokens, fit_
 from namm_xmodal.language.prompt import prefix_ids
 
 
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"questions"}))  # which reads a file: test_own_data.py
+@pytest.mark.parametrize("name", NAMES)
 def test_parts_join_to_the_tokens_of_the_whole(name, tokenizer):
     for sample in TASKS[name]().samples(3, seed=1, tokenizer=tokenizer):
         encoded = encode(sample, tokenizer)

@@ -53,7 +53,7 @@ def test_needle_maps_have_a_panel_for_every_arm_and_the_mean_of_every_cell():
                 assert f"{np.mean(scores):.2f}" in [text.get_text() for text in figure.drawing.axes[place].texts]
     assert len(figure.values) == 9 * 6
     (bar,) = [axis for axis in figure.drawing.axes if axis.get_label() == "<colorbar>"]
-    assert bar.get_ylabel() == "answer_probability, n = 2 a cell" and bar.get_ylim() == (0, 1)
+    assert bar.get_ylabel() == "answer_probability\nn = 2 a cell" and bar.get_ylim() == (0, 1)
     assert visible(figure)[0].get_ylim()[0] > visible(figure)[0].get_ylim()[1]  # depth 0 is above
 
 
