@@ -18,7 +18,7 @@ def word_list(kind: Literal["noun", "adjective", "verb"]) -> tuple[str, ...]:
     Raises:
         MissingDependencyError: If it is not installed.
     """
-    need("wonderwords", "the word lists of RULER")
+    need("wonderwords", "the word list of RULER")
     text = (files("wonderwords") / "assets" / f"{kind}list.txt").read_text(encoding="utf-8")
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
