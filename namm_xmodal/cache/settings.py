@@ -1,6 +1,6 @@
 """How a cache is pruned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from namm_xmodal.cache.clock import Clock
 from namm_xmodal.cache.switch import Switch
@@ -22,6 +22,7 @@ class Settings:
             computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and float64.
         tile: Queries whose attention rows are held at once.
         switch: Of the model; None for a cache that no model calls.
+        pruned_by: What pruned a cache from which nothing more is evicted; empty for all others.
     """
 
     policy: Policy | None
@@ -32,3 +33,17 @@ class Settings:
     attention: str = "auto"
     tile: int = 64
     switch: Switch | None = None
+    pruned_by: str = ""
+
+    @property
+    def name(self) -> str:
+        """What prunes, or has pruned, for reports."""
+        return self.pruned_by or ("full cache" if self.policy is None else type(self.policy).__name__)
+
+    def frozen(self, by: str = "") -> "Settings":
+        """The same for a cache from which nothing more is evicted, whatever it reads.
+
+        Args:
+            by: What has pruned it; the policy if empty.
+        """
+        return replace(self, policy=None, pruned_by=by or (self.pruned_by if self.policy is None else self.name))

@@ -90,6 +90,8 @@ def kvzip(
         received[..., :first] = torch.inf
         received[..., max(0, length - settings.protect_recent) :] = torch.inf
     _evict(cache, found, budget_tokens(budget, length))
+    for layer in cache.pruned:
+        layer.settings = layer.settings.frozen("KVzip")
     memory.last_cache = cache
     return cache
 

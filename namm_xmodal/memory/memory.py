@@ -87,11 +87,7 @@ class Memory:
         """
         if self.last_cache is None:
             raise UnsupportedOperationError("report: no cache was made yet; call generate or cache() first")
-        policy = self.last_cache.settings.policy
-        if policy is not None:
-            return report_on(self.last_cache, type(policy).__name__)
-        touched = any(not layer.untouched for layer in self.last_cache.pruned)
-        return report_on(self.last_cache, "KVzip" if touched else "full cache")
+        return report_on(self.last_cache, self.last_cache.settings.name)
 
 
 def _check_longer(seen: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -137,6 +137,10 @@ class State:
         self._token = {name: change(buffer[..., : self.slots]) for name, buffer in self._token.items()}
         self._row = {name: change(buffer) for name, buffer in self._row.items()}
 
+    def bare(self) -> "State":
+        """A state of as many rows, heads and slots without any buffer, for a cache that no policy reads any more."""
+        return State(self.batch, self.heads, self.slots, self.device, self.precision)
+
     def part(self, rows: Tensor) -> "State":
         """A copy that holds only the batch rows `rows` (int64, 1-D)."""
         part = self._like(len(rows), self.heads, self.slots)
