@@ -32,6 +32,14 @@ PruningSchedule = Literal["streaming", "post_prefill"]
 `post_prefill`: one update after each forward of more than one token, so the question is read before anything is evicted
 (as SnapKV and most published baselines do)."""
 
+ReadingSchedule = Literal["streaming", "post_context", "post_prefill"]
+"""When something with a context and a question is pruned. `streaming`: by the clock, while both are read.
+`post_context`: once, between them, so that the policy cannot know the question (question-agnostic); nothing more is
+evicted. `post_prefill`: once, after both, so that it does (query-aware)."""
+
+ONCE: frozenset[str] = frozenset({"post_context", "post_prefill"})
+"""Schedules that prune once, not by a clock."""
+
 
 def plain(value: Any) -> Any:
     """A number of numpy as Python's own, whose arithmetic does not wrap around; anything else as it is."""

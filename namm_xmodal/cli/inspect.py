@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-from namm_xmodal.types import PruningSchedule
+from namm_xmodal.types import ReadingSchedule
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -51,7 +51,10 @@ def inspect_command(
         int | None, typer.Option(help="Tokens between two updates.", min=1, show_default="64; 16 for a video")
     ] = None,
     schedule: Annotated[
-        str, typer.Option(help="streaming, or post_prefill: one update after the whole text.")
+        str,
+        typer.Option(
+            help="streaming; post_context: one update before the question; or post_prefill: one after all of it."
+        ),
     ] = "streaming",
     protect_first: Annotated[
         int | None, typer.Option(help="Oldest tokens that are never evicted.", min=0, show_default="4; 1 for a video")
@@ -60,7 +63,10 @@ def inspect_command(
         int | None, typer.Option(help="Newest tokens that are never evicted.", min=0, show_default="8; 4 for a video")
     ] = None,
     tokens: Annotated[int, typer.Option(help="Text: use at most this many tokens of it.", min=2)] = 1024,
-    question: Annotated[str | None, typer.Option(help="Video: what is asked.", show_default=False)] = None,
+    question: Annotated[
+        str | None,
+        typer.Option(help="What is asked about the video; or what is read after the text.", show_default=False),
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--option", help="Video: an answer to compare, as often as needed; else what the model says."),
@@ -90,9 +96,11 @@ def inspect_command(
         raise ConfigError("expected either a video (its file, or generated:0) or --text with a text file")
     if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
-    if schedule not in ("streaming", "post_prefill"):
-        raise ConfigError(f"--schedule {schedule!r}: expected streaming or post_prefill")
-    pruning: PruningSchedule = "streaming" if schedule == "streaming" else "post_prefill"
+    if schedule not in get_args(ReadingSchedule):
+        raise ConfigError(f"--schedule {schedule!r}: expected {', '.join(get_args(ReadingSchedule))}")
+    if schedule == "post_context" and text is not None and not question:
+        raise ConfigError("--schedule post_context: expected a --question, which is read after the text was pruned")
+    pruning: ReadingSchedule = schedule  # type: ignore[assignment]
     if video is not None:
         from namm_xmodal.cli.inspect_video import POLICIES, inspect_video_file
 
@@ -124,6 +132,7 @@ def inspect_command(
         assignments or [],
         update_every or 64,
         pruning,
+        question or "",
         4 if protect_first is None else protect_first,
         8 if protect_recent is None else protect_recent,
         tokens,
@@ -139,7 +148,8 @@ def _inspect_text(
     budget: str | None,
     assignments: list[str],
     update_every: int,
-    schedule: PruningSchedule,
+    schedule: ReadingSchedule,
+    question: str,
     protect_first: int,
     protect_recent: int,
     tokens: int,
@@ -175,6 +185,7 @@ def _inspect_text(
         content,
         update_every=update_every,
         schedule=schedule,
+        question=question,
         protect_first=protect_first,
         protect_recent=protect_recent,
         limit=tokens,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from namm_xmodal.errors import ConfigError, DataError
-from namm_xmodal.types import PruningSchedule
+from namm_xmodal.types import ReadingSchedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ def inspect_video_file(
     assignments: Sequence[str],
     budget: str | None,
     update_every: int,
-    schedule: PruningSchedule,
+    schedule: ReadingSchedule,
     protect_first: int,
     protect_recent: int,
     frames: int,
@@ -105,7 +105,7 @@ def _maker(
     name: str,
     assignments: Sequence[str],
     update_every: int,
-    schedule: PruningSchedule,
+    schedule: ReadingSchedule,
     protect_first: int,
     protect_recent: int,
 ) -> Any:

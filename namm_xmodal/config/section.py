@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from namm_xmodal.config.validation import Strict
-from namm_xmodal.types import PruningSchedule
+from namm_xmodal.types import ReadingSchedule
 
 
 def as_list(value: Any) -> Any:
@@ -15,7 +15,7 @@ def as_list(value: Any) -> Any:
 
 BudgetValue = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
 Budgets = Annotated[tuple[BudgetValue, ...], BeforeValidator(as_list)]
-Schedules = Annotated[tuple[PruningSchedule, ...], BeforeValidator(as_list), Field(min_length=1)]
+Schedules = Annotated[tuple[ReadingSchedule, ...], BeforeValidator(as_list), Field(min_length=1)]
 Fitting = Literal["frozen", "estimated", "estimated_by_layer"]
 
 

@@ -21,11 +21,12 @@ from namm_xmodal.policies.by_head import ByHead
 from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import Namm
 from namm_xmodal.policies.protocol import ChoosesForLater
-from namm_xmodal.types import PruningSchedule
+from namm_xmodal.types import ONCE, ReadingSchedule
 
-Schedule = PruningSchedule | Literal["none", "before"]
-"""`streaming`: evictions while the cache is filled. `post_prefill`: once, after prompt and question. `none`: never (the
-full cache, a recomputed window). `before`: tokens were left out before the cache."""
+Schedule = ReadingSchedule | Literal["none", "before"]
+"""`streaming`: evictions while the cache is filled. `post_context`: once, after the context and before the question.
+`post_prefill`: once, after context and question. `none`: never (the full cache, a recomputed window). `before`: tokens were
+left out before the cache."""
 
 ArmKey = tuple[str, str, str]
 """Label, budget as text, schedule."""
@@ -83,7 +84,7 @@ class Arm:
     @property
     def name(self) -> str:
         """Label and size, and the schedule if it is not the usual one: `h2o, 25%`, `h2o, 25%, post_prefill`."""
-        parts = [self.label, self.size, *([self.schedule] if self.schedule == "post_prefill" else [])]
+        parts = [self.label, self.size, *([self.schedule] if self.schedule in ONCE else [])]
         return ", ".join(parts)
 
     @property

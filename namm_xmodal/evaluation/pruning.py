@@ -5,6 +5,7 @@ from typing import Any
 
 from namm_xmodal.config.section import Section
 from namm_xmodal.memory import Memory, pruned
+from namm_xmodal.types import ONCE
 
 
 def pruned_for(section: Section, model: Any, policy: Any, schedule: str) -> AbstractContextManager[Memory]:
@@ -14,7 +15,8 @@ def pruned_for(section: Section, model: Any, policy: Any, schedule: str) -> Abst
         section: Of any modality.
         model: Any supported model.
         policy: None for the full cache.
-        schedule: `post_prefill`; any other name (`streaming`, `none`, `before`) updates by the clock.
+        schedule: `post_prefill`, or `post_context`, of which whoever reads the context takes a frozen copy before the
+            question; any other name (`streaming`, `none`, `before`) updates by the clock.
 
     Returns:
         The context in which the model is pruned.
@@ -23,7 +25,7 @@ def pruned_for(section: Section, model: Any, policy: Any, schedule: str) -> Abst
         model,
         policy,
         update_every=section.update_every,
-        schedule="post_prefill" if schedule == "post_prefill" else "streaming",
+        schedule="post_prefill" if schedule in ONCE else "streaming",
         protect_first=section.protect_first,
         protect_recent=section.protect_recent,
         selection=section.selection,

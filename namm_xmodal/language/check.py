@@ -8,7 +8,7 @@ from typing import Any
 from namm_xmodal.errors import ContractError, NammError
 from namm_xmodal.language.metrics import METRICS
 from namm_xmodal.language.prompt import EncodedSample, encode
-from namm_xmodal.language.sample import Sample, Task
+from namm_xmodal.language.sample import Sample, SharesContexts, Task
 from namm_xmodal.language.tiny_random import byte_tokenizer
 
 TOLERANCE = 0.02
@@ -19,7 +19,7 @@ def check_task(task: Task, *, tokenizer: Any = None, n: int = 4, seed: int = 0) 
     """Asks a task for a few samples and raises on the first clause of the contract that it breaks.
 
     The clauses: *names*, *immutable*, *refuses no samples*, *numbered*, *deterministic*, *prefix-stable*, *answers*,
-    *choices*, *generation*, *tags*, *tokens*, *lengths*.
+    *choices*, *generation*, *tags*, *tokens*, *lengths*, *groups*.
 
     Args:
         task: The task.
@@ -51,6 +51,8 @@ def check_task(task: Task, *, tokenizer: Any = None, n: int = 4, seed: int = 0) 
     _hold(task, "prefix-stable", stable, f"sample {_first_change(samples, fewer)} of {n} differs if {few} are wanted")
     for sample in samples:
         _check_sample(task, sample, encode(sample, tokenizer))
+    if isinstance(task, SharesContexts) and (firsts := task.groups(n)) is not None:
+        _check_groups(task, list(firsts), samples)
 
 
 def _check_class(task: Task) -> None:
@@ -98,6 +100,22 @@ def _check_sample(task: Task, sample: Sample, encoded: EncodedSample) -> None:
         near = abs(encoded.prompt_length + said - length) <= TOLERANCE * length
         found = f"its prompt has {encoded.prompt_length} tokens" + (f", its answer {said}" if said else "")
         _hold(task, "lengths", near, f"{place} says length {length}, {found}")
+
+
+def _check_groups(task: Any, firsts: list[int], samples: Sequence[Sample]) -> None:
+    _hold(task, "groups", len(firsts) == len(samples), f"{len(firsts)} numbers for {len(samples)} samples")
+    for at, first in enumerate(firsts):
+        earlier = isinstance(first, int) and 0 <= first <= at and firsts[first] == first
+        _hold(
+            task,
+            "groups",
+            earlier,
+            f"sample {at} is said to share the context of {first!r}; expected the first with it",
+        )
+        same = samples[first].context == samples[at].context
+        _hold(task, "groups", same, f"sample {at} is said to share the context of sample {first}, which is another")
+    few = max(1, len(firsts) - 1)
+    _hold(task, "groups", list(task.groups(few) or ()) == firsts[:few], f"they differ if {few} samples are wanted")
 
 
 def _first_change(samples: Sequence[Sample], others: Sequence[Sample]) -> int:

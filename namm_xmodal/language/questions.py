@@ -19,6 +19,9 @@ class Questions:
     What stands in `question` is asked after the prompt, so that a streaming schedule reads the prompt without knowing it.
 
     Attributes:
+        share: Whether lines that follow each other with the same prompt are questions about one context, which is then
+            read once for each policy and size. Scores are those of reading each by itself; intervals count the context as
+            one.
         file: Path of the `.jsonl` file. `answers`, a list, may stand for `answer`: the first one's likelihood is scored,
             and generated text may be any of them.
     """
@@ -28,14 +31,30 @@ class Questions:
     primary_metric: ClassVar[str] = "answer_probability"
 
     file: str
+    share: bool = False
 
     def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:
         """See `Task.samples`. Tags: `line`, and the line's `tags`."""
         path = Path(self.file).expanduser()
+        return [self._sample(at, f"{path}:{number}", number, row) for at, (number, row) in enumerate(self._lines(n))]
+
+    def groups(self, n: int) -> list[int] | None:
+        """See `SharesContexts.groups`."""
+        if not self.share:
+            return None
+        prompts = [row["prompt"] for _, row in self._lines(n)]
+        firsts: list[int] = []
+        for at, prompt in enumerate(prompts):
+            firsts.append(firsts[-1] if at and prompt == prompts[at - 1] else at)
+        return firsts
+
+    def _lines(self, n: int) -> list[tuple[int, dict[str, Any]]]:
+        """Number and content of the first `n` lines."""
+        path = Path(self.file).expanduser()
         lines = read_lines(path, ("prompt",), texts=("prompt", "question", "answer"), known=FIELDS)
         if not 1 <= n <= len(lines):
             raise DataError(f"n: {n}: expected 1 to {len(lines)}, the number of questions in {path}")
-        return [self._sample(at, f"{path}:{number}", number, row) for at, (number, row) in enumerate(lines[:n])]
+        return lines[:n]
 
     def _sample(self, index: int, place: str, number: int, row: dict[str, Any]) -> Sample:
         answers, choices = _texts(row, "answers", place, least=1), _texts(row, "choices", place, least=2)

@@ -1,8 +1,8 @@
 """What a task hands out, and what a task is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -78,5 +78,27 @@ class Task(Protocol):
         Raises:
             DataError: If the task's text source is absent or too short.
             ConfigError: If `n` is not positive.
+        """
+        ...
+
+
+@runtime_checkable
+class SharesContexts(Protocol):
+    """A task that may say which of its samples have one context, such as questions about one book.
+
+    An evaluation reads such a context once for each policy and size, and every question on a copy of what was kept.
+    """
+
+    def groups(self, n: int) -> Sequence[int] | None:
+        """For each of the first `n` samples, the number of the first one with the same context: `[0, 0, 0, 3, 3]`.
+
+        Contexts and questions are then read one after the other, be they shared or not. More samples never change earlier
+        numbers.
+
+        Returns:
+            None if every sample stands by itself and is read in one piece, as of tasks without this method.
+
+        Raises:
+            DataError: If it cannot be known.
         """
         ...

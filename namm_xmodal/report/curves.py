@@ -14,7 +14,7 @@ MOST_PANELS = 12
 FEWEST_ITEMS = 2
 """A panel of single items would show noise as a curve, so it is not drawn."""
 
-_LINES = {"post_prefill": ":", "before": "--"}
+_LINES = {"post_context": "-.", "post_prefill": ":", "before": "--"}
 
 
 def draw_curves(summary: Summary, section: str) -> Figure | None:

@@ -14,6 +14,7 @@ from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.report.origin import origin_in_words
 from namm_xmodal.report.words import counted
+from namm_xmodal.types import ONCE
 
 MOST_GROUPS = 12
 """A tag of more values would make more columns than anybody reads."""
@@ -92,8 +93,8 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The policy; under `post_prefill` with the schedule, since the same sizes may be there twice."""
-        return f"{self.policy} · {self.schedule}" if self.schedule == "post_prefill" else self.policy
+        """The policy; with the schedule if it prunes once, since the same sizes may be there twice."""
+        return f"{self.policy} · {self.schedule}" if self.schedule in ONCE else self.policy
 
     @property
     def full(self) -> bool:

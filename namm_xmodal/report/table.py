@@ -11,7 +11,7 @@ from namm_xmodal.evaluation.estimate import FEWEST
 from namm_xmodal.evaluation.modality import Metric
 from namm_xmodal.report.fitted import add_labels, fitted
 from namm_xmodal.report.summary import Cell, Row, Summary
-from namm_xmodal.report.words import digits_for, interval_words
+from namm_xmodal.report.words import digits_for, interval_words, schedules_in_words
 
 HEAD_WIDTH = 30
 """Longer names of tasks and metrics are folded: `+0.000 [-0.000, +0.000]* 100%` below them has as much."""
@@ -60,6 +60,7 @@ def _legend(summary: Summary) -> str:
         )
     elif cells:
         parts.append(f"{score}; below: cache kept when answering.")
+    parts += filter(None, [schedules_in_words(row.schedule for row in summary.rows)])
     if any(cell.metric.estimator == "iqm" for cell in cells):
         parts.append("IQM: mean of the middle half.")
     return " ".join(parts)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from math import floor, log10
 
 from namm_xmodal.evaluation.estimate import Estimate
+from namm_xmodal.types import ONCE
 
 SMALL = 0.2
 """Scores below this get three digits after the point instead of two, and smaller ones two that are not zero."""
@@ -21,6 +22,22 @@ def listed(names: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`; a name that comes twice stands once."""
     *before, last = dict.fromkeys(names)
     return f"{', '.join(before)} and {last}" if before else last
+
+
+SCHEDULES = {
+    "streaming": "streaming: pruned by the clock while it is read, question last (question-agnostic)",
+    "post_context": "post_context: pruned once, before the question is read (question-agnostic)",
+    "post_prefill": "post_prefill: pruned once, after the question was read (query-aware)",
+}
+"""What a policy knows when it evicts."""
+
+
+def schedules_in_words(names: Iterable[str]) -> str:
+    """What the schedules of some rows mean; empty unless one of them prunes once, since nothing else could be meant."""
+    found = set(names)
+    if not found & ONCE:
+        return ""
+    return f"{'; '.join(words for name, words in SCHEDULES.items() if name in found)}."
 
 
 def ended(text: str) -> str:

@@ -1,5 +1,6 @@
 """Reads a prompt once and continues it several times: likelihoods and greedy text from copies of one pruned cache."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,58 @@ def read_prompt(memory: Memory, ids: list[int]) -> Prompt:
     cache = memory.cache()
     output = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return Prompt(tokens, cache, output.logits[0, -1].float(), memory.report())
+
+
+@dataclass(frozen=True)
+class Context:
+    """A context that was read before any question about it.
+
+    Attributes:
+        ids: Its tokens.
+        cache: What is kept of them; to be copied before a question is read.
+        logits: (V,) of the token after it.
+        seconds: CPU time of reading it.
+    """
+
+    ids: tuple[int, ...]
+    cache: PrunedCache
+    logits: Tensor
+    seconds: float
+
+
+@torch.no_grad()
+def read_context(memory: Memory, ids: tuple[int, ...], *, frozen: bool) -> Context:
+    """Feeds a context in one forward.
+
+    Args:
+        memory: The pruned model.
+        ids: Tokens of the context.
+        frozen: Whether nothing is evicted from it any more (schedule `post_context`).
+    """
+    began = time.process_time()
+    read = read_prompt(memory, list(ids))
+    cache = fork(read.cache, frozen=True) if frozen else read.cache
+    return Context(ids, cache, read.logits, time.process_time() - began)
+
+
+@torch.no_grad()
+def ask(memory: Memory, context: Context, question: tuple[int, ...]) -> Prompt:
+    """Feeds a question to a copy of the cache of its context, in one forward.
+
+    Args:
+        memory: The pruned model, which reports on the copy from now on.
+        context: What was read; it is not changed.
+        question: Tokens of the question.
+    """
+    model: Any = memory.model
+    cache, logits = fork(context.cache), context.logits
+    memory.last_cache = cache
+    if question:
+        given = torch.tensor([question], device=model.device)
+        output = model(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        logits = output.logits[0, -1].float()
+    ids = torch.tensor([[*context.ids, *question]], device=model.device)
+    return Prompt(ids, cache, logits, memory.report())
 
 
 @torch.no_grad()

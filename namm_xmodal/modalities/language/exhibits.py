@@ -11,6 +11,7 @@ from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, ShadedText
 from namm_xmodal.modalities.language.inspection import KEPT, Inspection, inspect_text
 from namm_xmodal.modalities.language.section import LanguageSection
 from namm_xmodal.modalities.language.session import LanguageSession
+from namm_xmodal.types import ONCE
 
 MOST_TOKENS = 768
 
@@ -29,15 +30,18 @@ def text_exhibits(section: LanguageSection, arms: Sequence[Arm]) -> list[Exhibit
     for arm in arms:
         options: dict[str, Any] = {
             "update_every": section.update_every,
-            "schedule": "post_prefill" if arm.schedule == "post_prefill" else "streaming",
+            "schedule": arm.schedule if arm.schedule in ONCE else "streaming",
             "protect_first": section.protect_first,
             "protect_recent": section.protect_recent,
             "selection": section.selection,
             "limit": MOST_TOKENS,
         }
         policy = session.policy(arm)
+        text, question = sample.context + sample.question, ""
+        if arm.schedule == "post_context":
+            text, question = sample.context, sample.question
         seen = inspect_text(
-            session.language.model, session.language.tokenizer, policy, sample.context + sample.question, **options
+            session.language.model, session.language.tokenizer, policy, text, question=question, **options
         )
         what = f"sample of {label}, {len(seen.tokens):,} tokens"
         found.append(ShadedText(f"A {what}", arm.name, seen.tokens, seen.updates, _fates(seen)))

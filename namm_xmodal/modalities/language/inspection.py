@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.errors import DataError
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_sizes
 from namm_xmodal.memory import pruned
-from namm_xmodal.types import PruningSchedule, Selection
+from namm_xmodal.types import ONCE, ReadingSchedule, Selection
 
 KEPT = -1
 """`evicted_at` of a token that is still there."""
@@ -79,7 +80,8 @@ def inspect_text(
     text: str,
     *,
     update_every: int,
-    schedule: PruningSchedule = "streaming",
+    schedule: ReadingSchedule = "streaming",
+    question: str = "",
     protect_first: int = 4,
     protect_recent: int = 8,
     selection: Selection = "ragged",
@@ -93,11 +95,13 @@ def inspect_text(
         policy: The policy, None for the full cache.
         text: The text.
         update_every: Tokens between updates.
-        schedule: `streaming`, or `post_prefill` for one update after the whole text.
+        schedule: `streaming`; `post_context` for one update after the text, before the question; or `post_prefill` for one
+            after both.
+        question: What is read after the text.
         protect_first: Oldest tokens that stay.
         protect_recent: Newest tokens that stay.
         selection: `ragged` or `layer_max`.
-        limit: Use at most this many tokens of the text.
+        limit: Use at most this many tokens of the text; the question is read whole.
 
     Raises:
         DataError: If there is no text, or it is shorter than one update.
@@ -108,22 +112,26 @@ def inspect_text(
     ]  # longer texts than the model's context are cut
     if not text.strip():
         raise DataError(f"text of {len(ids)} tokens: there is nothing in it; give a text")
+    context = len(ids)
+    if question:
+        ids = ids + tokenizer(question, add_special_tokens=False, verbose=False)["input_ids"]
     if schedule == "streaming" and len(ids) < update_every:
         raise DataError(
             f"text of {len(ids)} tokens: shorter than one update (update_every={update_every}), so nothing would be "
             "evicted; give a longer text or a smaller update_every"
         )
-    if len(ids) < 2:
-        raise DataError(f"text of {len(ids)} tokens: expected at least 2; give a longer text")
+    if context < 2:
+        raise DataError(f"text of {context} tokens: expected at least 2; give a longer text")
+    read = context if schedule == "post_context" else len(ids)
     if policy is not None:
         pruning = Pruning(update_every if schedule == "streaming" else None, protect_first, protect_recent)
         budget = getattr(policy, "budget", getattr(policy, "max_tokens", None))
-        check_sizes("--policy", budget, [Reading("the text", len(ids))], pruning)
+        check_sizes("--policy", budget, [Reading("the text", read)], pruning)
     # Chunks that end at updates change nothing in the result, and let us look in between.
-    step = update_every if schedule == "streaming" else len(ids)
+    stops = [*range(update_every, len(ids), update_every), len(ids)] if schedule == "streaming" else [read, len(ids)]
     settings: dict[str, Any] = {
         "update_every": update_every,
-        "schedule": schedule,
+        "schedule": "streaming" if schedule == "streaming" else "post_prefill",
         "selection": selection,
         "protect_first": protect_first,
         "protect_recent": protect_recent,
@@ -132,18 +140,21 @@ def inspect_text(
     updates = []
     with pruned(model, policy, **settings) as memory:
         cache = memory.cache()
-        for start in range(0, len(ids), step):
-            chunk = torch.tensor([ids[start : start + step]], device=model.device)
+        start = 0
+        for seen in dict.fromkeys(stops):
+            chunk = torch.tensor([ids[start:seen]], device=model.device)
             model(input_ids=chunk, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            seen = min(start + step, len(ids))
+            start = seen
             present = np.stack([_present(layer, len(ids)) for layer in cache.pruned])  # (layers, H, tokens)
             if evicted is None:
                 evicted = np.full(present.shape, KEPT, dtype=np.int64)
             gone = ~present & (evicted == KEPT)
             gone[..., seen:] = False
             evicted[gone] = seen
-            if schedule == "post_prefill" or seen % update_every == 0:
+            if seen == read if schedule in ONCE else seen % update_every == 0:
                 updates.append(seen)
+            if schedule == "post_context" and seen == read:
+                cache = fork(cache, frozen=True)
     assert evicted is not None
     name = "full cache" if policy is None else str(policy)
     return Inspection(name, tuple(tokenizer.decode([each]) for each in ids), evicted, tuple(updates))

@@ -9,6 +9,7 @@ from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
 from namm_xmodal.modalities.language.facts import LanguageFacts
+from namm_xmodal.modalities.language.groups import first_of_each
 from namm_xmodal.modalities.language.metrics import headline, lower_is_better
 from namm_xmodal.modalities.language.section import LanguageSection
 
@@ -23,12 +24,15 @@ class Language(Modality):
 
     def items(self, section: LanguageSection) -> Sequence[Item]:
         """Samples, task by task in turn, so that every task has some results early."""
-        counts = {label: build_task(spec, f"tasks.{label}")[1] for label, spec in section.tasks.items()}
+        first: dict[str, Sequence[int]] = {}  # by task and sample: the first one with the same context
+        for label, spec in section.tasks.items():
+            task, count = build_task(spec, f"tasks.{label}")
+            first[label] = first_of_each(label, task, count) or range(count)
         return [
-            Item(f"{label}/{number}", label, number, f"{label}/{number}")
-            for number in range(max(counts.values()))
-            for label, count in counts.items()
-            if number < count
+            Item(f"{label}/{number}", label, number, f"{label}/{firsts[number]}")
+            for number in range(max(map(len, first.values())))
+            for label, firsts in first.items()
+            if number < len(firsts)
         ]
 
     def open(self, section: LanguageSection) -> Session:
@@ -59,5 +63,6 @@ class Language(Modality):
 
     def metrics(self, section: LanguageSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
         """One by likelihood and one by generation in the table, the rest in the files."""
-        shown = headline(build_task(section.tasks[task], f"tasks.{task}")[0], names)
-        return [Metric(name, not lower_is_better(name), headline=name in shown) for name in names]
+        built, count = build_task(section.tasks[task], f"tasks.{task}")
+        shown, clustered = headline(built, names), first_of_each(task, built, count) is not None
+        return [Metric(name, not lower_is_better(name), clustered=clustered, headline=name in shown) for name in names]

@@ -18,6 +18,7 @@ from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
 from namm_xmodal.modalities.language.metrics import generated_scores
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
+from namm_xmodal.types import ONCE
 
 Notice = Callable[[str], None]
 
@@ -37,25 +38,26 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
     model = model_at_hand(section.model)
     if model is None:
         notice(not_at_hand(section.model))
-    readings: dict[bool, list[Reading]] = {False: [], True: []}  # by whether pruning is to come at the end
+    schedules = {arm.schedule for arm in arms if not arm.full}
+    readings: dict[str, list[Reading]] = {schedule: [] for schedule in schedules}
     for label, spec in section.tasks.items():
         task, count = build_task(spec, f"tasks.{label}")
         written = check_task(task, f"tasks.{label}", section.model, model)
         if model is None:
-            for at_end in readings:
-                readings[at_end] += written
+            for each in readings.values():
+                each += written
         else:
             for sample in make_samples(label, task, count, seed=section.seed, tokenizer=model.tokenizer):
                 encoded, where = encode(sample, model.tokenizer), f"tasks.{label}: sample {sample.index}"
                 check_context(where, encoded, tokens_to_generate(section, sample), section.model, model.max_context)
                 if sample.index == 0 and "generate" in section.scoring:  # of one, since long answers take time
                     check_metrics(where, sample)
-                for at_end in readings:
-                    readings[at_end].append(read_before_answer(where, encoded, at_end=at_end))
+                for schedule, each in readings.items():
+                    each.append(read_before_pruning(where, encoded, schedule))
     for arm in arms:
         if not arm.full:  # the full cache always holds what it says
             row, pruning = f"policies.{arm.label}", pruning_of(section, arm)
-            check_sizes(row, arm.budget, readings[arm.schedule == "post_prefill"], pruning)
+            check_sizes(row, arm.budget, readings[arm.schedule], pruning)
             for reading, share in _fitted_on(arm, model):
                 check_reading(row, share, reading, replace(pruning, every=section.update_every))
 
@@ -105,10 +107,31 @@ def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> li
     return [Reading(f"{path}.length: a sample", length) for length in lengths]
 
 
-def read_before_answer(where: str, encoded: EncodedSample, *, at_end: bool) -> Reading:
-    """What of a sample is read before its answer; a text without one is pruned in its middle if it is pruned at the end."""
-    whole = encoded.answer_ids or encoded.choice_ids or not at_end
-    return Reading(where, encoded.prompt_length if whole else encoded.prompt_length // 2)
+def read_before_pruning(where: str, encoded: EncodedSample, schedule: str) -> Reading:
+    """What of a sample is read before it is pruned for the last time.
+
+    Under a clock and under `post_prefill` all of its prompt, under `post_context` its context. A text without a question is
+    pruned in its middle by schedules that prune once.
+
+    Raises:
+        DataError: If the sample has no question apart from its context, which would be known when pruning; or no context.
+    """
+    if not encoded.answer_ids and not encoded.choice_ids:
+        return Reading(where, encoded.prompt_length // 2 if schedule in ONCE else encoded.prompt_length)
+    if schedule != "post_context":
+        return Reading(where, encoded.prompt_length)
+    count = len(encoded.context_ids)
+    if not encoded.question_ids:
+        raise DataError(
+            f"{where}: has no question apart from its context, so that post_context would prune with the question known; "
+            "tell the two apart, or use post_prefill"
+        )
+    if count < 2:
+        raise DataError(
+            f"{where}: expected a context of 2 tokens or more before its question, found {count}, so post_context would "
+            "prune nothing; put what is read first into the context, or use post_prefill"
+        )
+    return Reading(f"{where}: its context", count)
 
 
 def check_context(where: str, encoded: EncodedSample, generate_tokens: int, model: str, context: int | None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from namm_xmodal.memory import Memory, MemoryReport
-from namm_xmodal.modalities.language.continuation import greedy_text, log_likelihoods, read_prompt
+from namm_xmodal.modalities.language.continuation import Context, ask, greedy_text, log_likelihoods, read_prompt
 from namm_xmodal.modalities.language.metrics import answer_scores, choice_scores, generated_scores, text_scores
 from namm_xmodal.modalities.language.text_loss import text_log_probabilities
 
@@ -28,7 +28,15 @@ class Outcome:
 
 
 def score_sample(
-    memory: Memory, tokenizer: Any, sample: Any, encoded: Any, *, scoring: Sequence[str], generate_tokens: int
+    memory: Memory,
+    tokenizer: Any,
+    sample: Any,
+    encoded: Any,
+    *,
+    scoring: Sequence[str],
+    generate_tokens: int,
+    context: Context | None = None,
+    frozen: bool = False,
 ) -> Outcome:
     """Reads a sample once and scores it.
 
@@ -39,12 +47,17 @@ def score_sample(
         encoded: Its token ids.
         scoring: `likelihood`, `generate` or both.
         generate_tokens: Most tokens to generate for samples that do not say it themselves.
+        context: The sample's, if it was read before; context and question are read in one forward otherwise.
+        frozen: Of a text without a question: whether nothing is evicted after its middle.
     """
     if not encoded.answer_ids and not encoded.choice_ids:
         ids = (*encoded.context_ids, *encoded.question_ids)
-        scored, report = text_log_probabilities(memory, ids, encoded.prefix_length)
+        scored, report = text_log_probabilities(memory, ids, encoded.prefix_length, frozen=frozen)
         return Outcome(text_scores(scored, len(ids)), "", report, len(ids))
-    prompt = read_prompt(memory, [*encoded.context_ids, *encoded.question_ids])
+    if context is None:
+        prompt = read_prompt(memory, [*encoded.context_ids, *encoded.question_ids])
+    else:
+        prompt = ask(memory, context, encoded.question_ids)
     scores: dict[str, float] = {}
     text = ""
     if "likelihood" in scoring:

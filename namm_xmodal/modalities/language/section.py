@@ -18,8 +18,8 @@ class LanguageSection(Section):
     )
     schedules: Schedules = Field(
         ("streaming",),
-        description="streaming: evictions while the text is read, before the question is known. post_prefill: once, after "
-        "prompt and question.",
+        description="streaming: evictions while the text is read, before the question is known. post_context: once, after "
+        "the context and before the question. post_prefill: once, after context and question.",
     )
     scoring: Scorings = Field(
         ("likelihood", "generate"),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from namm_xmodal.config.blame import named
 from namm_xmodal.config.tasks import build_task
@@ -14,9 +14,38 @@ from namm_xmodal.evaluation.meaning import check_reading
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.language.facts import LanguageFacts
-from namm_xmodal.modalities.language.preflight import check_context, pruning_of, read_before_answer, tokens_to_generate
+from namm_xmodal.modalities.language.groups import first_of_each
+from namm_xmodal.modalities.language.preflight import check_context, pruning_of, read_before_pruning, tokens_to_generate
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
+
+if TYPE_CHECKING:
+    from namm_xmodal.memory import Memory
+    from namm_xmodal.modalities.language.continuation import Context
+
+
+class LastContext:
+    """The context that an arm has read last, for the questions about it that follow; one at a time is in memory."""
+
+    def __init__(self) -> None:
+        """Nothing was read yet."""
+        self.context: Context | None = None
+
+    def read(self, memory: "Memory", ids: tuple[int, ...], *, frozen: bool) -> "tuple[Context, float]":
+        """The context, and the CPU seconds that were spent on it for an earlier question.
+
+        Args:
+            memory: The pruned model.
+            ids: Tokens of the context.
+            frozen: See `read_context`.
+        """
+        from namm_xmodal.modalities.language.continuation import read_context
+
+        if self.context is not None and self.context.ids == ids:
+            return self.context, self.context.seconds
+        self.context = None
+        self.context = read_context(memory, ids, frozen=frozen)
+        return self.context, 0.0
 
 
 class LanguageSession:
@@ -29,6 +58,7 @@ class LanguageSession:
         self.section = section
         self.language = load_language_model(section.model, dtype=section.dtype, device=section.device)
         self._tasks = {label: build_task(spec, f"tasks.{label}") for label, spec in section.tasks.items()}
+        self._share = {label for label, (task, n) in self._tasks.items() if first_of_each(label, task, n) is not None}
         self._samples: dict[str, Sequence[Any]] = {}
         self._fitted: dict[str, Any] = {}
         language = self.language
@@ -37,30 +67,39 @@ class LanguageSession:
             self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
 
     def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
-        """See `Session.run`: all arms on one sample after another."""
+        """See `Session.run`: all arms on one sample, or on all samples with one context, after another."""
         from namm_xmodal.language.prompt import encode
 
         for each in work:
+            encodings = {}
             for item, arms in zip(each.items, each.arms, strict=True):
                 sample = self.sample(item.task, item.number)
-                encoded = encode(sample, self.language.tokenizer)
-                self._check(item, arms, sample, encoded)
-                for arm in arms:
+                encodings[item.id] = encode(sample, self.language.tokenizer)
+                self._check(item, arms, sample, encodings[item.id])
+            for arm, items in each.by_arm():
+                last = LastContext()
+                for item in items:
+                    sample, encoded = self.sample(item.task, item.number), encodings[item.id]
                     try:
                         with named(f"policies.{arm.label}", arm.policy):
-                            outcome = self._outcome(item, arm, sample, encoded)
+                            outcome = self._outcome(item, arm, sample, encoded, last)
                     except (PluginError, ContractError) as error:
                         tagged = replace(item, tags=sample.tags)
                         outcome = Outcome.failed(tagged, arm, error, LanguageFacts(encoded.prompt_length), self._model)
                     yield outcome
 
-    def _outcome(self, item: Item, arm: Arm, sample: Any, encoded: Any) -> Outcome:
+    def _outcome(self, item: Item, arm: Arm, sample: Any, encoded: Any, last: LastContext) -> Outcome:
         from namm_xmodal.evaluation.fit import described
         from namm_xmodal.modalities.language.scoring import score_sample
 
         policy, section = self.policy(arm), self.section
-        before = time.process_time()
+        frozen, before = arm.schedule == "post_context", time.process_time()
+        # Apart also for a single question: read in one piece, its last bits would tell whether others were left.
+        apart = frozen or (item.task in self._share and arm.schedule != "post_prefill")
+        context, earlier = None, 0.0
         with pruned_for(section, self.language.model, policy, arm.schedule) as memory:
+            if apart and (encoded.answer_ids or encoded.choice_ids):
+                context, earlier = last.read(memory, encoded.context_ids, frozen=frozen)
             answer = score_sample(
                 memory,
                 self.language.tokenizer,
@@ -68,13 +107,15 @@ class LanguageSession:
                 encoded,
                 scoring=section.scoring,
                 generate_tokens=section.generate_tokens,
+                context=context,
+                frozen=frozen,
             )
         return Outcome(
             item=replace(item, tags=sample.tags),
             arm=arm,
             scores=answer.scores,
             kept=Kept.of(answer.report),
-            seconds={"sample": time.process_time() - before},
+            seconds={"sample": earlier + time.process_time() - before},
             facts=LanguageFacts(answer.prompt_tokens),
             model=self._model,
             fit=described(policy),
@@ -108,5 +149,5 @@ class LanguageSession:
         check_context(where, encoded, tokens_to_generate(section, sample), language.name, language.max_context)
         for arm in arms:
             if not arm.full:
-                reading = read_before_answer(where, encoded, at_end=arm.schedule == "post_prefill")
+                reading = read_before_pruning(where, encoded, arm.schedule)
                 check_reading(f"policies.{arm.label}", arm.budget, reading, pruning_of(section, arm))

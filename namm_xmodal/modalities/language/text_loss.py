@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from namm_xmodal.cache.fork import fork
 from namm_xmodal.memory import Memory, MemoryReport
 
 CHUNK = 512
@@ -12,20 +13,23 @@ CHUNK = 512
 
 
 @torch.no_grad()
-def text_log_probabilities(memory: Memory, ids: tuple[int, ...], prefix: int) -> tuple[list[float], MemoryReport]:
+def text_log_probabilities(
+    memory: Memory, ids: tuple[int, ...], prefix: int, *, frozen: bool = False
+) -> tuple[list[float], MemoryReport]:
     """Log probability of each token of a text, given what the policy kept of those before it.
 
-    Under `streaming` the text is simply read. Under `post_prefill` its first half is read, pruned once, and only the second
-    half is scored, since nothing would be evicted before the last token otherwise.
+    Under `streaming` the text is simply read. Under schedules that prune once, its first half is read, pruned, and only the
+    second half is scored, since nothing would be evicted before the last token otherwise.
 
     Args:
         memory: The pruned model.
         ids: The text, special tokens in front included.
         prefix: Number of those special tokens; they are not scored.
+        frozen: Whether nothing is evicted after the first half (`post_context`), so that the second may come in chunks.
 
     Returns:
         A number for each scored token, the last of them for the last token of the text; and the cache's sizes after it
-        (under `post_prefill`: when scoring starts).
+        (if it is pruned once: when scoring starts).
     """
     model: Any = memory.model
     tokens = torch.tensor([ids], device=model.device)
@@ -38,7 +42,10 @@ def text_log_probabilities(memory: Memory, ids: tuple[int, ...], prefix: int) ->
         output = model(input_ids=tokens[:, :start], past_key_values=cache, use_cache=True, logits_to_keep=1)
         parts.append(_chosen(output.logits[0], tokens[0, start : start + 1]))
         report = memory.report()
-    step = len(ids) if at_end else CHUNK  # a second forward of several tokens would be a second update
+    if frozen:
+        cache = fork(cache, frozen=True)
+    # Unless the cache is frozen, a second forward of several tokens would be a second update.
+    step = len(ids) if at_end and not frozen else CHUNK
     for first in range(start, len(ids) - 1, step):
         last = min(first + step, len(ids) - 1)
         output = model(input_ids=tokens[:, first:last], past_key_values=cache, use_cache=True)

@@ -104,7 +104,9 @@ def _spans(chosen: Tensor) -> tuple[tuple[int, int], ...]:
     return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def cache_room(share: float, *, full: int, visual: int, text: int, every: int | None, protected: int) -> int:
+def cache_room(
+    share: float, *, full: int, visual: int, text: int, every: int | None, protected: int, asked: int = 0
+) -> int:
     """Tokens a policy may keep at each update so that `share` of the visual tokens and all text fit when it answers.
 
     Tokens that come after the last update cannot be evicted any more, so they are taken off.
@@ -116,12 +118,13 @@ def cache_room(share: float, *, full: int, visual: int, text: int, every: int | 
         text: Other tokens of the prompt.
         every: Tokens between updates; None for one update at the end.
         protected: Tokens that are never evicted.
+        asked: Other tokens that are read after the last update, whenever that is (`post_context`).
 
     Raises:
         ItemError: If the prompt is shorter than one update, or what cannot be evicted is more than that.
     """
     length = visual + text
-    after = check_update(length, every)
+    after = check_update(length, every) + asked
     room = round(share * full) + text - after
     if room < max(1, protected):
         raise ItemError(

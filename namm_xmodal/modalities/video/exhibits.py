@@ -13,6 +13,7 @@ from namm_xmodal.extras import need
 from namm_xmodal.modalities.video.arms import with_room
 from namm_xmodal.modalities.video.dimming import dim
 from namm_xmodal.modalities.video.inspection import kept_cells
+from namm_xmodal.modalities.video.prefix import read_prefix
 from namm_xmodal.modalities.video.scoring import answer
 from namm_xmodal.modalities.video.section import VideoSection
 from namm_xmodal.modalities.video.session import VideoSession
@@ -45,7 +46,8 @@ def frame_exhibits(section: VideoSection, arms: Sequence[Arm]) -> list[Exhibit]:
             scaled_rope(session.loaded.model, session.rope_factor(prompt)),
             pruned_for(section, session.loaded.model, policy, arm.schedule) as memory,
         ):
-            answer(memory, prompt)
+            read = read_prefix(memory, prompt, frozen=True) if arm.schedule == "post_context" else None
+            answer(memory, prompt, prefix=read)
             cache = memory.last_cache
         assert cache is not None
         kept = kept_cells(cache, prompt, len(clip.frames), video.grid)  # (layers, F, g, g)

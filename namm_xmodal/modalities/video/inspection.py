@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.memory import pruned
 from namm_xmodal.modalities.video.arms import cache_room, with_room
+from namm_xmodal.modalities.video.prefix import read_prefix, tokens_after_video
 from namm_xmodal.modalities.video.scoring import answer
-from namm_xmodal.types import PruningSchedule
+from namm_xmodal.types import ONCE, ReadingSchedule
 from namm_xmodal.video.benchmarks.question import Prompt
 from namm_xmodal.video.models import VideoModel
 from namm_xmodal.video.rope import scaled_rope
@@ -62,7 +63,7 @@ def inspect_video(
     *,
     share: float,
     update_every: int,
-    schedule: PruningSchedule = "streaming",
+    schedule: ReadingSchedule = "streaming",
     protect_first: int = 1,
     protect_recent: int = 4,
 ) -> list[VideoInspection]:
@@ -76,7 +77,7 @@ def inspect_video(
         policies: Name to policy, None for the full cache.
         share: Of the visual tokens that may remain.
         update_every: Tokens between updates.
-        schedule: `streaming` or `post_prefill`.
+        schedule: `streaming`, `post_context` or `post_prefill`.
         protect_first: Oldest tokens that stay.
         protect_recent: Newest tokens that stay.
     """
@@ -94,7 +95,15 @@ def inspect_video(
     found = []
     for name, policy in policies.items():
         if policy is not None:
-            room = cache_room(share, full=prompt.full, visual=prompt.full, text=text, every=every, protected=protected)
+            room = cache_room(
+                share,
+                full=prompt.full,
+                visual=prompt.full,
+                text=text,
+                every=every,
+                protected=protected,
+                asked=tokens_after_video(prompt) if schedule == "post_context" else 0,
+            )
             policy = with_room(policy, room, prompt.visual)
         with (
             scaled_rope(loaded.model, factor),
@@ -102,12 +111,13 @@ def inspect_video(
                 loaded.model,
                 policy,
                 update_every=update_every,
-                schedule=schedule,
+                schedule="post_prefill" if schedule in ONCE else "streaming",
                 protect_first=protect_first,
                 protect_recent=protect_recent,
             ) as memory,
         ):
-            given = answer(memory, prompt)
+            read = read_prefix(memory, prompt, frozen=True) if schedule == "post_context" else None
+            given = answer(memory, prompt, prefix=read)
             cache = memory.last_cache
         assert cache is not None
         alone = len(options) == 1

@@ -45,23 +45,33 @@ class Prefix:
         return memory.last_cache
 
 
-def read_prefix(memory: Memory, prompt: EmbeddedPrompt) -> Prefix | None:
+def tokens_after_video(prompt: EmbeddedPrompt) -> int:
+    """Tokens after the last frame; 0 if the prompt ends with a frame or has none, so that nothing is asked after it."""
+    last = prompt.visual.nonzero()
+    return prompt.length - 1 - int(last[-1]) if len(last) else 0
+
+
+def read_prefix(memory: Memory, prompt: EmbeddedPrompt, *, frozen: bool = False) -> Prefix | None:
     """Reads a prompt up to its last frame.
 
     Args:
-        memory: The pruned model, on a clock or with a full cache: a policy that evicts after prefill must see it whole.
+        memory: The pruned model, on a clock or with a full cache: a policy that evicts after prefill must see it whole,
+            unless it is not to know the question.
         prompt: The prompt.
+        frozen: Whether nothing is evicted after the last frame (schedule `post_context`).
 
     Returns:
         None if the prompt ends with a frame or has none.
     """
-    last = prompt.visual.nonzero()
-    if not len(last) or int(last[-1]) + 1 >= prompt.length:
+    after = tokens_after_video(prompt)
+    if not after:
         return None
-    count = int(last[-1]) + 1
+    count = prompt.length - after
     began = time.process_time()
     cache = memory.cache()
     inputs = prompt.inputs(0, count)
     with torch.no_grad():
         memory.adapter.forward(memory.model, {**inputs, "logits_to_keep": 1}, cache)
+    if frozen:
+        cache = fork(cache, frozen=True)
     return Prefix(inputs["inputs_embeds"], inputs["position_ids"], cache, time.process_time() - began)

@@ -103,37 +103,48 @@ def check_prompts(
         return
     sizes = sorted({size for question in questions if (size := _size(config, model, benchmark, question)) is not None})
     for arm in arms:
-        for frames, text in sizes:
+        for frames, text, asked in sizes:
             if arm.baseline is not None:
                 _check_reduction(arm, frames, frames * model.cells)
             elif arm.policy is not None:
-                _check_policy(config, arm, frames, frames * model.cells, text)
+                _check_policy(config, arm, frames, frames * model.cells, text, asked)
 
 
 def _size(
     config: VideoSection, model: VideoModelAtHand, benchmark: Benchmark, question: VideoQuestion
-) -> tuple[int, int] | None:
-    """Frames, and tokens beside the visual ones, of a prompt; None if it cannot be asked."""
+) -> tuple[int, int, int] | None:
+    """Frames, tokens beside the visual ones, and those of them after the last frame; None if it cannot be asked."""
     if question.problem:
         return None
     video = question.video
     frames = video.frames if isinstance(video, Generated | Composed) else config.frames
     try:
         prompt = benchmark.prompt(question, range(frames))
-        text = len(model.tokenizer(chat_text(model, prompt))["input_ids"])
+        ids: list[int] = model.tokenizer(chat_text(model, prompt))["input_ids"]
     except ItemError:
         return None
     marks = sum(isinstance(segment, range) for segment in prompt.segments)  # each is one token until frames replace it
-    return frames, text - marks
+    mark = model.tokenizer.convert_tokens_to_ids(model.processor.video_token)
+    return frames, len(ids) - marks, ids[::-1].index(mark) if mark in ids else 0
 
 
-def _check_policy(config: VideoSection, arm: Arm, frames: int, visual: int, text: int) -> None:
+def _check_policy(config: VideoSection, arm: Arm, frames: int, visual: int, text: int, asked: int) -> None:
     row, every = f"policies.{arm.label}", config.update_every if arm.schedule == "streaming" else None
     pruning = Pruning(every, config.protect_first, config.protect_recent)
-    check_reading(row, None, Reading(f"a prompt with {frames} frames", visual + text), pruning)
+    asked = asked if arm.schedule == "post_context" else 0
+    what = f"a prompt with {frames} frames" + (", up to its question," if asked else "")
+    check_reading(row, None, Reading(what, visual + text - asked), pruning)
     if arm.budget is not None:
         try:
-            cache_room(arm.budget, full=visual, visual=visual, text=text, every=every, protected=pruning.protected)
+            cache_room(
+                arm.budget,
+                full=visual,
+                visual=visual,
+                text=text,
+                every=every,
+                protected=pruning.protected,
+                asked=asked,
+            )
         except ItemError as error:
             raise at(row, error) from None
 

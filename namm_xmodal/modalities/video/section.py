@@ -60,7 +60,8 @@ class VideoSection(Section):
     update_every: int = Field(16, ge=1, description="Tokens between two updates of the cache while the video is read.")
     schedules: Schedules = Field(
         ("streaming",),
-        description="streaming: evictions while the video is read. post_prefill: once, after video and question.",
+        description="streaming: evictions while the video is read. post_context: once, after the last frame and before "
+        "what follows it. post_prefill: once, after video and question.",
     )
     protect_first: int = Field(1, ge=0, description="Oldest tokens that are never evicted.")
     protect_recent: int = Field(4, ge=0, description="Newest tokens that are never evicted.")

@@ -15,7 +15,7 @@ from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, check_update, with_room
 from namm_xmodal.modalities.video.facts import VideoFacts
 from namm_xmodal.modalities.video.fit import PlainPrompts
-from namm_xmodal.modalities.video.prefix import Prefix, read_prefix
+from namm_xmodal.modalities.video.prefix import Prefix, read_prefix, tokens_after_video
 from namm_xmodal.modalities.video.preflight import check_prompts
 from namm_xmodal.modalities.video.scoring import Answer, answer, evidence_place, judge
 from namm_xmodal.modalities.video.section import VideoSection
@@ -100,7 +100,9 @@ class VideoSession:
                         if held[0] != key or held[1] is None or not held[1].begins(prompt):
                             # Also for a single question: read in one piece, its last bits would tell whether others
                             # were left.
-                            held = (key, read_prefix(memory, prompt) if arm.schedule != "post_prefill" else None)
+                            frozen = arm.schedule == "post_context"
+                            again = arm.schedule == "post_prefill"
+                            held = (key, None if again else read_prefix(memory, prompt, frozen=frozen))
                         shared = any(each[0] == room for each in sized[at + 1 :])
                         prefix = None if held[1] is None else replace(held[1], shared=shared)
                         limit = self.section.generate_tokens if self.section.generate else 0
@@ -154,6 +156,11 @@ class VideoSession:
         if arm.policy is None:
             return None
         every = section.update_every if arm.schedule == "streaming" else None
+        asked = tokens_after_video(prompt) if arm.schedule == "post_context" else 0
+        if arm.schedule == "post_context" and not asked:
+            raise ItemError(
+                "its prompt has nothing after its frames, so post_context would prune with the question known"
+            )
         if arm.budget is None:
             check_update(prompt.length, every)
             return None
@@ -165,6 +172,7 @@ class VideoSession:
             text=prompt.length - visual,
             every=every,
             protected=section.protect_first + section.protect_recent,
+            asked=asked,
         )
 
     def rope_factor(self, prompt: EmbeddedPrompt) -> int:

@@ -121,11 +121,11 @@ class Overall:
 def overview(summary: Summary) -> dict[str, dict[str, Overall]]:
     """Policy to section: relative scores, each baseline at the smallest size that is not below the first NAMM's.
 
-    Without a NAMM every policy is shown at its smallest size. NAMMs come first.
+    Without a NAMM every policy is shown at its smallest size. NAMMs come first. Schedules are apart, as in `Row.label`.
     """
     found: dict[str, dict[str, Overall]] = {}
     ordered = sorted(summary.rows, key=lambda row: not row.learned)
-    for policy in dict.fromkeys(row.policy for row in ordered if not row.full):
+    for policy in dict.fromkeys(row.label for row in ordered if not row.full):
         for section in summary.sections():
             chosen = [row for task in summary.tasks(section) if (row := _at_size(summary, section, task, policy))]
             if chosen:
@@ -135,11 +135,12 @@ def overview(summary: Summary) -> dict[str, dict[str, Overall]]:
 
 def _at_size(summary: Summary, section: str, task: str, policy: str) -> Row | None:
     rows = [row for row in summary.of(section, task) if row.cells]
-    own = sorted((row for row in rows if row.policy == policy), key=lambda row: row.kept.fraction)
-    leading = min((row for row in rows if row.learned), key=lambda row: row.kept.fraction, default=None)
-    if not own or leading is None or own[0].learned:
+    own = sorted((row for row in rows if row.label == policy), key=lambda row: row.kept.fraction)
+    if not own or own[0].learned:
         return own[0] if own else None
-    return equal_size(leading, own)
+    alike = [row for row in rows if row.learned and own[0].schedule in (row.schedule, "before", "none")]
+    leading = min(alike, key=lambda row: row.kept.fraction, default=None)
+    return own[0] if leading is None else equal_size(leading, own)
 
 
 def _overall(summary: Summary, rows: Sequence[Row]) -> Overall:

@@ -25,7 +25,7 @@ from namm_xmodal.report.page.sentences import (
     size_rule,
 )
 from namm_xmodal.report.summary import Summary
-from namm_xmodal.report.words import counted, ended
+from namm_xmodal.report.words import counted, ended, schedules_in_words
 
 BIBTEX = """@software{namm_xmodal,
   title  = {namm-xmodal: evolve a memory policy once, use it in any transformer},
@@ -110,9 +110,10 @@ def write_page(
         incomplete=summary.incomplete,
         overview=overall,
         size_rule=size_rule(summary),
+        schedules=schedules_in_words(row.schedule for row in summary.rows),
         without=left_out_in_words(summary, left_out(overall)),
         names=summary.sections(),
-        learned={row.policy for row in summary.rows if row.learned},
+        learned={row.label for row in summary.rows if row.learned},
         tables=task_tables(summary),
         tallies=tallies(summary),
         words=verdict_words,
