@@ -8,7 +8,7 @@ from namm_xmodal.errors import MissingDependencyError
 EXTRAS = {
     "av": "video",
     "PIL": "video",
-    "pyarrow": "video",
+    "pyarrow": "parquet",
     "timm": "video",
     "decord": "decord",
     "gymnasium": "rl",

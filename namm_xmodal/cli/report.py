@@ -9,13 +9,23 @@ import typer
 
 def report_command(
     folder: Annotated[Path, typer.Argument(help="Folder of the results of `namm-xmodal eval`.", show_default=False)],
+    parquet: Annotated[
+        bool,
+        typer.Option(
+            "--parquet",
+            help="Also write results.parquet, a row for each record, and estimates.parquet, for each score.",
+        ),
+    ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Also write README.md: a card as the Hugging Face Hub expects it.")
+    ] = False,
 ) -> None:
     """Redraw the report of finished results, complete or not: summary, tables, figures and the page.
 
     Nothing is evaluated. `bootstrap` in the folder's config.yaml may be changed before. While an evaluation writes into the
-    folder, the tables are printed and nothing is written.
+    folder, the tables are printed and nothing is written. Parquet files and card are written anew with every later report.
 
-    Example: `namm-xmodal report results/demo`
+    Example: `namm-xmodal report results/demo`, or `namm-xmodal report results/demo --parquet --card`
     """
     from namm_xmodal.cli.console import console, notice
     from namm_xmodal.cli.folders import eval_folder
@@ -32,7 +42,9 @@ def report_command(
             page, tables = None, tables_only(results.records, results.config, results.plan, notice=notice)
         else:
             page = folder / "report" / "index.html"
-            tables = write_report(results.records, results.config, results.plan, notice=notice)
+            tables = write_report(
+                results.records, results.config, results.plan, notice=notice, parquet=parquet, card=card
+            )
         for table in tables:
             console.print(table)
     if page is not None:

@@ -14,6 +14,8 @@ _SIGNATURES = {
     ".pdf": b"/Creator (" + NAME.encode(),
     ".json": b'{"software": "' + NAME.encode(),
     ".mp4": NAME.encode(),
+    ".md": b"---\n# " + NAME.encode(),
+    ".parquet": b"made by " + NAME.encode(),
 }
 """How a file of each kind shows, near its begin or its end, that this package wrote it."""
 _NEAR = 2**16  # bytes
@@ -50,13 +52,13 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), option: 
 
 
 def is_own(path: Path) -> bool:
-    """Whether a picture, film or JSON file says that this package wrote it."""
+    """Whether a picture, film, table or text says that this package wrote it."""
     signature = _SIGNATURES.get(path.suffix.lower())
     if signature is None or not path.is_file():
         return False
     with path.open("rb") as file:
         begin = file.read(_NEAR)
-        if path.suffix.lower() == ".json":
+        if path.suffix.lower() in (".json", ".md"):
             return begin.startswith(signature)
         file.seek(max(0, os.fstat(file.fileno()).st_size - _NEAR))
         return signature in begin or signature in file.read()

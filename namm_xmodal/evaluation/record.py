@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ class Record:
         digest: Of the section.
         versions: Of the software.
         started: UTC time, ISO 8601.
+        hardware: Processor, cores, device and accelerator; empty in results of earlier versions.
     """
 
     section: str
@@ -72,9 +73,19 @@ class Record:
     digest: str
     versions: dict[str, str]
     started: str
+    hardware: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, section: str, outcome: Outcome, *, seed: int, digest: str, versions: Mapping[str, str]) -> "Record":
+    def of(
+        cls,
+        section: str,
+        outcome: Outcome,
+        *,
+        seed: int,
+        digest: str,
+        versions: Mapping[str, str],
+        hardware: Mapping[str, str],
+    ) -> "Record":
         """An outcome, and where it comes from.
 
         Raises:
@@ -113,6 +124,7 @@ class Record:
             digest=digest,
             versions=dict(versions),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            hardware=dict(hardware),
         )
 
     @property
@@ -140,7 +152,7 @@ class Record:
         Raises:
             ResultsError: If a field is missing or unknown.
         """
-        found = dict(values)
+        found = {"hardware": {}, **values}
         for kind, content in ((cls, found), (Kept, found.get("kept")), (facts, found.get("facts"))):
             names = {each.name for each in fields(kind)}
             odd = sorted(set(content or {}) ^ names)

@@ -10,6 +10,7 @@ from namm_xmodal.config.blame import blamed
 from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
 from namm_xmodal.errors import ResultsError
+from namm_xmodal.evaluation.hardware import hardware
 from namm_xmodal.evaluation.journal import Notice, read_journal
 from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
 from namm_xmodal.evaluation.plan import SectionPlan, say_left_out, total
@@ -118,12 +119,17 @@ class OpenSection:
             NammError: What the user's own code raised on the first item of a task, or of no item at all.
         """
         worker = self.worker
-        versions = {**software_versions(), **worker.modality.versions()}
+        about: dict[str, Any] = {
+            "seed": worker.section.seed,
+            "digest": worker.digest,
+            "versions": {**software_versions(), **worker.modality.versions()},
+            "hardware": hardware(worker.section.device),
+        }
         with blamed(worker.place, self.session):
             for outcome in self.session.run(works, told):
                 if outcome.error is not None and outcome.item.id in worker.first:
                     raise at(f"{worker.place}: {outcome.item.id}", outcome.error)
-                yield Record.of(worker.name, outcome, seed=worker.section.seed, digest=worker.digest, versions=versions)
+                yield Record.of(worker.name, outcome, **about)
 
 
 def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -> Iterator[Record]:

@@ -8,16 +8,20 @@ from rich.console import Console
 from rich.table import Table
 
 from namm_xmodal.config.evaluation import EvaluationConfig
+from namm_xmodal.disk.own_files import check_outputs, is_own
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
-from namm_xmodal.errors import NammError, ResultsError
+from namm_xmodal.errors import MissingDependencyError, NammError, ResultsError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit, from_json, to_json
 from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.threads import threads
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.extras import need
+from namm_xmodal.report.card import CARD, write_card
 from namm_xmodal.report.page.render import write_page
+from namm_xmodal.report.parquet import ESTIMATES, RESULTS, write_parquet
 from namm_xmodal.report.summary import Summary, summarise
 from namm_xmodal.report.table import score_tables
 from namm_xmodal.trust.json_text import read_json
@@ -36,8 +40,12 @@ def write_report(
     *,
     width: int | None = None,
     notice: Callable[[str], None] = lambda text: None,
+    parquet: bool = False,
+    card: bool = False,
 ) -> list[Table]:
     """Writes `summary.json`, `table.txt` and `report/` beside the results; also what each modality writes of its own.
+
+    Parquet files and a card that were written before are written anew, so that they never are of older results.
 
     Args:
         records: All records of the evaluation.
@@ -45,14 +53,24 @@ def write_report(
         plan: Its sections.
         width: Width of the returned tables; the terminal's if absent.
         notice: Told what could not be shown.
+        parquet: Whether to write the results as Parquet files.
+        card: Whether to write `README.md` for the Hugging Face Hub.
 
     Returns:
         The tables for the terminal.
 
     Raises:
         ResultsError: If there are no records, or the folder cannot be written.
+        FolderError: If a file of the user's stands where one of those that are asked for would be written.
+        MissingDependencyError: If Parquet files are asked for and pyarrow is not installed.
     """
     folder = config.folder
+    tables = [folder / RESULTS, folder / ESTIMATES]
+    if parquet:
+        check_outputs(tables, option="--parquet")
+        need("pyarrow.parquet", "report --parquet")
+    if card:
+        check_outputs([folder / CARD], option="--card")
     summary = _summary(records, config, plan, notice)
     exhibits = _exhibits(folder, plan, records, notice)
     by_section = {section.name: [each for each in records if each.section == section.name] for section in plan}
@@ -66,6 +84,13 @@ def write_report(
             for name, text in section.modality.files(section.section, by_section[section.name]).items():
                 replace_text(folder / name, text)
         write_page(folder / "report", summary, exhibits, config.to_mapping(), folder.name)
+        there = [path for path in tables if path.exists()]
+        if parquet or (there and all(map(is_own, there))):
+            write_parquet(folder, summary)
+        if card or is_own(folder / CARD):
+            write_card(folder, summary, config.to_mapping())
+    except MissingDependencyError as error:
+        notice(f"{folder / RESULTS}: is of earlier results: {error}")
     except OSError as error:
         raise ResultsError(
             f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"

@@ -82,7 +82,11 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
         (("--text", "-", "--set", "widow=3"), "widow: unknown key of policy h2o"),
         (("--text", "-", "--policy", "namm", "--set", "init=zeros", "--update-every", "40"), "update_every=40"),
         (("--text", "-", "--output", "x.doc"), "--output x.doc: expected a name that ends in"),
-        (("--text", "-", "--schedule", "cloc"), "--schedule 'cloc': expected streaming or post_prefill"),
+        (("--text", "-", "--schedule", "cloc"), "--schedule 'cloc': expected streaming, post_context, post_prefill"),
+        (
+            ("--text", "-", "--schedule", "post_context"),
+            "--schedule post_context: expected a --question, which is read",
+        ),
         (("--text", "-", "--policy", "namm", "--set", "path=nowhere"), "nowhere"),
     ],
 )

@@ -93,7 +93,7 @@ def test_limits_are_said(run):
     types = {name: each["type"] for flags in KEYS.values() for name, each in keys(run, *flags).items()}
     assert types["bootstrap.level"] == "a number between 0 and 1"
     assert types["update_every"] == "a whole number, at least 1"
-    assert types["language.schedules"] == "one of streaming, post_prefill, or a list of such"
+    assert types["language.schedules"] == "one of streaming, post_context, post_prefill, or a list of such"
     assert types["budgets"] == "a number, or a list of such"
     assert types["model"] == "text, not empty"
     assert types["gradient.budget"] == "a number, above 0, at most 1"

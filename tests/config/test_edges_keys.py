@@ -90,7 +90,11 @@ def test_removing_a_label_that_is_not_there_names_the_nearest():
         ("evolve/smoke", "max_tokens=true", "max_tokens: True: expected a number, or null"),
         ("rl/tmaze", "model_seeds=true", "model_seeds: True: expected a whole number, or a list of such, or null"),
         ("language/smoke", "tasks.x=3", "tasks.x: 3: expected a mapping; Label"),
-        ("language/smoke", "schedules=[]", "schedules: []: expected one of streaming, post_prefill, or a list of such"),
+        (
+            "language/smoke",
+            "schedules=[]",
+            "schedules: []: expected one of streaming, post_context, post_prefill, or a list of such",
+        ),
         ("language/smoke", "model=''", "model: '': expected text, not empty"),
         ("evolve/smoke", "max_tokens=x", "max_tokens: 'x': expected a number, or null; Hard cap"),
         ("evolve/smoke", "threshold=.inf", "threshold: inf: expected a number, finite"),

@@ -87,7 +87,7 @@ def test_a_file_from_before_sections_is_refused_with_the_reason(minimal):
         ("language.budgets=[5]", "budgets: 5: below protect_first + protect_recent = 12"),
         ("language.budgets=[0.5, 0.5]", "a budget is given twice"),
         ("language.budgets=[true]", "budgets"),
-        ("language.schedules=[clok]", "schedules.0: 'clok': expected one of streaming, post_prefill"),
+        ("language.schedules=[clok]", "schedules.0: 'clok': expected one of streaming, post_context, post_prefill"),
         ("language.selection=rugged", "selection: 'rugged': expected one of ragged, layer_max"),
         ("langage.seed=1", "langage: unknown key or section; did you mean language?"),
         ("workers=0", "workers: 0: expected a whole number, at least 1"),

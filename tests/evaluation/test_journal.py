@@ -176,4 +176,4 @@ def test_scores_that_are_not_finite_are_refused():
     _, (section, *_) = made_plan()
     outcome = Outcome(section.items[0], section.arms[0], {"nll": float("nan")}, Kept(), {}, None, {})
     with pytest.raises(ResultsError, match=r"language: keys/0, policy full: nll is nan, expected a finite score"):
-        Record.of("language", outcome, seed=0, digest="abc", versions={})
+        Record.of("language", outcome, seed=0, digest="abc", versions={}, hardware={})

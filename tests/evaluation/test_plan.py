@@ -37,6 +37,14 @@ def test_budgets_times_schedules_and_the_full_cache_once_and_first():
     assert [arm.size for arm in plan.arms] == ["full", "50%", "50%", "64 tokens", "64 tokens"]
 
 
+def test_names_of_arms_tell_schedules_apart():
+    plan = only(language(budgets=[0.5], schedules=["streaming", "post_context", "post_prefill"]))
+    assert [arm.name for arm in plan.arms] == [
+        "full, full", "h2o, 50%", "h2o, 50%, post_context", "h2o, 50%, post_prefill",
+    ]  # fmt: skip
+    assert len({arm.key for arm in plan.arms}) == 4
+
+
 def test_own_budgets_win_over_the_sweep():
     policies = {
         "one": {"policy": "tova", "budget": 0.3},

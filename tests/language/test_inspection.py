@@ -47,6 +47,22 @@ def test_post_prefill_updates_once(language):
     assert inspection.kept_fraction == 0.5
 
 
+def test_post_context_updates_before_the_question(language):
+    policy = build_policy({"policy": "h2o", "budget": 0.5})
+    options = {"schedule": "post_context", "limit": 100}
+    seen = [look(language, policy, TEXT, question=question, **options) for question in ("Why?", "What else is it?")]
+    alone = look(language, policy, TEXT[:100], schedule="post_prefill")
+    for each, question in zip(seen, ("Why?", "What else is it?"), strict=True):
+        assert each.updates == (100,)
+        assert "".join(each.tokens) == TEXT[:100] + question
+        assert np.array_equal(each.evicted_at[..., :100], alone.evicted_at)  # the question does not matter
+        assert (each.evicted_at[..., 100:] == KEPT).all()
+    asked = look(language, policy, TEXT[:100], question="Why?", schedule="post_prefill")
+    assert asked.updates == (104,) and asked.kept_fraction == 0.5
+    streamed = look(language, policy, TEXT[:90], question="What else is it?")
+    assert streamed.updates == (32, 64, 96)
+
+
 def test_limit(language):
     assert len(look(language, None, limit=40).tokens) == 40
 

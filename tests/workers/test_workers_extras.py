@@ -69,6 +69,9 @@ ALONE = {  # where something else is missed first if everything is
     "mujoco": [
         ("from namm_xmodal.envs.environments import environment_maker; environment_maker('Hopper-v5')", "rl"),
     ],
+    "pyarrow": [
+        ("from namm_xmodal.report.parquet import _table; _table([{'n': 1}])", "parquet"),
+    ],
     "PIL": [("from namm_xmodal.video.composed.clip import compose\n", "video")],
 }
 
