@@ -158,7 +158,8 @@ def _provenance(folder: Path, summary: Summary) -> list[str]:
     records = [record for row in summary.rows for record in row.records]
     drawn = summary.bootstrap
     found = [
-        f"Command: `namm-xmodal eval config.yaml --output {folder.absolute().name}`, with the configuration below as `config.yaml`.",
+        f"Command: `namm-xmodal eval config.yaml --output {folder.absolute().name}`, with the configuration below as "
+        "`config.yaml`.",
         f"Seeds of sections: {_listed(record.seed for record in records)}. Intervals: {drawn.resamples:,} resamples, seed "
         f"{drawn.seed}.",
         f"Models: {_listed(_said(record.model) for record in records)}.",
