@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from evaluations import make, numbers, plan_of, run
+from killing import in_fork
 
 from namm_xmodal import check_task, pruned
 from namm_xmodal.cache.oracle import masked_attention
@@ -146,6 +147,19 @@ def test_a_run_that_is_cut_short_in_the_middle_of_a_group_goes_on_to_the_same_nu
     (tmp_path / "two").mkdir()
     two = run(config(tmp_path / "two", share=True, workers=2))
     assert [(each.scores, each.text) for each in two] == [(each.scores, each.text) for each in whole]
+
+
+def test_a_run_that_is_killed_in_the_middle_of_a_group_goes_on_to_the_same_numbers(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    expected = run(config(whole, share=True))
+    assert not in_fork(lambda: run(config(cut, share=True)), kill_at=9)
+    lines = (cut / "out" / "results.jsonl").read_text().splitlines()[2:]
+    assert 0 < len(lines) < 15 and len(lines) % 3  # in the middle of the first group
+    found = run(config(cut, share=True))
+    assert [(each.key, each.scores, each.text, each.kept) for each in found] == [
+        (each.key, each.scores, each.text, each.kept) for each in expected
+    ]
 
 
 def test_only_one_context_is_in_memory(tmp_path, monkeypatch):
