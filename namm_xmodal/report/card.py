@@ -57,7 +57,7 @@ def card_head(folder: Path, summary: Summary) -> dict[str, Any]:
     """The YAML head."""
     count = sum(len(row.records) for row in summary.rows)
     found: dict[str, Any] = {
-        "pretty_name": f"namm-xmodal results: {folder.absolute().name}",
+        "pretty_name": f"Results of namm-xmodal: {folder.absolute().name}",
         "tags": ["namm-xmodal", "kv-cache", "evaluation"],
         "size_categories": [next((name for most, name in _SIZES if count < most), "n>1M")],
     }
