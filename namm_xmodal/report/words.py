@@ -25,7 +25,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 SCHEDULES = {
-    "streaming": "streaming: pruned by the clock while it is read, question last (question-agnostic)",
+    "streaming": "streaming: pruned by the clock while it is read, the question as the end of the stream",
     "post_context": "post_context: pruned once, before the question is read (question-agnostic)",
     "post_prefill": "post_prefill: pruned once, after the question was read (query-aware)",
 }
