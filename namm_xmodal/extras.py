@@ -22,6 +22,7 @@ EXTRAS = {
     "fugashi": "benchmarks",
     "unidic_lite": "benchmarks",
     "wonderwords": "ruler",
+    "lm_eval": "lm-eval",
 }
 """Module and extra; the extras are those of pyproject.toml."""
 

@@ -22,11 +22,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 def policies(as_json: AsJson = False) -> None:
     """Memory policies with their hyper-parameters, as written in `policies:` of a configuration."""
     from namm_xmodal.config.policies import policy_fields
-    from namm_xmodal.policies.namm.store import SHIPPED
+    from namm_xmodal.policies.namm.store import shipped_policies
     from namm_xmodal.policies.table import POLICIES
 
     about = {name: first_line(cls) for name, cls in POLICIES.items()}
-    about["namm"] += f" Shipped, as `path`: {', '.join(sorted(path.name for path in SHIPPED.iterdir()))}."
+    about["namm"] += f" Shipped, as `path`: {', '.join(shipped_policies())}."
     _show(
         "policy",
         [{"name": name, "about": line, "fields": policy_fields(name)} for name, line in about.items()],

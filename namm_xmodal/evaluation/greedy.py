@@ -28,7 +28,6 @@ def end_of_text(model: Any, tokenizer: Any) -> list[int]:
     return sorted({token for token in ids if isinstance(token, int)})
 
 
-@torch.no_grad()
 def greedy_tokens(
     memory: Memory,
     cache: PrunedCache,
@@ -37,10 +36,7 @@ def greedy_tokens(
     ended: Callable[[list[int]], bool],
     positions: Callable[[int], Tensor] | None = None,
 ) -> list[int]:
-    """The likeliest continuation of what a cache holds, one token at a time.
-
-    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under `post_prefill` a
-    forward of several tokens would be another update.
+    """The likeliest continuation of what a cache of one row holds, one token at a time; see `greedy_rows`.
 
     Args:
         memory: The pruned model.
@@ -53,10 +49,46 @@ def greedy_tokens(
     Returns:
         At most `limit` tokens, the one that ended the answer included.
     """
-    made = [int(logits.argmax())]
-    while len(made) < limit and not ended(made):
-        inputs = {"input_ids": torch.tensor([made[-1:]], device=logits.device)}
+    (made,) = greedy_rows(memory, cache, logits[None], limit, ended, positions)
+    return made
+
+
+@torch.no_grad()
+def greedy_rows(
+    memory: Memory,
+    cache: PrunedCache,
+    logits: Tensor,
+    limit: int,
+    ended: Callable[[list[int]], bool],
+    positions: Callable[[int], Tensor] | None = None,
+) -> list[list[int]]:
+    """The likeliest continuation of every row of a cache, whose prompts have as many tokens.
+
+    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under `post_prefill` a
+    forward of several tokens would be another update. A row that has ended is fed its last token until all have.
+
+    Args:
+        memory: The pruned model.
+        cache: After the prompts; it is continued.
+        logits: (B, V) of the token after each prompt.
+        limit: Most tokens of a row, at least 1.
+        ended: Whether the tokens of a row so far are a whole answer.
+        positions: See `greedy_tokens`.
+
+    Returns:
+        For each row at most `limit` tokens, the one that ended the answer included.
+    """
+    made = [[token] for token in logits.argmax(-1).tolist()]
+    done = [ended(row) for row in made]
+    for count in range(1, limit):
+        if all(done):
+            break
+        inputs = {"input_ids": torch.tensor([row[-1:] for row in made], device=logits.device)}
         if positions is not None:
-            inputs["position_ids"] = positions(len(made) - 1)
-        made.append(int(memory.adapter.forward(memory.model, inputs, cache)[0, -1].argmax()))
+            inputs["position_ids"] = positions(count - 1)
+        newest = memory.adapter.forward(memory.model, inputs, cache)[:, -1].argmax(-1).tolist()
+        for row, token in enumerate(newest):
+            if not done[row]:
+                made[row].append(token)
+                done[row] = ended(made[row])
     return made

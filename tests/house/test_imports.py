@@ -44,6 +44,7 @@ ALLOWED = {
     "unlabelled": {"config", "language", "modalities", "video"},
     "traces": {"config", "memory", "policies", "unlabelled"},
     "gradient": {"adapters", "cache", "evolution", "fitness", "policies", "traces", "workers"},
+    "harness": {"cache", "config", "evaluation", "language", "memory", "modalities", "policies"},
     "report": {"config", "evaluation", "evolution", "gradient", "modalities", "policies"},
     "cli": {
         "adapters",
@@ -54,6 +55,7 @@ ALLOWED = {
         "evolution",
         "fitness",
         "gradient",
+        "harness",
         "language",
         "memory",
         "modalities",

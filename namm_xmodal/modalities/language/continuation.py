@@ -1,6 +1,7 @@
-"""Reads a prompt once and continues it several times: likelihoods and greedy text from copies of one pruned cache."""
+"""Reads prompts once and continues them several times: likelihoods and greedy text from copies of one pruned cache."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +10,19 @@ from torch import Tensor
 
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.pruned_cache import PrunedCache
-from namm_xmodal.evaluation.greedy import end_of_text, greedy_tokens
+from namm_xmodal.evaluation.greedy import end_of_text, greedy_rows
 from namm_xmodal.language.metrics import first_line
 from namm_xmodal.memory import Memory, MemoryReport
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt that was read.
+    """A prompt that was read, or several of equal length.
 
     Attributes:
-        ids: (1, N) its tokens.
+        ids: (B, N) the tokens.
         cache: What is kept of them.
-        logits: (V,) of the token after the prompt.
+        logits: (B, V) of the token after each prompt.
         report: Sizes of the cache at this moment, when the answer is about to be produced.
     """
 
@@ -31,14 +32,22 @@ class Prompt:
     report: MemoryReport
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class Continued:
+    """A given continuation of a prompt.
+
+    Attributes:
+        log_probabilities: One number per token.
+        greedy: Whether each token is the likeliest at its place.
+    """
+
+    log_probabilities: list[float]
+    greedy: bool
+
+
 def read_prompt(memory: Memory, ids: list[int]) -> Prompt:
-    """Feeds a prompt in one forward; the clock ticks inside it, or once at its end (schedule `post_prefill`)."""
-    model: Any = memory.model
-    tokens = torch.tensor([ids], device=model.device)
-    cache = memory.cache()
-    output = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return Prompt(tokens, cache, output.logits[0, -1].float(), memory.report())
+    """`read_prompts` of one."""
+    return read_prompts(memory, [ids])
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Context:
     Attributes:
         ids: Its tokens.
         cache: What is kept of them; to be copied before a question is read.
-        logits: (V,) of the token after it.
+        logits: (1, V) of the token after it.
         seconds: CPU time of reading it.
     """
 
@@ -88,33 +97,67 @@ def ask(memory: Memory, context: Context, question: tuple[int, ...]) -> Prompt:
     if question:
         given = torch.tensor([question], device=model.device)
         output = model(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits = output.logits[0, -1].float()
+        logits = output.logits[:, -1].float()
     ids = torch.tensor([[*context.ids, *question]], device=model.device)
     return Prompt(ids, cache, logits, memory.report())
 
 
 @torch.no_grad()
-def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> list[float]:
-    """Log probability of each token of `answer` after the prompt, teacher forced on a copy of its cache.
+def read_prompts(memory: Memory, rows: Sequence[Sequence[int]]) -> Prompt:
+    """Feeds prompts in one forward; the clock ticks inside it, or once at its end (schedule `post_prefill`).
 
-    Returns:
-        One number per token.
+    Args:
+        memory: The pruned model.
+        rows: Token ids of each prompt, equally many: without padding, every row is read as if it were alone, whatever the
+            model and the policy are.
     """
     model: Any = memory.model
-    logits = prompt.logits[None]  # (1, V)
-    if len(answer) > 1:
-        given = torch.tensor([answer[:-1]], device=prompt.ids.device)
-        output = model(input_ids=given, past_key_values=fork(prompt.cache), use_cache=True)
-        logits = torch.cat([logits, output.logits[0].float()])  # (len(answer), V)
-    target = torch.tensor(answer, device=logits.device)
-    chosen: list[float] = logits.log_softmax(-1).gather(1, target[:, None])[:, 0].tolist()
-    return chosen
+    tokens = torch.tensor([list(row) for row in rows], device=model.device)
+    cache = memory.cache()
+    output = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return Prompt(tokens, cache, output.logits[:, -1].float(), memory.report())
+
+
+def log_likelihoods(memory: Memory, prompt: Prompt, answer: list[int]) -> list[float]:
+    """Log probability of each token of `answer` after one prompt; see `continuations`."""
+    (only,) = continuations(memory, prompt, [(0, answer)])
+    return only.log_probabilities
+
+
+@torch.no_grad()
+def continuations(memory: Memory, prompt: Prompt, answers: Sequence[tuple[int, Sequence[int]]]) -> list[Continued]:
+    """Scores answers, teacher forced on a copy of what was kept of the prompts, in one forward.
+
+    Shorter answers are filled up behind their end. What stands there changes nothing before it: neither attention nor an
+    update looks ahead.
+
+    Args:
+        memory: The pruned model.
+        prompt: One or more.
+        answers: The row of `prompt` that each answer follows, and its tokens, at least one.
+    """
+    model: Any = memory.model
+    rows, longest = [row for row, _ in answers], max(len(answer) for _, answer in answers)
+    logits = prompt.logits[rows][:, None]  # (A, 1, V)
+    if longest > 1:
+        given = [[*answer[:-1], *[answer[-1]] * (longest - len(answer))] for _, answer in answers]
+        cache = fork(prompt.cache)
+        if rows != list(range(len(prompt.ids))):
+            cache.batch_select_indices(torch.tensor(rows, device=prompt.ids.device))
+        tokens = torch.tensor(given, device=prompt.ids.device)
+        output = model(input_ids=tokens, past_key_values=cache, use_cache=True)
+        logits = torch.cat([logits, output.logits.float()], dim=1)  # (A, longest, V)
+    found = []
+    for (_, answer), each in zip(answers, logits, strict=True):
+        target = torch.tensor(answer, device=logits.device)
+        said = each[: len(answer)]  # (tokens of the answer, V)
+        chosen: list[float] = said.log_softmax(-1).gather(1, target[:, None])[:, 0].tolist()
+        found.append(Continued(chosen, bool((said.argmax(-1) == target).all())))
+    return found
 
 
 def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int, *, line: bool = True) -> str:
-    """At most `limit` greedy tokens after the prompt, up to the end of a line or of the text, as text.
-
-    Only single tokens are fed, and the prompt is read once, whatever `generation_config` says; see `greedy_tokens`.
+    """At most `limit` greedy tokens after one prompt, up to the end of a line or of the text, as text.
 
     Args:
         memory: The pruned model.
@@ -123,12 +166,29 @@ def greedy_text(memory: Memory, prompt: Prompt, tokenizer: Any, limit: int, *, l
         limit: Most tokens.
         line: Whether a line break after some text ends it, which only its first line is then.
     """
+    # A line break before any text is no end.
+    (text,) = greedy_texts(memory, prompt, tokenizer, limit, lambda made: line and "\n" in made.lstrip())
+    return first_line(text) if line else text
+
+
+def greedy_texts(
+    memory: Memory, prompt: Prompt, tokenizer: Any, limit: int, stopped: Callable[[str], bool]
+) -> list[str]:
+    """At most `limit` greedy tokens after each prompt, as text.
+
+    Only single tokens are fed, and the prompts are read once, whatever `generation_config` says; see `greedy_rows`.
+
+    Args:
+        memory: The pruned model.
+        prompt: One or more.
+        tokenizer: The model's.
+        limit: Most tokens of each, at least 1.
+        stopped: Whether a text, special tokens written out, is long enough.
+    """
     ends = end_of_text(memory.model, tokenizer)
 
     def ended(made: list[int]) -> bool:
-        # A line break before any text is no end.
-        return made[-1] in ends or (line and "\n" in tokenizer.decode(made).lstrip())
+        return made[-1] in ends or stopped(tokenizer.decode(made))
 
-    made = greedy_tokens(memory, fork(prompt.cache), prompt.logits, limit, ended)
-    text: str = tokenizer.decode([token for token in made if token not in ends], skip_special_tokens=True)
-    return first_line(text) if line else text
+    made = greedy_rows(memory, fork(prompt.cache), prompt.logits, limit, ended)
+    return [tokenizer.decode([token for token in row if token not in ends], skip_special_tokens=True) for row in made]

@@ -27,6 +27,11 @@ SCORERS: dict[str, Any] = {BamScorer.name: BamScorer, MlpScorer.name: MlpScorer}
 SHIPPED = Path(__file__).parent / "shipped"
 
 
+def shipped_policies() -> list[str]:
+    """Names of the policies that ship with the package."""
+    return sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()) if SHIPPED.is_dir() else []
+
+
 def save(policy: Namm, folder: str | Path) -> None:
     """Writes a policy; a reader, and a crash, find the old one or the new one, never a mixture.
 
@@ -121,7 +126,7 @@ def _find(name_or_path: str | Path, revision: str | None) -> Path:
     if path.exists():
         raise CheckpointError(f"{path}: no {_CONFIG} in it; expected a folder written by save_pretrained")
     name = str(name_or_path)
-    shipped = sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()) if SHIPPED.is_dir() else []
+    shipped = shipped_policies()
     if name in shipped:
         return SHIPPED / name
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
