@@ -14,6 +14,7 @@ from namm_xmodal.cli.group import Commands
 from namm_xmodal.cli.head_shares import head_shares_command
 from namm_xmodal.cli.inspect import inspect_command
 from namm_xmodal.cli.listing import list_app
+from namm_xmodal.cli.lm_eval import PASSED_ON, lm_eval_command
 from namm_xmodal.cli.plot import plot_command
 from namm_xmodal.cli.prepare import prepare_app
 from namm_xmodal.cli.report import report_command
@@ -42,6 +43,7 @@ app.command("calibrate")(calibrate_command)
 app.command("plot")(plot_command)
 app.command("video-qa")(video_qa_command)
 app.command("inspect")(inspect_command)
+app.command("lm-eval", context_settings=PASSED_ON)(lm_eval_command)
 app.add_typer(list_app, name="list")
 app.add_typer(check_app, name="check")
 app.add_typer(prepare_app, name="prepare")

@@ -59,6 +59,8 @@ def unknown(text):
         if not path or (getattr(command, "commands", None) and words and words[0].isalpha()):
             odd.append(match[0])
             continue
+        if command.context_settings.get("ignore_unknown_options"):  # it passes them on
+            continue
         options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
         odd += [f"{match[0]}: {each}" for each in OPTION.findall(" ".join(words)) if each not in options]
     return odd

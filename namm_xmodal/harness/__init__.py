@@ -1,0 +1,1 @@
+"""EleutherAI's lm-evaluation-harness on a pruned cache: the model `namm_xmodal`."""
