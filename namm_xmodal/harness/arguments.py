@@ -85,7 +85,7 @@ def read_arguments(given: Mapping[str, Any]) -> Arguments:
     for key in fields:
         if key not in known:
             near = did_you_mean(key, ["pretrained", "policy", *SETTINGS, *known])
-            raise ConfigError(f"model_args.{key}: unknown key, also of policy {name}; {near}")
+            raise ConfigError(f"model_args.{key}: neither an argument nor a field of policy {name}; {near}")
     if takes_budget(spec):
         raise ConfigError(f"model_args.budget: missing; policy={name} needs a cache size, such as budget=0.25")
     if isinstance(spec.get("budget"), list):

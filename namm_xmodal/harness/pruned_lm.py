@@ -1,6 +1,7 @@
 """The model `namm_xmodal` of lm-evaluation-harness: prompts are read through a pruned cache, answers are scored on it."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -193,7 +194,7 @@ class PrunedLM(_base.TemplateLM):  # type: ignore[misc]
                     some = pairs[start : start + self.batch_size]
                     scored = continuations(memory, prompt_read, [(row, requests[place][2]) for row, place in some])
                     for (_, place), each in zip(some, scored, strict=True):
-                        found[place] = (sum(each.log_probabilities), each.greedy)
+                        found[place] = (math.fsum(each.log_probabilities), each.greedy)
                         if requests[place][0] is not None:
                             self.cache_hook.add_partial("loglikelihood", requests[place][0], found[place])
                 bar.update(len(pairs))
@@ -226,7 +227,7 @@ class PrunedLM(_base.TemplateLM):  # type: ignore[misc]
                 total = 0.0
                 for given, predicted in windows:
                     scored, report = text_log_probabilities(memory, (*given, predicted[-1]), 1)
-                    total += sum(scored[-len(predicted) :])
+                    total += math.fsum(scored[-len(predicted) :])
                     self.tally.read(report)
                 totals.append(total)
                 self.cache_hook.add_partial("loglikelihood_rolling", (text,), total)

@@ -1,0 +1,66 @@
+"""`namm-xmodal lm-eval`: lm-evaluation-harness with the model registered."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+ARGUMENTS = "pretrained=tiny-random,policy=keydiff,budget=0.5,update_every=32,dtype=float32"
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    (tmp_path / "lines.jsonl").write_text(json.dumps({"text": "One line of a few words. " * 4, "answer": "no"}) + "\n")
+    content = {
+        "task": "mine",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "lines.jsonl")}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{text}}",
+        "doc_to_choice": ["yes", "no"],
+        "doc_to_target": "answer",
+    }
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "mine.yaml").write_text(yaml.safe_dump(content))
+    return "--tasks", "mine", "--include_path", tmp_path / "tasks", "--device", "cpu"
+
+
+def test_the_harness_runs_with_the_pruned_model(run, task, tmp_path):
+    result = run("lm-eval", "--model_args", ARGUMENTS, *task, "--output_path", tmp_path / "out")
+    assert "namm_xmodal ({'pretrained': 'tiny-random', 'policy': 'keydiff'" in result.stdout
+    (written,) = (tmp_path / "out").rglob("results_*.json")
+    config = json.loads(written.read_text())["config"]
+    assert config["policy"] == "KeyDiff(budget=0.5)"
+    assert config["cache_kept"] == pytest.approx(51 / 99)  # 48 of 96 tokens, and three newer ones
+    assert (config["prompts"], config["prompts_untouched"], config["requests_truncated"]) == (1, 0, 0)
+
+
+def test_mistakes_are_one_line(run, task):
+    for given, said in (
+        ("pretrained=tiny-random,policy=keydif,budget=0.5", "unknown policy 'keydif': did you mean keydiff"),
+        ("pretrained=tiny-random,policy=full,batchsize=2", "model_args.batchsize: neither an argument nor a field"),
+        ("pretrained=tiny-randm,policy=full", "unknown model 'tiny-randm': did you mean tiny-random"),
+        ("policy=full", "model_args.pretrained: missing"),
+    ):
+        result = run("lm-eval", "--model_args", given, *task, code=2)
+        assert result.stderr.splitlines()[-1].startswith(f"namm-xmodal: {said}")
+
+
+def test_without_the_extra(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    monkeypatch.setitem(sys.modules, "lm_eval.__main__", None)
+    line = refused("lm-eval", "--model_args", ARGUMENTS)
+    assert line.endswith("namm-xmodal lm-eval needs an optional dependency: pip install 'namm-xmodal[lm-eval]'")
+
+
+def test_importing_the_model_without_the_extra():
+    code = "import sys; sys.modules['lm_eval'] = None; import namm_xmodal.harness.pruned_lm"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith("pip install 'namm-xmodal[lm-eval]'")

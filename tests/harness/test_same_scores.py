@@ -1,0 +1,82 @@
+"""The harness and `namm-xmodal eval` give the same numbers, and with a full cache those of the harness's own model."""
+
+import pytest
+from evaluations import make, run
+from lm_eval import simple_evaluate
+from lm_eval.tasks import TaskManager
+
+from namm_xmodal.harness.pruned_lm import PrunedLM
+from namm_xmodal.language.metrics import first_line
+from namm_xmodal.language.tiny_random import build_tiny_random
+
+POLICIES = {
+    "full": {"policy": "full"},
+    "h2o": {"policy": "h2o", "budget": 0.5},
+    "keydiff": {"policy": "keydiff", "budget": 0.25},
+}
+
+
+def harness(lm, questions, *tasks, **options):
+    manager = TaskManager(include_path=str(questions.parent / "tasks"), include_defaults=False)
+    return simple_evaluate(lm, tasks=list(tasks), task_manager=manager, bootstrap_iters=0, **options)
+
+
+def compare(questions, model, policy, schedule, **settings):
+    """Both ways over the same questions."""
+    spec = POLICIES[policy]
+    section = {
+        "model": model,
+        "dtype": "float32",
+        "tasks": {"mine": {"task": "questions", "file": str(questions), "n": 2}},
+        "policies": {policy: spec},
+        "schedules": [schedule],
+        **settings,
+    }
+    records = run(make(language=section, output=str(questions.parent / "eval")))
+    lm = PrunedLM(pretrained=model, dtype="float32", schedule=schedule, **spec, **settings)
+    found = harness(lm, questions, "mine_choices", "mine_said")
+    kept = found["config"]["cache_kept"]
+    assert kept == pytest.approx(sum(each.kept.fraction for each in records) / 2, rel=1e-12)
+    assert (kept == 1.0) == (policy == "full")
+    samples = found["samples"]
+    for record, choices, said in zip(records, samples["mine_choices"], samples["mine_said"], strict=True):
+        right = choices["doc"]["choices"].index(choices["doc"]["answer"])
+        total = float(choices["resps"][right][0][0])
+        tokens = len(lm.tokenizer(f" {choices['doc']['answer']}", add_special_tokens=False)["input_ids"])
+        assert -total / tokens == record.scores["negative_log_likelihood"]  # to the last digit
+        assert choices["acc"] == record.scores["accuracy_sum"]
+        assert first_line(said["resps"][0][0]) == record.text
+    return records, found
+
+
+@pytest.mark.parametrize("schedule", ["streaming", "post_prefill"])
+@pytest.mark.parametrize("policy", list(POLICIES))
+def test_the_scores_of_namm_xmodal_eval(questions, policy, schedule):
+    compare(questions, "tiny-random", policy, schedule, update_every=32, protect_recent=4)
+
+
+@pytest.mark.model
+def test_the_scores_of_a_real_model(questions):
+    full, _ = compare(questions, "smollm2-135m", "full", "streaming", update_every=16)
+    pruned, found = compare(questions, "smollm2-135m", "keydiff", "streaming", update_every=16)
+    assert full[0].scores["answer_probability"] != pruned[0].scores["answer_probability"]
+    assert full[0].scores["accuracy_sum"] == 1.0
+    assert found["config"]["policy"].startswith("KeyDiff")
+
+
+def test_a_full_cache_scores_as_the_harness_s_own_model(questions, tmp_path):
+    from lm_eval.models.huggingface import HFLM
+
+    model, tokenizer = build_tiny_random()
+    own = HFLM(pretrained=model.eval(), tokenizer=tokenizer, device="cpu", batch_size=2)
+    ours = PrunedLM(pretrained="tiny-random", policy="full", dtype="float32", batch_size=2)
+    tasks = ("mine_choices", "mine_said", "mine_texts")
+    expected, found = (harness(lm, questions, *tasks)["samples"] for lm in (own, ours))
+    for one, other in zip(expected["mine_choices"], found["mine_choices"], strict=True):
+        for (a,), (b,) in zip(one["resps"], other["resps"], strict=True):
+            assert float(b[0]) == pytest.approx(float(a[0]), abs=1e-4)
+            assert str(b[1]) == str(a[1])
+    for one, other in zip(expected["mine_said"], found["mine_said"], strict=True):
+        assert other["resps"] == one["resps"]
+    for one, other in zip(expected["mine_texts"], found["mine_texts"], strict=True):
+        assert float(other["resps"][0][0]) == pytest.approx(float(one["resps"][0][0]), abs=1e-3)
