@@ -1,11 +1,16 @@
 """`namm-xmodal lm-eval`: lm-evaluation-harness, which then knows the model `namm_xmodal`."""
 
 import sys
+import traceback
 
 import typer
 
+from namm_xmodal.errors import ConfigError
+
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 _OTHER_COMMANDS = ("ls", "validate")
+_THEIRS = ("lm_eval", "datasets", "huggingface_hub")
+"""Packages whose complaints are about tasks and data that were asked for."""
 _CHOOSES_A_MODEL = ("--model", "-M", "--config", "-C")
 
 
@@ -30,5 +35,12 @@ def lm_eval_command(context: typer.Context) -> None:
     sys.argv = ["lm_eval", *arguments]  # the harness reads it there
     try:
         harness.cli_evaluate()
+    except (ValueError, KeyError, OSError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _THEIRS:
+            raise
+        line = ConfigError(f"lm-eval: {error.args[0] if isinstance(error, KeyError) and error.args else error}")
+        line.add_note("".join(traceback.format_exception(error)))
+        raise line from None
     finally:
         sys.argv = before

@@ -53,6 +53,17 @@ def test_mistakes_are_one_line(run, task):
         assert result.stderr.splitlines()[-1].startswith(f"namm-xmodal: {said}")
 
 
+def test_what_the_harness_refuses_is_one_line(run, task, tmp_path):
+    given = ("lm-eval", "--model_args", "pretrained=tiny-random,policy=full")
+    line = run(*given, "--tasks", "nothing_such", *task[2:], code=2).stderr.splitlines()[-1]
+    assert line == "namm-xmodal: lm-eval: Tasks not found: nothing_such; `namm-xmodal --traceback ...` shows more"
+    (tmp_path / "lines.jsonl").unlink()
+    line = run(*given, *task, code=2).stderr.splitlines()[-1]
+    assert line.startswith("namm-xmodal: lm-eval: ") and "lines.jsonl" in line
+    line = run(*given, *task, "--model", "namm_xmodel", code=2).stderr.splitlines()[-1]
+    assert line.startswith("namm-xmodal: lm-eval: Unknown model 'namm_xmodel'")
+
+
 def test_without_the_extra(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "lm_eval", None)
     monkeypatch.setitem(sys.modules, "lm_eval.__main__", None)

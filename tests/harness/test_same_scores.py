@@ -57,8 +57,9 @@ def test_the_scores_of_namm_xmodal_eval(questions, policy, schedule):
 
 @pytest.mark.model
 def test_the_scores_of_a_real_model(questions):
-    full, _ = compare(questions, "smollm2-135m", "full", "streaming", update_every=16)
-    pruned, found = compare(questions, "smollm2-135m", "keydiff", "streaming", update_every=16)
+    settings = {"update_every": 16, "protect_first": 1, "protect_recent": 1}
+    full, _ = compare(questions, "smollm2-135m", "full", "streaming", **settings)
+    pruned, found = compare(questions, "smollm2-135m", "keydiff", "streaming", **settings)
     assert full[0].scores["answer_probability"] != pruned[0].scores["answer_probability"]
     assert full[0].scores["accuracy_sum"] == 1.0
     assert found["config"]["policy"].startswith("KeyDiff")
