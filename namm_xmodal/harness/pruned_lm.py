@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _USUAL_DEVICE = "cuda:0"
 _FEATURE = "The model namm_xmodal of lm-evaluation-harness"
+need("lm_eval.models", _FEATURE)  # the harness enters its own models only while its table is empty
 _base: Any = need("lm_eval.api.model", _FEATURE)
 _registry: Any = need("lm_eval.api.registry", _FEATURE)
 _utils: Any = need("lm_eval.utils", _FEATURE)

@@ -61,7 +61,16 @@ def test_what_the_harness_refuses_is_one_line(run, task, tmp_path):
     line = run(*given, *task, code=2).stderr.splitlines()[-1]
     assert line.startswith("namm-xmodal: lm-eval: ") and "lines.jsonl" in line
     line = run(*given, *task, "--model", "namm_xmodel", code=2).stderr.splitlines()[-1]
-    assert line.startswith("namm-xmodal: lm-eval: Unknown model 'namm_xmodel'")
+    assert line.startswith("namm-xmodal: lm-eval: ") and "'namm_xmodel'" in line
+
+
+def test_the_harness_s_own_models_stay_known():
+    from lm_eval.api.registry import get_model
+
+    import namm_xmodal.harness.pruned_lm as ours  # before anything has asked for a model
+
+    assert get_model("namm_xmodal") is ours.PrunedLM
+    assert get_model("hf").__name__ == "HFLM"
 
 
 def test_without_the_extra(refused, monkeypatch):
