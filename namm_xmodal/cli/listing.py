@@ -68,6 +68,25 @@ def tasks(as_json: AsJson = False) -> None:
 
 
 @list_app.command()
+def suites(as_json: AsJson = False) -> None:
+    """Long-context suites with their tasks, as written in `suite:` of a configuration."""
+    from namm_xmodal.language.suites.table import list_suites
+
+    _show(
+        "suite",
+        [
+            {
+                "name": name,
+                "about": suite.about,
+                "fields": {label: f"{form.metrics[0]}, {form.tokens} tokens" for label, form in suite.tasks.items()},
+            }
+            for name, suite in list_suites().items()
+        ],
+        as_json,
+    )
+
+
+@list_app.command()
 def metrics(as_json: AsJson = False) -> None:
     """Metrics of language tasks, and the tasks that each is the first of; tables show these first."""
     from namm_xmodal.language.metrics import METRICS

@@ -73,6 +73,8 @@ def in_words(annotation: Any, metadata: Any = ()) -> str:
         return f"{each}, or a list of such" if alone else f"a list, each {each}"
     if origin is dict and get_origin(parts[1]) is dict:
         return "a mapping of labels to mappings" + _limits(metadata)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "a mapping"
     return _PLAIN[origin or annotation] + _limits(metadata)
 
 

@@ -69,7 +69,7 @@ def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str
             field = here.model_fields.get(str(part))
             if field is None:
                 break
-            here = field.annotation
+            here = _without_null(field.annotation)
             wanted = "a mapping" if _is_model(here) else in_words(here, field.metadata)
         elif get_origin(here) in (dict, tuple):  # a label or an index; else pydantic's name of a member of a union
             parts.append(str(part))
@@ -98,6 +98,12 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
+def _without_null(annotation: Any) -> Any:
+    """The model of a section that may be left out; anything else as it is."""
+    inner = [each for each in get_args(annotation) if _is_model(each)]
+    return inner[0] if len(inner) == 1 and type(None) in get_args(annotation) else annotation
+
+
 def _help(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """The help text of the field at this place, up to its first full stop."""
     here: Any = model
@@ -106,5 +112,5 @@ def _help(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
         field = here.model_fields.get(str(part)) if _is_model(here) else None
         if field is None:
             break
-        text, here = field.description or text, field.annotation
+        text, here = field.description or text, _without_null(field.annotation)
     return text.split(". ")[0].rstrip(".")

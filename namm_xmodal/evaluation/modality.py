@@ -209,6 +209,10 @@ class Modality(Protocol):
         """What tables show of a record's scores; a modality may normalise them."""
         return scores
 
+    def averaged(self, section: Any) -> tuple[str, Sequence[str]] | None:
+        """A benchmark of several tasks whose scores are averaged too: its name, and its tasks; None if there is none."""
+        return None
+
     def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
         return ()

@@ -33,7 +33,7 @@ def cut_to_tokens(text: str, tokens: int, tokenizer: Any) -> str | None:
     size = 6 * tokens + 64  # characters: English has 3 to 5 a token, so one pass nearly always does
     while True:
         piece = text[:size]
-        offsets = _offsets(piece, tokenizer)
+        offsets = token_offsets(piece, tokenizer)
         if len(offsets) > tokens:
             end = _word_end(piece, offsets[tokens][0])
             return piece[:end] if end else None
@@ -58,7 +58,7 @@ def cut_to_last_tokens(text: str, tokens: int, tokenizer: Any) -> str:
     size = 6 * tokens + 64
     while True:
         piece = text[-size:]
-        offsets = _offsets(piece, tokenizer)
+        offsets = token_offsets(piece, tokenizer)
         if len(offsets) > tokens:
             start = offsets[len(offsets) - tokens][0]
             word = re.compile(r"(?<=\s)\S").search(piece, start, start + _NEAR)
@@ -68,7 +68,7 @@ def cut_to_last_tokens(text: str, tokens: int, tokenizer: Any) -> str:
         size *= 2
 
 
-def _offsets(text: str, tokenizer: Any) -> list[tuple[int, int]]:
+def token_offsets(text: str, tokenizer: Any) -> list[tuple[int, int]]:
     """Where each token stands in a text: start and end characters."""
     if not getattr(tokenizer, "is_fast", False):
         raise DataError(

@@ -88,6 +88,11 @@ def exact_match(prediction: str, answer: str | Sequence[str]) -> float:
     return float(any(said == normalised_answer(first_line(each)) for each in _references(answer)))
 
 
+def empty_answer(prediction: str, answer: str | Sequence[str]) -> float:
+    """1.0 if nothing but white space was generated, else 0.0; lower is better, whatever the right answer is."""
+    return float(not prediction.strip())
+
+
 def edit_similarity(prediction: str, answer: str | Sequence[str]) -> float:
     """How near the first line of a generation is to the answer.
 
@@ -214,6 +219,7 @@ METRICS: Mapping[str, Metric] = Registry(
                 "1 - edit distance / longer length, first line generated against answer",
                 edit_similarity,
             ),
+            Metric("empty_answer", 0, 1, False, "1 if nothing was generated", empty_answer, named=True),
             Metric("accuracy", 0, 1, True, "1 if the right choice has the greatest mean log-likelihood per token"),
             Metric("accuracy_sum", 0, 1, True, "1 if the right choice has the greatest total log-likelihood"),
             Metric("token_probability", 0, 1, True, "exp(-negative_log_likelihood): probability per token"),
@@ -234,4 +240,4 @@ METRICS: Mapping[str, Metric] = Registry(
         )
     },
 )
-"""Every metric by name. Of the package's own, all but `negative_log_likelihood` are better when higher."""
+"""Every metric by name. Of its own, all but `negative_log_likelihood` and `empty_answer` are better when higher."""

@@ -12,6 +12,7 @@ from namm_xmodal.language.converted_weights import converted_folder
 from namm_xmodal.language.precision import choose_dtype
 from namm_xmodal.language.quiet import quiet_transformers
 from namm_xmodal.language.registry_models import REGISTRY_MODELS
+from namm_xmodal.language.rope import Rope, stretch
 from namm_xmodal.language.vocabulary import check_vocabulary
 from namm_xmodal.trust.model_folder import ModelFolder, loading, open_model_folder
 
@@ -54,7 +55,9 @@ def list_models() -> dict[str, str]:
     return {**known, tiny_random.NAME: tiny_random.DESCRIPTION}
 
 
-def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") -> LanguageModel:
+def load_language_model(
+    name: str, *, dtype: str = "auto", device: str = "cpu", rope: Rope | None = None
+) -> LanguageModel:
     """Loads a causal language model and its tokenizer.
 
     Args:
@@ -62,25 +65,27 @@ def load_language_model(name: str, *, dtype: str = "auto", device: str = "cpu") 
             `tiny-random`, a folder, or a hub id.
         dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where the device computes in it, else float32.
         device: Anything `torch.device` takes.
+        rope: How positions are stretched; `max_context` grows by its factor.
 
     Raises:
         UnknownNameError: If the name is nearly one of the short names.
         DataError: If the model cannot be fetched or read.
         ConfigError: If `dtype` or `device` is not one that exists here.
+        UnsupportedModelError: If its positions cannot be stretched.
     """
     precision = choose_dtype(dtype, device)
     if name == tiny_random.NAME:
-        model, tokenizer = tiny_random.build_tiny_random()
+        model, tokenizer = tiny_random.build_tiny_random(rope)
         model, source = model.to(precision), f"{tiny_random.NAME} (seed 0)"
     elif name in REGISTRY_MODELS:
         row = REGISTRY_MODELS[name]
         if row.notice:
             log.warning("%s", row.notice)
-        model, tokenizer, _ = _from_pretrained(str(converted_folder(row)), precision, name)
+        model, tokenizer, _ = _from_pretrained(str(converted_folder(row)), precision, name, rope)
         source = row.source
     else:
         refuse_near_miss(name)
-        model, tokenizer, revision = _from_pretrained(name, precision, name)
+        model, tokenizer, revision = _from_pretrained(name, precision, name, rope)
         source = f"folder {name}" if Path(name).is_dir() else f"hub {name}" + (f"@{revision}" if revision else "")
     model = _to_device(model, device).eval()
     model.config.return_dict = True  # a checkpoint may say otherwise, and transformers' own models fail then
@@ -96,11 +101,13 @@ def refuse_near_miss(name: str) -> None:
         raise UnknownNameError("model", name, known)
 
 
-def _from_pretrained(place: str, precision: Any, name: str) -> tuple[Any, Any, str | None]:
+def _from_pretrained(place: str, precision: Any, name: str, rope: Rope | None) -> tuple[Any, Any, str | None]:
     """Model, tokenizer, and the commit if they come from the hub."""
     from transformers import AutoModelForCausalLM
 
     folder, tokenizer = open_with_tokenizer(place, name)
+    if rope is not None:
+        stretch(folder.config, rope, name)
     with quiet_transformers(), loading(name, _expected()):
         model, _ = folder.model(AutoModelForCausalLM, precision)
     return model, tokenizer, folder.revision

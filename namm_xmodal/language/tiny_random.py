@@ -2,14 +2,19 @@
 
 from typing import Any
 
+from namm_xmodal.language.rope import Rope, stretch
+
 NAME = "tiny-random"
 DESCRIPTION = (
     "random weights (Llama family, 2 layers, 4 query and 2 key-value heads, 16,384 tokens) and one token per byte"
 )
 
 
-def build_tiny_random() -> tuple[Any, Any]:
+def build_tiny_random(rope: Rope | None = None) -> tuple[Any, Any]:
     """The model, in float32, and its tokenizer; the same weights at every call.
+
+    Args:
+        rope: How positions are stretched.
 
     Returns:
         A `LlamaForCausalLM` and a byte-level tokenizer with 256 byte tokens, `<s>`, `</s>` and `<pad>`.
@@ -31,6 +36,8 @@ def build_tiny_random() -> tuple[Any, Any]:
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=True,
     )
+    if rope is not None:
+        stretch(config, rope, NAME)
     with torch.random.fork_rng(devices=[]):  # the caller's random stream is left as it was
         torch.manual_seed(0)
         return LlamaForCausalLM(config), tokenizer

@@ -92,7 +92,7 @@ def test_a_file_from_before_sections_is_refused_with_the_reason(minimal):
         ("langage.seed=1", "langage: unknown key or section; did you mean language?"),
         ("workers=0", "workers: 0: expected a whole number, at least 1"),
         ("language.dtype=float8", "dtype: 'float8'"),
-        ("language.tasks={}", "tasks: {}: expected a mapping of labels to mappings, not empty"),
+        ("language.tasks={}", "tasks: missing; expected tasks, or suite: a name of `namm-xmodal list suites`"),
         ("language.model=''", "model: ''"),
         ("language.adapter=video", "adapter: unknown key"),
         ("bootstrap.level=1", "bootstrap.level: 1"),

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from namm_xmodal.errors import DataError, ItemError
-from namm_xmodal.extras import need
 from namm_xmodal.trust.files import MIB, check_file
 from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.trust.parquet import parquet_rows
 
 Row = dict[str, Any]
 MOST = 32 * MIB
@@ -76,8 +76,7 @@ def read_rows(path: Path) -> list[Any]:
     check_file(path, error=DataError, expected="the questions of a benchmark", most=MOST)
     try:
         if path.suffix == ".parquet":
-            parquet = need("pyarrow.parquet", "reading parquet files")
-            rows: Any = _parquet_rows(parquet.ParquetFile(path))
+            rows: Any = parquet_rows(path, MOST)
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
@@ -102,18 +101,6 @@ def read_json(path: Path) -> Any:
     if path.stat().st_size > MOST:
         raise ValueError(f"it has more than {MOST:,} bytes")
     return parse_json(path.read_text(encoding="utf-8-sig"))
-
-
-def _parquet_rows(file: Any) -> list[Row]:
-    """A few rows at a time: a file of a megabyte may stand for terabytes of repeated text."""
-    rows: list[Row] = []
-    left = MOST
-    for batch in file.iter_batches(batch_size=16):
-        left -= batch.nbytes
-        if left < 0:
-            raise ValueError(f"more than {MOST:,} bytes, unpacked")
-        rows += batch.to_pylist()
-    return rows
 
 
 def inside(folder: Path, name: str) -> Path:

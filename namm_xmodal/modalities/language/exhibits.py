@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from namm_xmodal.errors import ItemError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, ShadedText
 from namm_xmodal.modalities.language.inspection import KEPT, Inspection, inspect_text
 from namm_xmodal.modalities.language.section import LanguageSection
 from namm_xmodal.modalities.language.session import LanguageSession
+from namm_xmodal.modalities.language.tasks import tasks_of
 from namm_xmodal.types import ONCE
 
 MOST_TOKENS = 768
@@ -24,8 +26,11 @@ def text_exhibits(section: LanguageSection, arms: Sequence[Arm]) -> list[Exhibit
         arms: Which to show.
     """
     session = LanguageSession(section)
-    label = next(iter(section.tasks))
-    sample = session.sample(label, 0)
+    label = next(iter(tasks_of(section)))
+    try:
+        sample = session.sample(label, 0)
+    except ItemError:  # a broken item of a suite, which its record tells of
+        return []
     found: list[Exhibit] = []
     for arm in arms:
         options: dict[str, Any] = {

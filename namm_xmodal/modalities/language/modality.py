@@ -3,15 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from namm_xmodal.config.save import GENERATED_TEXT
-from namm_xmodal.config.tasks import build_task
+from namm_xmodal.config.save import GENERATED_TEXT, digest
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
+from namm_xmodal.language.suites.table import find_suite
 from namm_xmodal.modalities.language.facts import LanguageFacts
 from namm_xmodal.modalities.language.groups import first_of_each
 from namm_xmodal.modalities.language.metrics import headline, lower_is_better
-from namm_xmodal.modalities.language.section import LanguageSection
+from namm_xmodal.modalities.language.section import OF_SUITES, LanguageSection
+from namm_xmodal.modalities.language.tasks import tasks_of
 
 
 class Language(Modality):
@@ -20,14 +21,14 @@ class Language(Modality):
     name = "language"
     section = LanguageSection
     facts = LanguageFacts
-    not_compared = frozenset({"document", "line", "lines_back", "recalls"})
+    named_by_records = frozenset({"subset", "n"})
+    not_compared = frozenset({"document", "line", "lines_back", "recalls", "id"})
 
     def items(self, section: LanguageSection) -> Sequence[Item]:
         """Samples, task by task in turn, so that every task has some results early."""
         first: dict[str, Sequence[int]] = {}  # by task and sample: the first one with the same context
-        for label, spec in section.tasks.items():
-            task, count = build_task(spec, f"tasks.{label}")
-            first[label] = first_of_each(label, task, count) or range(count)
+        for label, asked in tasks_of(section).items():
+            first[label] = first_of_each(label, asked.task, asked.count) or range(asked.count)
         return [
             Item(f"{label}/{number}", label, number, f"{label}/{firsts[number]}")
             for number in range(max(map(len, first.values())))
@@ -45,6 +46,12 @@ class Language(Modality):
         """More samples never change earlier ones, so their number is left out of the digest."""
         tasks = settings["tasks"]
         found = {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
+        if settings["rope_scaling"] is None:
+            del found["rope_scaling"]
+        if settings["suite"] is None:
+            found = {key: value for key, value in found.items() if key not in OF_SUITES}
+        else:
+            found["suite_table"] = digest(find_suite(settings["suite"]).model_dump(mode="json"))
         return found | ({"generated_text": GENERATED_TEXT} if "generate" in settings["scoring"] else {})
 
     def check(
@@ -55,6 +62,13 @@ class Language(Modality):
 
         check_language(section, arms, notice)
 
+    def averaged(self, section: LanguageSection) -> tuple[str, Sequence[str]] | None:
+        """See `Modality.averaged`: the tasks of the suite."""
+        if section.suite is None:
+            return None
+        suite = find_suite(section.suite)
+        return suite.name, list(suite.tasks)
+
     def exhibits(self, section: LanguageSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """See `Modality.exhibits`."""
         from namm_xmodal.modalities.language.exhibits import text_exhibits
@@ -63,6 +77,7 @@ class Language(Modality):
 
     def metrics(self, section: LanguageSection, task: str, names: Sequence[str]) -> Sequence[Metric]:
         """One by likelihood and one by generation in the table, the rest in the files."""
-        built, count = build_task(section.tasks[task], f"tasks.{task}")
-        shown, clustered = headline(built, names), first_of_each(task, built, count) is not None
+        asked = tasks_of(section)[task]
+        shown = headline(asked.task, names)
+        clustered = first_of_each(task, asked.task, asked.count) is not None
         return [Metric(name, not lower_is_better(name), clustered=clustered, headline=name in shown) for name in names]

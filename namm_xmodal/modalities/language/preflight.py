@@ -1,23 +1,24 @@
 """What an evaluation would be refused for, found before its model is loaded: texts, lengths, sizes, tokenizer, device."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from namm_xmodal.config.building import at
-from namm_xmodal.config.tasks import build_task
-from namm_xmodal.errors import DataError, NammError
+from namm_xmodal.errors import DataError, ItemError, NammError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.meaning import Pruning, Reading, check_reading, check_sizes
 from namm_xmodal.language.at_hand import ModelAtHand, model_at_hand
 from namm_xmodal.language.precision import check_precision
 from namm_xmodal.language.prompt import EncodedSample, encode
 from namm_xmodal.language.sample import Sample
+from namm_xmodal.language.suites.task import SuiteTask
 from namm_xmodal.language.texts import find_texts
 from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
 from namm_xmodal.modalities.language.metrics import generated_scores
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
+from namm_xmodal.modalities.language.tasks import Asked, missing_tasks, on_model, tasks_of
 from namm_xmodal.types import ONCE
 
 Notice = Callable[[str], None]
@@ -35,31 +36,74 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
         NammError: The first mistake, on one line.
     """
     check_precision(section.dtype, section.device)
-    model = model_at_hand(section.model)
+    model = model_at_hand(section.model, section.rope)
     if model is None:
         notice(not_at_hand(section.model))
     schedules = {arm.schedule for arm in arms if not arm.full}
     readings: dict[str, list[Reading]] = {schedule: [] for schedule in schedules}
-    for label, spec in section.tasks.items():
-        task, count = build_task(spec, f"tasks.{label}")
-        written = check_task(task, f"tasks.{label}", section.model, model)
+    tasks = tasks_of(section)
+    _say_what_is_missing(section, tasks, notice)
+    cut: list[str] = []
+    skipped: list[str] = []
+    for label, asked in tasks.items():
+        written = check_task(asked.task, asked.path, section.model, model)
         if model is None:
             for each in readings.values():
                 each += written
-        else:
-            for sample in make_samples(label, task, count, seed=section.seed, tokenizer=model.tokenizer):
-                encoded, where = encode(sample, model.tokenizer), f"tasks.{label}: sample {sample.index}"
-                check_context(where, encoded, tokens_to_generate(section, sample), section.model, model.max_context)
-                if sample.index == 0 and "generate" in section.scoring:  # of one, since long answers take time
-                    check_metrics(where, sample)
-                for schedule, each in readings.items():
-                    each.append(read_before_pruning(where, encoded, schedule))
+            continue
+        task = on_model(asked.task, section.model, model.max_context)
+        samples = make_samples(label, task, asked.count, seed=section.seed, tokenizer=model.tokenizer)
+        for number in range(asked.count):
+            where = f"{asked.path}: sample {number}"
+            try:
+                sample = samples[number]
+                encoded = encode(sample, model.tokenizer)
+                if isinstance(task, SuiteTask):
+                    check_length(section, encoded)
+            except ItemError as error:
+                skipped.append(str(error))
+                continue
+            cut += [f"{label}/{number}"] if sample.tags.get("truncated") == "yes" else []
+            check_context(where, encoded, tokens_after(section, sample, encoded), section.model, model.max_context)
+            if number == 0 and "generate" in section.scoring and not isinstance(task, SuiteTask):
+                check_metrics(where, sample)  # of one, since long answers take time; a suite tries those of every item
+            for schedule, each in readings.items():
+                each.append(read_before_pruning(where, encoded, schedule))
+    everything = sum(asked.count for asked in tasks.values())
+    for what, found in (
+        ("lose their middle, since they are too long", cut),
+        ("cannot be asked and are skipped", skipped),
+    ):
+        if found:
+            notice(f"{len(found)} of {everything} items {what} (the first: {found[0]})")
+    if skipped and len(skipped) == everything:
+        raise DataError(f"none of {everything} items can be asked ({skipped[0]})")
     for arm in arms:
         if not arm.full:  # the full cache always holds what it says
             row, pruning = f"policies.{arm.label}", pruning_of(section, arm)
             check_sizes(row, arm.budget, readings[arm.schedule], pruning)
             for reading, share in _fitted_on(arm, model):
                 check_reading(row, share, reading, replace(pruning, every=section.update_every))
+
+
+def _say_what_is_missing(section: LanguageSection, tasks: Mapping[str, Asked], notice: Notice) -> None:
+    if missing := missing_tasks(section):
+        notice(
+            f"{len(missing)} of {len(missing) + len(tasks) - len(section.tasks)} tasks of {section.suite} have no file in "
+            f"{section.data} and are left out: {', '.join(missing)}"
+        )
+
+
+def check_length(section: LanguageSection, encoded: EncodedSample) -> None:
+    """Refuses an item of a suite during which no update would come: no policy would evict anything.
+
+    Raises:
+        ItemError: With its length.
+    """
+    if "streaming" in section.schedules and encoded.prompt_length < section.update_every:
+        raise ItemError(
+            f"its prompt has {encoded.prompt_length} tokens, shorter than one update (update_every={section.update_every})"
+        )
 
 
 def pruning_of(section: LanguageSection, arm: Arm) -> Pruning:
@@ -134,14 +178,22 @@ def read_before_pruning(where: str, encoded: EncodedSample, schedule: str) -> Re
     return Reading(f"{where}: its context", count)
 
 
-def check_context(where: str, encoded: EncodedSample, generate_tokens: int, model: str, context: int | None) -> None:
-    """Refuses a sample that is longer, with its answer, than what the model was built for.
+def tokens_after(section: LanguageSection, sample: Sample, encoded: EncodedSample) -> int:
+    """Most tokens that follow the prompt of a sample: those generated, and those of answers whose likelihood is scored."""
+    generated = tokens_to_generate(section, sample)
+    if sample.generation is not None:
+        return generated
+    answers = [len(each) for each in (encoded.answer_ids, *encoded.choice_ids) if each]
+    return max(*answers, generated) if answers else 0
+
+
+def check_context(where: str, encoded: EncodedSample, after: int, model: str, context: int | None) -> None:
+    """Refuses a sample that is longer, with what follows it, than what the model was built for.
 
     Raises:
         DataError: With both lengths.
     """
-    answers = [len(each) for each in (encoded.answer_ids, *encoded.choice_ids) if each]
-    needed = encoded.prompt_length + (max(*answers, generate_tokens) if answers else 0)
+    needed = encoded.prompt_length + after
     if context is not None and needed > context:
         raise DataError(f"{where} needs {needed} tokens, {model} was built for {context}; use shorter lengths")
 

@@ -60,14 +60,14 @@ def score_sample(
         prompt = ask(memory, context, encoded.question_ids)
     scores: dict[str, float] = {}
     text = ""
-    if "likelihood" in scoring:
+    own = sample.generation
+    if "likelihood" in scoring and own is None:  # else the answer is a reference to compare with, no continuation
         if encoded.choice_ids:
             chosen = [log_likelihoods(memory, prompt, list(choice)) for choice in encoded.choice_ids]
             scores |= choice_scores(chosen, sample.choices.index(sample.answer))
         else:
             scores |= answer_scores(log_likelihoods(memory, prompt, list(encoded.answer_ids)))
     if "generate" in scoring:
-        own = sample.generation
         limit, line = (generate_tokens, True) if own is None else (own.tokens, own.line)
         text = greedy_text(memory, prompt, tokenizer, limit, line=line)
         scores |= generated_scores(text, sample)

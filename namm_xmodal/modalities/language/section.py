@@ -2,19 +2,53 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from namm_xmodal.config.section import Schedules, Section, as_list
+from namm_xmodal.config.validation import Strict
+from namm_xmodal.language.rope import Rope
 
 Scorings = Annotated[tuple[Literal["likelihood", "generate"], ...], BeforeValidator(as_list), Field(min_length=1)]
+Labels = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]
+
+
+class RopeScaling(Strict):
+    """How the model's positions are stretched."""
+
+    rope_type: Literal["linear", "yarn", "ntk"] = Field(
+        description="linear: positions are divided. yarn: slow dimensions only. ntk: the base grows, as in the NAMM paper."
+    )
+    factor: float = Field(gt=1, description="How many times longer the context becomes.")
 
 
 class LanguageSection(Section):
     """Tasks of a language model."""
 
     tasks: dict[str, dict[str, Any]] = Field(
-        min_length=1,
+        default_factory=dict,
         description="Label: {task: a name of `namm-xmodal list tasks`, n: samples, and the task's own fields}.",
+    )
+    suite: str | None = Field(
+        None, min_length=1, description="A name of `namm-xmodal list suites`, or a table of tasks of your own (.yaml)."
+    )
+    data: str | None = Field(
+        None, min_length=1, description="Folder of the suite, in the layout in which it is published."
+    )
+    subset: Labels | None = Field(None, description="Tasks of the suite; all that are in the folder if absent.")
+    n: int | None = Field(
+        None, ge=1, description="Items of each task of the suite, the first of its file; all if absent."
+    )
+    max_prompt: int | None = Field(
+        None,
+        ge=32,
+        description="Most tokens of a prompt of the suite; longer ones lose their middle. The model's positions, less "
+        "what is generated, bound it too.",
+    )
+    chat: bool | Literal["auto"] = Field(
+        False, description="Put the tokenizer's chat template around prompts of the suite; auto: where it has one."
+    )
+    rope_scaling: RopeScaling | None = Field(
+        None, description="Stretch the model's rotary positions, so that it reads longer texts than it was built for."
     )
     schedules: Schedules = Field(
         ("streaming",),
@@ -27,9 +61,33 @@ class LanguageSection(Section):
     )
     generate_tokens: int = Field(16, ge=1, description="Most tokens to generate for an answer; a line break ends it.")
 
-    @field_validator("schedules", "scoring")
+    @property
+    def rope(self) -> Rope | None:
+        """What the model is loaded with."""
+        return None if self.rope_scaling is None else Rope(self.rope_scaling.rope_type, self.rope_scaling.factor)
+
+    @field_validator("schedules", "scoring", "subset")
     @classmethod
-    def _no_repeats(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(values)) < len(values):
+    def _no_repeats(cls, values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if values is not None and len(set(values)) < len(values):
             raise ValueError(f"{list(values)}: a value is given twice; remove one")
         return values
+
+    @model_validator(mode="after")
+    def _something_to_ask(self) -> "LanguageSection":
+        of_suite = [
+            key for key in OF_SUITES if key != "suite" and getattr(self, key) != type(self).model_fields[key].default
+        ]
+        if self.suite is None and of_suite:
+            raise ValueError(
+                f"{of_suite[0]}: is for the tasks of a suite; give suite: a name of `namm-xmodal list suites`"
+            )
+        if self.suite is None and not self.tasks:
+            raise ValueError("tasks: missing; expected tasks, or suite: a name of `namm-xmodal list suites`")
+        if self.suite is not None and "generate" not in self.scoring:
+            raise ValueError(f"scoring: {list(self.scoring)}: answers of a suite are generated; add generate")
+        return self
+
+
+OF_SUITES = ("suite", "data", "subset", "n", "max_prompt", "chat")
+"""Keys that only mean something for a suite; without one they are left out of digests, which are older than they are."""

@@ -6,18 +6,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from namm_xmodal.config.blame import named
-from namm_xmodal.config.tasks import build_task
-from namm_xmodal.errors import ContractError, PluginError
+from namm_xmodal.errors import ContractError, ItemError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.meaning import check_reading
 from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
 from namm_xmodal.evaluation.pruning import pruned_for
+from namm_xmodal.language.suites.task import SuiteTask
 from namm_xmodal.modalities.language.facts import LanguageFacts
 from namm_xmodal.modalities.language.groups import first_of_each
-from namm_xmodal.modalities.language.preflight import check_context, pruning_of, read_before_pruning, tokens_to_generate
+from namm_xmodal.modalities.language.preflight import (
+    check_context,
+    check_length,
+    pruning_of,
+    read_before_pruning,
+    tokens_after,
+)
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
+from namm_xmodal.modalities.language.tasks import on_model, tasks_of
 
 if TYPE_CHECKING:
     from namm_xmodal.memory import Memory
@@ -56,13 +63,19 @@ class LanguageSession:
         from namm_xmodal.language.models import load_language_model
 
         self.section = section
-        self.language = load_language_model(section.model, dtype=section.dtype, device=section.device)
-        self._tasks = {label: build_task(spec, f"tasks.{label}") for label, spec in section.tasks.items()}
-        self._share = {label for label, (task, n) in self._tasks.items() if first_of_each(label, task, n) is not None}
+        self.language = load_language_model(
+            section.model, dtype=section.dtype, device=section.device, rope=section.rope
+        )
+        self._tasks = tasks_of(section)
+        self._share = {
+            label for label, each in self._tasks.items() if first_of_each(label, each.task, each.count) is not None
+        }
         self._samples: dict[str, Sequence[Any]] = {}
         self._fitted: dict[str, Any] = {}
         language = self.language
         self._model: dict[str, Any] = {"name": language.name, "source": language.source, "dtype": language.dtype}
+        if section.rope is not None:
+            self._model["rope_scaling"] = section.rope.words
         if "generate" in section.scoring:
             self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
 
@@ -71,22 +84,31 @@ class LanguageSession:
         from namm_xmodal.language.prompt import encode
 
         for each in work:
-            encodings = {}
+            readable: dict[str, tuple[Any, Any]] = {}  # by item: the sample and its token ids
             for item, arms in zip(each.items, each.arms, strict=True):
-                sample = self.sample(item.task, item.number)
-                encodings[item.id] = encode(sample, self.language.tokenizer)
-                self._check(item, arms, sample, encodings[item.id])
+                try:
+                    sample = self.sample(item.task, item.number)
+                    encoded = encode(sample, self.language.tokenizer)
+                    if isinstance(self._tasks[item.task].task, SuiteTask):
+                        check_length(self.section, encoded)
+                except ItemError as error:
+                    yield from (self._skipped(item, arm, error) for arm in arms)
+                    continue
+                self._check(item, arms, sample, encoded)
+                readable[item.id] = (sample, encoded)
             for arm, items in each.by_arm():
                 last = LastContext()
                 for item in items:
-                    sample, encoded = self.sample(item.task, item.number), encodings[item.id]
-                    try:
-                        with named(f"policies.{arm.label}", arm.policy):
-                            outcome = self._outcome(item, arm, sample, encoded, last)
-                    except (PluginError, ContractError) as error:
-                        tagged = replace(item, tags=sample.tags)
-                        outcome = Outcome.failed(tagged, arm, error, LanguageFacts(encoded.prompt_length), self._model)
-                    yield outcome
+                    if item.id in readable:
+                        yield self._answered(item, arm, *readable[item.id], last)
+
+    def _answered(self, item: Item, arm: Arm, sample: Any, encoded: Any, last: LastContext) -> Outcome:
+        try:
+            with named(f"policies.{arm.label}", arm.policy):
+                return self._outcome(item, arm, sample, encoded, last)
+        except (PluginError, ContractError) as error:
+            tagged = replace(item, tags=sample.tags)
+            return Outcome.failed(tagged, arm, error, LanguageFacts(encoded.prompt_length), self._model)
 
     def _outcome(self, item: Item, arm: Arm, sample: Any, encoded: Any, last: LastContext) -> Outcome:
         from namm_xmodal.evaluation.fit import described
@@ -122,6 +144,9 @@ class LanguageSession:
             text=answer.text,
         )
 
+    def _skipped(self, item: Item, arm: Arm, error: ItemError) -> Outcome:
+        return Outcome(item, arm, {}, Kept(), {}, LanguageFacts(), self._model, "skipped", str(error))
+
     def policy(self, arm: Arm) -> Any:
         """What prunes, None for the full cache; a NAMM is fitted once."""
         if arm.policy is None:
@@ -135,18 +160,23 @@ class LanguageSession:
         return self._fitted[arm.fingerprint]
 
     def sample(self, label: str, number: int) -> Any:
-        """A sample of a task."""
+        """A sample of a task.
+
+        Raises:
+            ItemError: If it is an item of a suite that cannot be asked.
+        """
         if label not in self._samples:
-            task, count = self._tasks[label]
+            asked, language = self._tasks[label], self.language
+            task = on_model(asked.task, language.name, language.max_context)
             self._samples[label] = make_samples(
-                label, task, count, seed=self.section.seed, tokenizer=self.language.tokenizer
+                label, task, asked.count, seed=self.section.seed, tokenizer=language.tokenizer
             )
         return self._samples[label][number]
 
     def _check(self, item: Item, arms: Sequence[Arm], sample: Any, encoded: Any) -> None:
         """What `check_language` has found before, unless the tokenizer had to be fetched first."""
         where, section, language = f"tasks.{item.task}: sample {item.number}", self.section, self.language
-        check_context(where, encoded, tokens_to_generate(section, sample), language.name, language.max_context)
+        check_context(where, encoded, tokens_after(section, sample, encoded), language.name, language.max_context)
         for arm in arms:
             if not arm.full:
                 reading = read_before_pruning(where, encoded, arm.schedule)
