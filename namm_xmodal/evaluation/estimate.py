@@ -149,6 +149,64 @@ def ratio(
     return Estimate(value, low, high, scores.size, estimator, {}, level, resamples, seed)
 
 
+def mean_ratio(
+    values: Sequence[float],
+    reference: Sequence[float],
+    strata: Sequence[str],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate | None:
+    """The mean over strata of their mean of `values` over that of `reference`, such as tasks relative to the full cache.
+
+    Strata whose mean of `reference` is not positive are left out, as a ratio to it would say nothing; `by_stratum` has the
+    others. Items are redrawn within each stratum, values with their reference; draws leave out what is not positive.
+
+    Args:
+        values: One score for each item.
+        reference: Scores of the reference on the same items, in the same order.
+        strata: The stratum of each item, such as its task.
+        clusters: As in `estimate`.
+        resamples: As in `estimate`.
+        level: As in `estimate`.
+        seed: As in `estimate`.
+
+    Returns:
+        None if no stratum is left.
+
+    Raises:
+        DataError: As in `estimate`.
+    """
+    scores, others = _finite(values), _finite(reference)
+    names, stratum = _numbered(strata)
+    positive = [place for place in range(len(names)) if others[stratum == place].mean() > 0]
+    kept = np.isin(stratum, positive)
+    if not positive:
+        return None
+    scores, others = scores[kept], others[kept]
+    left, place = _numbered([name for name, used in zip(strata, kept, strict=True) if used])
+    member = np.eye(len(left))[place]  # (N, strata)
+
+    def ratios(weights: Floats) -> Floats:
+        below = (weights * others) @ member  # (R, strata); counts cancel
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found: Floats = np.where(below > 0, (weights * scores) @ member / below, np.nan)
+        return found
+
+    def mean(weights: Floats) -> Floats:
+        found = ratios(weights)
+        there = ~np.isnan(found)
+        total: Floats = np.where(there, found, 0).sum(1) / np.maximum(there.sum(1), 1)
+        return total
+
+    apart = dict(zip(left, ratios(np.ones((1, len(scores))))[0].tolist(), strict=True))
+    chosen = None if clusters is None else [each for each, used in zip(clusters, kept, strict=True) if used]
+    value, low, high = _interval(mean, chosen, place, resamples, level, seed)
+    return Estimate(value, low, high, scores.size, "macro", apart, level, resamples, seed)
+
+
 def paired(values: Sequence[float], reference: Sequence[float], **options: Any) -> Estimate:
     """The same statistic of `values - reference` on the same items, with its interval.
 

@@ -1,7 +1,7 @@
 """Records summed up: a row for every arm on every task, with n, intervals and differences to the full cache."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -160,11 +160,13 @@ class Summary:
         rows: By section, task and arm.
         bootstrap: How intervals are drawn.
         expected: Results of a complete evaluation.
+        benchmarks: Section to the name and the tasks of a benchmark whose tasks are averaged too; see `report.means`.
     """
 
     rows: tuple[Row, ...]
     bootstrap: BootstrapConfig
     expected: int = 0
+    benchmarks: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=dict)
 
     @property
     def incomplete(self) -> str:
@@ -215,7 +217,9 @@ def summarise(records: Iterable[Record], plan: Sequence[SectionPlan], bootstrap:
         reference = {task: group for (task, _), group in reversed(groups.items()) if group[0].size == "full"}
         for (task, _), group in groups.items():
             rows.append(_row(section, group, reference.get(task), bootstrap))
-    return Summary(tuple(rows), bootstrap, total(plan))
+    averaged = {section.name: section.modality.averaged(section.section) for section in plan}
+    benchmarks = {name: found for name, found in averaged.items() if found is not None}
+    return Summary(tuple(rows), bootstrap, total(plan), benchmarks)
 
 
 def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfig) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from namm_xmodal.evaluation.arm import ArmKey
 from namm_xmodal.evaluation.estimate import FEWEST
 from namm_xmodal.evaluation.modality import Metric
 from namm_xmodal.report.fitted import add_labels, fitted
+from namm_xmodal.report.means import TaskMean, means_of
 from namm_xmodal.report.summary import Cell, Row, Summary
-from namm_xmodal.report.words import digits_for, interval_words, schedules_in_words
+from namm_xmodal.report.words import counted, digits_for, interval_words, schedules_in_words
 
 HEAD_WIDTH = 30
 """Longer names of tasks and metrics are folded: `+0.000 [-0.000, +0.000]* 100%` below them has as much."""
@@ -28,11 +29,15 @@ def score_tables(summary: Summary, width: int = 120) -> list[Table]:
         width: Width of the terminal.
     """
     tables: list[Table] = []
+    averaged = means_of(summary)
     for section in summary.sections():
         rows = summary.of(section)
         columns = [(task, each) for task in summary.tasks(section) for each in summary.headline(section, task)]
         first = len(tables)
         tables += fitted(lambda chosen, rows=rows: _scores(rows, chosen), columns, width)  # type: ignore[misc]
+        averages = [mean for mean in averaged if mean.row.section == section]
+        if averages:
+            tables.append(_means(averages))
         costs = _costs(rows)
         tables += fitted(lambda chosen, rows=rows: _plain(rows, chosen), costs, width)  # type: ignore[misc]
         tables[first].title = section
@@ -83,6 +88,34 @@ def _scores(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
         return [_draw(row, name, places) for row, name, places in zip(of_arm, metrics, digits, strict=True)]
 
     return _filled(table, rows, cells)
+
+
+def _means(means: Sequence[TaskMean]) -> Table:
+    """A benchmark's mean over its tasks, which count alike."""
+    table = _empty()
+    table.title = f"{means[0].row.section}: {means[0].benchmark}, mean of {counted(means[0].tasks, 'task')}"
+    for head in ("score", "difference to\nthe full cache", "relative to\nthe full cache", "cache\nkept"):
+        table.add_column(head, no_wrap=True)
+    by_arm = {mean.row.arm: mean for mean in means}
+    digits = digits_for(mean.score.value for mean in means)
+
+    def cells(arm: ArmKey) -> list[Text]:
+        mean = by_arm[arm]
+        score = Text(interval_words(mean.score, digits))
+        if mean.tasks != means[0].tasks:
+            score.append(f" ({counted(mean.tasks, 'task')})")
+        difference = relative = Text("")
+        if mean.difference is not None:
+            sure = mean.difference.marked
+            style = "dim" if not sure else "green" if mean.difference.value > 0 else "red"
+            difference = Text(f"{interval_words(mean.difference, digits, sign=True)}{'*' if sure else ''}", style=style)
+        if mean.relative is not None:
+            relative = Text(f"{interval_words(mean.relative, 2)} of {counted(len(mean.relative.by_stratum), 'task')}")
+        elif mean.difference is not None:
+            relative = Text("no task above 0", style="dim")
+        return [score, difference, relative, Text(f"{mean.kept:.0%}", style="cyan")]
+
+    return _filled(table, [mean.row for mean in means], cells)
 
 
 Cost = tuple[str, Callable[[Sequence[Row]], str]]

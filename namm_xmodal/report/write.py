@@ -20,6 +20,7 @@ from namm_xmodal.evaluation.threads import threads
 from namm_xmodal.evaluation.versions import software_versions
 from namm_xmodal.extras import need
 from namm_xmodal.report.card import CARD, write_card
+from namm_xmodal.report.means import means_of
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.parquet import ESTIMATES, RESULTS, write_parquet
 from namm_xmodal.report.summary import Summary, summarise
@@ -132,6 +133,7 @@ def summary_json(summary: Summary, records: Sequence[Record], plan: Sequence[Sec
         "versions": software_versions(),
         "messages": messages,
         "rows": [row.to_json() for row in summary.rows],
+        "means": [mean.to_json() for mean in means_of(summary)],
     }
     return json.dumps(content, indent=1) + "\n"
 

@@ -15,6 +15,7 @@ from namm_xmodal.evaluation.exhibit import Exhibit, KeptMap, Pictures, ShadedTex
 from namm_xmodal.report.curves import draw_curves
 from namm_xmodal.report.depths import draw_depths
 from namm_xmodal.report.figure import Figure
+from namm_xmodal.report.means import means_of
 from namm_xmodal.report.page.headline import overview, tallies, task_tables, verdict_words
 from namm_xmodal.report.page.maps import draw_maps
 from namm_xmodal.report.page.sentences import (
@@ -25,7 +26,7 @@ from namm_xmodal.report.page.sentences import (
     size_rule,
 )
 from namm_xmodal.report.summary import Summary
-from namm_xmodal.report.words import counted, ended, schedules_in_words
+from namm_xmodal.report.words import counted, ended, interval_words, schedules_in_words
 
 BIBTEX = """@software{namm_xmodal,
   title  = {namm-xmodal: evolve a memory policy once, use it in any transformer},
@@ -116,6 +117,8 @@ def write_page(
         learned={row.label for row in summary.rows if row.learned},
         tables=task_tables(summary),
         tallies=tallies(summary),
+        means=means_of(summary),
+        interval=interval_words,
         words=verdict_words,
         counted=counted,
         fewest=FEWEST,
