@@ -390,3 +390,20 @@ def test_the_full_cache_says_what_the_model_says(tmp_path):
     made = model.generate(ids, max_new_tokens=32, do_sample=False, attention_mask=torch.ones_like(ids))
     text = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
     assert records[0].text == text
+
+
+def test_longbench_truncation_counts_special_tokens_as_published(tmp_path):
+    """With a tokenizer that puts a token before every text, halves are those of LongBench's pred.py."""
+    from tokenizers import processors
+
+    longbench(tmp_path, ["hotpotqa"])
+    begins = byte_tokenizer()
+    begins.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", begins.bos_token_id)]
+    )
+    for most in (700, 701):
+        whole = task_of("longbench", tmp_path, "hotpotqa").sample(0, begins)
+        cut = task_of("longbench", tmp_path, "hotpotqa", max_prompt=most).sample(0, begins)
+        ids, half = begins(whole.context + whole.question)["input_ids"], most // 2
+        parts = (begins.decode(part, skip_special_tokens=True) for part in (ids[:half], ids[-half:]))
+        assert cut.context + cut.question == "".join(parts)

@@ -35,20 +35,19 @@ def without_middle(sample: Sample, most: int, tokenizer: Any) -> tuple[Sample, b
     encoded = encode(sample, tokenizer)
     if encoded.prompt_length <= most:
         return sample, False
-    asked = len(encoded.question_ids)
-    room = most - encoded.prefix_length
-    if asked >= room:
+    asked, special = len(encoded.question_ids), encoded.prefix_length
+    if asked + special >= most:
         raise ItemError(f"its question alone has {asked} tokens, the prompt may have {most}")
     places = token_offsets(sample.context, tokenizer)
+    total = most
     for _ in range(_ROUNDS):
-        half = room // 2
-        front = max(0, min(half, room - asked))
-        back = max(0, half - asked)
-        cut = replace(sample, context=_joined(sample.context, places, front, back))
+        half = total // 2  # special tokens in front belong to the first one
+        front = max(0, min(half, total - asked) - special)
+        cut = replace(sample, context=_joined(sample.context, places, front, max(0, half - asked)))
         excess = encode(cut, tokenizer).prompt_length - most
         if excess <= 0 and cut.context:
             return cut, True
-        room -= max(excess, 1)
+        total -= max(excess, 1)
     raise ItemError(f"its prompt has {encoded.prompt_length} tokens and could not be cut to {most}")
 
 
