@@ -9,7 +9,7 @@ from families import in_chunks, padded_batch
 from ragged import RaggedByAttention, RaggedNoise, fixed_noise
 from tiny_classes import tiny_class
 
-from namm_xmodal import H2O, CriticalKV, KeyDiff, SnapKV, pruned
+from namm_xmodal import H2O, CriticalKV, FastV, KeyDiff, SnapKV, pruned
 from namm_xmodal.cache import pending
 from namm_xmodal.cache.fork import fork
 from namm_xmodal.cache.handover import Handover
@@ -244,3 +244,11 @@ def test_policies_that_read_values_as_projected_use_the_sources_projections():
         difference, held = against_oracle(model, batch, policy, LENGTH)
         assert difference < 1e-12
         assert not any(layer.untouched for layer in held.pruned)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_layer_that_chooses_for_later_ones_chooses_for_their_readers(name):
+    model, batch = sharing(name), padded_batch(LENGTH)
+    difference, held = against_oracle(model, batch, FastV(budget=20, layer=1), LENGTH, schedule="post_prefill")
+    assert difference < 1e-12
+    assert [layer.slots for layer in held.pruned[1:]] == [20, 20]
