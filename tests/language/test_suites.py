@@ -407,3 +407,20 @@ def test_longbench_truncation_counts_special_tokens_as_published(tmp_path):
         ids, half = begins(whole.context + whole.question)["input_ids"], most // 2
         parts = (begins.decode(part, skip_special_tokens=True) for part in (ids[:half], ids[-half:]))
         assert cut.context + cut.question == "".join(parts)
+
+
+def test_infinitebench_questions_about_one_book_share_it(tmp_path):
+    folder = infinitebench(tmp_path, ["longbook_qa_eng", "passkey"])
+    file = folder / "longbook_qa_eng.jsonl"
+    one, other = (json.loads(line) for line in file.read_text().splitlines())
+    other = {**other, "context": f"{other['context']} Another book."}
+    write_lines(file, [one, other, {**one, "input": "And who else?"}, other])
+    file.write_text(file.read_text() + "{broken\n")
+    task = task_of("infinitebench", folder, "longbook_qa_eng")
+    assert task.groups(5) == (0, 1, 0, 1, 4)
+    assert task.groups(2) == (0, 1)
+    assert task_of("infinitebench", folder, "passkey").groups(2) is None
+    items = plan_of(make(language=section("infinitebench", folder), output=str(tmp_path / "out")))[0].items
+    groups = {item.id: item.group for item in items}
+    assert groups["longbook_qa_eng/2"] == groups["longbook_qa_eng/0"] != groups["longbook_qa_eng/1"]
+    assert groups["passkey/0"] != groups["passkey/1"]

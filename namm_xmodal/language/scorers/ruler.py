@@ -22,4 +22,5 @@ def _found(prediction: str, references: Sequence[str]) -> list[bool]:
         raise DataError("no reference answer; expected at least one")
     # As there, control characters become line breaks first, so that a reference does not stand across them.
     text = re.sub(r"[\x00-\x1f]", "\n", prediction.strip()).strip().lower()
-    return [each.lower() in text for each in references]
+    # A space before a reference belongs to the prompt: the text of an answer may begin without it.
+    return [each.strip().lower() in text for each in references]

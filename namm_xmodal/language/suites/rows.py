@@ -4,6 +4,7 @@ import codecs
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,26 @@ def read_row(path: Path, span: Span) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ItemError(f"{path}:{span.number}: a {type(row).__name__}, expected a JSON object")
     return row
+
+
+@lru_cache(maxsize=64)
+def first_with_context(path: Path, changed: int) -> tuple[int, ...]:
+    """For each item of a file, the number of the first one with the same `context`; a broken item is its own.
+
+    Args:
+        path: As of `index_rows`.
+        changed: When the file was written, so that what is remembered of another state is not used.
+    """
+    firsts: dict[bytes, int] = {}
+    found = []
+    for number, span in enumerate(index_rows(path)):
+        try:
+            context = str(read_row(path, span).get("context"))
+        except ItemError:
+            found.append(number)
+            continue
+        found.append(firsts.setdefault(sha256(context.encode("utf-8", "surrogatepass")).digest(), number))
+    return tuple(found)
 
 
 @lru_cache(maxsize=64)

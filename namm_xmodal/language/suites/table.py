@@ -75,6 +75,7 @@ class TaskForm(_Closed):
         find: Pieces of fields that the prompt quotes, by the name that it uses.
         letter: Whether the letter of the right option is right as well.
         whole: Whether a list is one answer and not several that are right.
+        shared: Whether several items ask about one context, which is then read once for each policy and size.
     """
 
     prompt: str
@@ -87,6 +88,7 @@ class TaskForm(_Closed):
     find: dict[str, Find] = {}
     letter: bool = False
     whole: bool = False
+    shared: bool = False
 
     @field_validator("prompt")
     @classmethod

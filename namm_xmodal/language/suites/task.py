@@ -9,7 +9,7 @@ from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.language.sample import Generation, Sample
 from namm_xmodal.language.suites.chat import as_turn, check_template, has_template
 from namm_xmodal.language.suites.item import ask
-from namm_xmodal.language.suites.rows import index_rows, read_row
+from namm_xmodal.language.suites.rows import first_with_context, index_rows, read_row
 from namm_xmodal.language.suites.table import Chat, Suite
 from namm_xmodal.language.suites.truncation import without_middle
 
@@ -68,6 +68,16 @@ class SuiteTask:
         if not 1 <= n <= len(self):
             raise DataError(f"n: {n}: expected 1 to {len(self)}, the number of items in {self.file}")
         return [self.sample(number, tokenizer) for number in range(n)]
+
+    def groups(self, n: int) -> tuple[int, ...] | None:
+        """See `SharesContexts.groups`. Contexts that lose their middle are shared only by questions of equal length.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        if not self.suite.tasks[self.name].shared:
+            return None
+        return first_with_context(self.file, self.file.stat().st_mtime_ns)[:n]
 
     def sample(self, number: int, tokenizer: Any) -> Sample:
         """One item. Tags: `truncated` (yes or no), `id`, and those of the suite.

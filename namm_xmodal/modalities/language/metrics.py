@@ -46,8 +46,7 @@ def generated_scores(text: str, sample: Sample) -> dict[str, float]:
         text: What was generated.
         sample: Whose `generation` says by which metrics; without one, by all that are of every task.
     """
-    # Their leading space belongs to the prompt: a generation is searched for the answer itself.
-    answers = tuple(answer.strip() for answer in (sample.answer, *sample.also_right))
+    answers = (sample.answer, *sample.also_right)
     if sample.generation is None:
         of_every_task = {name: each for name, each in METRICS.items() if each.of_text is not None and not each.named}
         return {name: _of_text(metric, text, answers, ()) for name, metric in of_every_task.items()}
