@@ -1,17 +1,15 @@
 """`namm-xmodal list`: what there is, one line each, with defaults."""
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from namm_xmodal.config import FieldHelp
+from namm_xmodal.cli.config_keys import evaluation_keys, evolution_keys, training_keys
 
 list_app = typer.Typer(
-    help="What there is: policies, channels, tasks, metrics, texts, models, benchmarks, reductions, samplers, strategies, "
-    "adapters, configs. Example: `namm-xmodal list policies`",
+    help="What there is: policies, channels, tasks, suites, metrics, texts, models, benchmarks, reductions, samplers, "
+    "strategies, adapters, configs. Example: `namm-xmodal list policies`",
     no_args_is_help=True,
 )
 
@@ -211,7 +209,7 @@ def configs(
         flag = "--evolve" if evolve else "--train"
         raise ConfigError(f"{flag}: goes with --keys; without it, the keys are those of `eval`")
     if keys:
-        _show("key", _training_keys() if train else _evolution_keys() if evolve else _evaluation_keys(), as_json)
+        _show("key", training_keys() if train else evolution_keys() if evolve else evaluation_keys(), as_json)
         return
     _show(
         "config",
@@ -225,48 +223,6 @@ def configs(
         ],
         as_json,
     )
-
-
-def _evolution_keys() -> list[dict[str, Any]]:
-    from namm_xmodal.config import EvolveConfig, describe
-
-    return [_key(row) for row in describe(EvolveConfig)] + _agree_keys()
-
-
-def _agree_keys() -> list[dict[str, Any]]:
-    from namm_xmodal.config import describe
-    from namm_xmodal.config.agree import KINDS
-
-    return [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"agree.{name}.")]
-
-
-def _training_keys() -> list[dict[str, Any]]:
-    """Those of the file, and those of each kind of source."""
-    from namm_xmodal.config import describe
-    from namm_xmodal.config.train import KINDS, TrainConfig
-
-    found = [_key(row) for row in describe(TrainConfig)]
-    found += [_key(row) for name, kind in KINDS.items() for row in describe(kind, f"traces.{name}.")]
-    return found + _agree_keys()
-
-
-def _evaluation_keys() -> list[dict[str, Any]]:
-    """Those of the whole file, those that all sections share, and what each section adds or defaults otherwise."""
-    from namm_xmodal.config import RunConfig, Section, describe
-    from namm_xmodal.modalities.table import MODALITIES
-
-    shared = describe(Section)
-    found = [_key(row, "at the top") for row in describe(RunConfig)]
-    found += [_key(row, "in a section, or at the top for all") for row in shared]
-    for name, modality in MODALITIES.items():
-        own = [row for row in describe(modality.section) if row not in shared]
-        found += [_key(replace(row, path=f"{name}.{row.path}")) for row in own]
-    return found
-
-
-def _key(row: "FieldHelp", place: str = "") -> dict[str, Any]:
-    fields = {"place": place} if place else {}
-    return {"name": row.path, "about": row.help, "fields": {**fields, "type": row.type, "default": row.default}}
 
 
 def first_line(cls: Any) -> str:

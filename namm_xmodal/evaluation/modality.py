@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from namm_xmodal.config.section import Section
 from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.arm import Arm, Schedule, in_order, policy_arms
-from namm_xmodal.evaluation.estimate import Estimator
+from namm_xmodal.evaluation.bootstrap import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import Any
 
 from namm_xmodal.config.evaluation import BootstrapConfig
 from namm_xmodal.evaluation.arm import ArmKey
-from namm_xmodal.evaluation.estimate import Estimate, estimate, mean_ratio, paired
+from namm_xmodal.evaluation.estimate import Estimate, estimate, paired
+from namm_xmodal.evaluation.relative import mean_ratio
 from namm_xmodal.report.summary import Row, Summary
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from namm_xmodal.config.evaluation import BootstrapConfig
 from namm_xmodal.evaluation.arm import ArmKey
-from namm_xmodal.evaluation.estimate import Estimate, estimate, paired, ratio
+from namm_xmodal.evaluation.estimate import Estimate, estimate, paired
 from namm_xmodal.evaluation.modality import Kept, Metric
 from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
+from namm_xmodal.evaluation.relative import ratio
 from namm_xmodal.report.origin import origin_in_words
 from namm_xmodal.report.words import counted
 from namm_xmodal.types import ONCE

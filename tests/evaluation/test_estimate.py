@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from namm_xmodal.errors import DataError
-from namm_xmodal.evaluation.estimate import estimate, interquartile_mean, paired, ratio
+from namm_xmodal.evaluation.bootstrap import interquartile_mean
+from namm_xmodal.evaluation.estimate import estimate, paired
+from namm_xmodal.evaluation.relative import ratio
 
 
 def test_the_interval_of_a_mean_is_that_of_plain_resampling():

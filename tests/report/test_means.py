@@ -7,7 +7,7 @@ from evaluations import make, plan_of, run
 from suite_folders import longbench
 
 from namm_xmodal.config import BootstrapConfig
-from namm_xmodal.evaluation.estimate import mean_ratio
+from namm_xmodal.evaluation.relative import mean_ratio
 from namm_xmodal.report.means import means_of
 from namm_xmodal.report.summary import summarise
 from namm_xmodal.report.table import score_tables

@@ -6,7 +6,7 @@ import numpy as np
 
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
-from namm_xmodal.evaluation.estimate import Estimator
+from namm_xmodal.evaluation.bootstrap import Estimator
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
 from namm_xmodal.evaluation.record import Record
