@@ -96,7 +96,7 @@ def test_texts_that_a_namm_is_fitted_on_must_reach_an_update(given, said):
 
 
 def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypatch):
-    monkeypatch.setattr(preflight, "model_at_hand", lambda name: None)
+    monkeypatch.setattr(preflight, "model_at_hand", lambda *_: None)
     told = []
     check(config(), told.append)
     assert told == [
@@ -108,7 +108,7 @@ def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypat
 
 
 def test_a_model_that_is_fetched_first_is_checked_sample_by_sample(monkeypatch, tmp_path):
-    monkeypatch.setattr(preflight, "model_at_hand", lambda name: None)
+    monkeypatch.setattr(preflight, "model_at_hand", lambda *_: None)
     with pytest.raises(ConfigError, match=r"sample 1 has 381 tokens, shorter than one update"):
         run(config("update_every=384", folder=tmp_path))
 
