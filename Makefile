@@ -7,11 +7,12 @@ STAMP := $(VENV)/.installed
 # depend on the number of cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test lint types unit bench clean
+.PHONY: help install demo test lint types unit docs bench clean
 
 help:
 	@echo "make demo   one policy in a language model, a video model and agents: a page of tables and plots, minutes"
 	@echo "make test   lint, types and the whole test suite"
+	@echo "make docs   these docs as a site with a search, in site/: open site/index.html, no server needed"
 	@echo "make bench  time and memory of every policy against the bare model (benchmarks/results)"
 	@echo "make clean  remove the environment and caches"
 
@@ -22,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v.major}.{v.minor} found, 3.11 or newer needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,all]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,all]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/beside -c constraints.txt torchao
 	@touch $@
 
@@ -41,8 +42,13 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal -q
 
+# NO_MKDOCS_2_WARNING: the theme would advertise its successor.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	@echo "open site/index.html"
+
 bench: $(STAMP)
 	$(BIN)/python benchmarks/engine.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache

@@ -13,7 +13,7 @@ class LayerReport:
 
     Attributes:
         layer: Its index.
-        kept: Live tokens of each batch row and kv head, [B][H].
+        kept: Live tokens of each batch row and kv head, `[B][H]`.
         slots: Slots of the longest head, live and dead, without spare room.
         live_bytes: Keys and values of live tokens.
         allocated_bytes: Keys, values and indices as allocated, dead slots and spare room included; without the state.
@@ -49,7 +49,7 @@ class MemoryReport:
 
     @property
     def live(self) -> list[list[list[int]]]:
-        """Live tokens as [layer][row][kv head]."""
+        """Live tokens as `[layer][row][kv head]`."""
         return [[list(row) for row in layer.kept] for layer in self.layers]
 
     @property

@@ -1,7 +1,6 @@
 """The page of a report, opened in headless Chromium: it works without a network, by keyboard, light and dark."""
 
 import csv
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,6 @@ from PIL import Image
 from namm_xmodal.evaluation.exhibit import KeptMap, Pictures, ShadedText, png
 from namm_xmodal.report.page.render import write_page
 from namm_xmodal.report.summary import summarise
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 def exhibits():
@@ -37,28 +34,6 @@ def page(tmp_path_factory):
     config, plan = made_plan(folder)
     summary = summarise(made_records(plan), plan, config.run.bootstrap)
     return write_page(folder / "report", summary, exhibits(), config.to_mapping(), "Made up")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium, if this machine has it."""
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("chromium and chromium-driver are not installed (Debian: apt-get install chromium chromium-driver)")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-        *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={profile}"),
-        "--window-size=1200,1600",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
