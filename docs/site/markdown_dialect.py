@@ -1,10 +1,22 @@
-"""GitHub's Markdown as Python-Markdown reads it: nested blocks indented by four, lists and tables after a blank line."""
+"""GitHub's Markdown as Python-Markdown reads it: nested blocks indented by four, lists and tables after a blank line.
+
+Headings get the anchors that they have there.
+"""
 
 import re
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
+from pymdownx.slugs import slugify
+
 ITEM = re.compile(r"(?:[*+-]|\d{1,3}[.)]) +(?=\S)")
 FENCE = re.compile(r"(?P<marks>`{3,}|~{3,})")
+
+
+def on_config(config: MkDocsConfig, **_: Any) -> MkDocsConfig:
+    """Anchors: in lower case, each space a hyphen."""
+    config.mdx_configs.setdefault("toc", {})["slugify"] = slugify(case="lower")
+    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -42,7 +42,10 @@ def on_config(config: MkDocsConfig, **_: Any) -> MkDocsConfig:
     """Puts a page for each room into the navigation."""
     reference = next(entry["Reference"] for entry in config.nav if "Reference" in entry)
     entry = next(entry for entry in reference if "API" in entry)
-    entry["API"] = [{name: _uri(name)} for name in ("namm_xmodal", *(f"namm_xmodal.{room}" for room in ROOMS))]
+    entry["API"] = [
+        {"namm_xmodal": _uri("namm_xmodal")},
+        *({f".{room}": _uri(f"namm_xmodal.{room}")} for room in ROOMS),
+    ]
     return config
 
 
@@ -69,8 +72,14 @@ def _room(room: griffe.Module) -> dict[str, griffe.Object]:
 
 
 def _exported(module: griffe.Module, names: list[str]) -> dict[str, griffe.Object]:
-    objects = {f"{module.path}.{name}": module[name] for name in names if not name.startswith("__")}
-    return {path: each.final_target if each.is_alias else each for path, each in objects.items()}
+    found = {}
+    for name in names:
+        if not name.startswith("__"):
+            each = module[name]
+            if each.is_module:  # a file named like the one thing in it hides it
+                each = each[name]
+            found[f"{module.path}.{name}"] = each.final_target if each.is_alias else each
+    return found
 
 
 def _public(module: griffe.Module) -> list[griffe.Object]:

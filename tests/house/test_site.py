@@ -133,7 +133,8 @@ def test_githubs_markdown_is_read_as_github_reads_it():
     dialect = module_from_spec(spec)
     spec.loader.exec_module(dialect)
     text = (
-        "A list:\n1. one\n   ```python\n   if x:\n       - y\n   ```\n   goes\non\n2. two:\n   * inner\n3. three\n   ```\n   z\n   ```\n4. four\n\n"
+        "A list:\n1. one\n   ```python\n   if x:\n       - y\n   ```\n   goes\non\n"
+        "2. two:\n   * inner\n3. three\n   ```\n   z\n   ```\n4. four\n\n"
         "End:\n| a |\n|---|\n| b |\n"
     )
     extensions = ["pymdownx.superfences", "tables", "sane_lists"]
