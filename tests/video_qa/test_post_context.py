@@ -105,7 +105,7 @@ def test_an_evaluation_reads_each_video_once_and_shares_it(model_folder, tmp_pat
 
 def test_a_question_is_looked_at_under_each_schedule(loaded):
     frames = make_clip(0, 3, 8).video
-    policies = {"keydiff": lambda tokens: KeyDiff(budget=tokens)}
+    policies = {"keydiff": KeyDiff(budget=0.5)}
     found = [
         inspect_video(loaded, frames, question, OPTIONS, policies, share=0.5, update_every=16, schedule="post_context")[
             0
