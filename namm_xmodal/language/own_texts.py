@@ -7,7 +7,7 @@ from typing import Any
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.document import Document
-from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.trust.json_text import check_characters, parse_json
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 MOST_BYTES = 256 * 1024 * 1024
@@ -73,6 +73,7 @@ def read_lines(
             continue
         try:
             row = parse_json(line, unique=True)
+            check_characters(line, row)
         except ValueError as error:
             raise DataError(f"{path}:{number}: not a JSON object ({error}); expected one on each line") from None
         if not isinstance(row, dict):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from namm_xmodal.errors import ConfigError, UnsupportedModelError
 
 Kind = Literal["linear", "yarn", "ntk"]
+MOST_FACTOR = 1024
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Rope:
     factor: float
 
     def __post_init__(self) -> None:
-        if not self.factor > 1:
-            raise ConfigError(f"rope_scaling.factor: {self.factor}: expected a number above 1")
+        if not 1 < self.factor <= MOST_FACTOR:
+            raise ConfigError(f"rope_scaling.factor: {self.factor}: expected a number above 1, at most {MOST_FACTOR}")
 
     @property
     def words(self) -> str:

@@ -33,6 +33,23 @@ def parse_json(text: str | bytes, *, unique: bool = False) -> Any:
     raise ValueError(f"nested more than {DEEPEST} deep")
 
 
+def check_characters(text: str, value: Any) -> None:
+    """Refuses halves of characters (lone surrogates), which JSON can spell and no tokenizer takes.
+
+    Args:
+        text: The JSON text of the value.
+        value: What was parsed.
+
+    Raises:
+        ValueError: If a text in it has one.
+    """
+    if "\\u" in text:  # only an escape can spell one: most texts have none
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half of a character, \\u{ord(error.object[error.start]):04x}") from None
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):

@@ -424,3 +424,29 @@ def test_infinitebench_questions_about_one_book_share_it(tmp_path):
     groups = {item.id: item.group for item in items}
     assert groups["longbook_qa_eng/2"] == groups["longbook_qa_eng/0"] != groups["longbook_qa_eng/1"]
     assert groups["passkey/0"] != groups["passkey/1"]
+
+
+@pytest.mark.parametrize(
+    ("label", "change", "said"),
+    [
+        ("hotpotqa", {"input": "Cut off \ud83d"}, r"half of a character, \\ud83d"),
+        ("trec", {"answers": ["Zzz"], "all_classes": ["Date"]}, "answer 'Zzz' is none of its labels, Date"),
+    ],
+)
+def test_longbench_items_that_nothing_could_answer_are_skipped(tmp_path, label, change, said):
+    folder = longbench(tmp_path, [label])
+    rows = [longbench_row(label, 0), {**longbench_row(label, 1), **change}]
+    (folder / f"data/{label}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = task_of("longbench", folder, label)
+    task.sample(0, BYTES)
+    with pytest.raises(ItemError, match=said):
+        task.sample(1, BYTES)
+
+
+def test_infinitebench_numbers_are_numbers(tmp_path):
+    folder = infinitebench(tmp_path, ["passkey"])
+    file = folder / "passkey.jsonl"
+    row = json.loads(file.read_text().splitlines()[0])
+    write_lines(file, [{**row, "answer": "none"}])
+    with pytest.raises(ItemError, match=r"answer 'none': first_integer can find none such; expected \[0-9\]\+"):
+        task_of("infinitebench", folder, "passkey").sample(0, BYTES)

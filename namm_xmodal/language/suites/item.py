@@ -122,6 +122,15 @@ def _check_scored(form: TaskForm, answers: tuple[str, ...], classes: tuple[str, 
                 metric.of_text("", answers)
         except DataError as error:
             raise ItemError(str(error)) from None
+        # What no answer can reach would count as wrong for every policy, and nobody would see why.
+        if name == "classification" and not set(answers) & set(classes):
+            raise ItemError(f"answer {answers[0][:40]!r} is none of its labels, {', '.join(classes)[:60]}")
+        if name in _REACHABLE and not any(re.fullmatch(_REACHABLE[name], each) for each in answers):
+            raise ItemError(f"answer {answers[0][:40]!r}: {name} can find none such; expected {_REACHABLE[name]}")
+
+
+_REACHABLE = {"letter": "[A-D]", "first_integer": "[0-9]+"}
+"""References that a metric can find in an answer, as regular expressions, where it cannot find others."""
 
 
 def _labels(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

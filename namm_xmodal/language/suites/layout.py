@@ -50,6 +50,8 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
         if place.suffix not in SUFFIXES:
             raise DataError(f"data: {data}: a file that ends in {place.suffix!r}, expected {', '.join(SUFFIXES)}")
         return Found({wanted[0]: place}, ())
+    if place.is_file():
+        raise DataError(f"data: {data}: a file, which holds one task; add subset with its name, or give the folder")
     if not place.is_dir():
         raise DataError(f"data: {data}: no such folder; expected {suite.name}, with {suite.expected}")
     files = {label: file for label in wanted if (file := _file(place, suite, label)) is not None}

@@ -10,7 +10,7 @@ from typing import Any
 
 from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.trust.files import MIB, check_file
-from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.trust.json_text import check_characters, parse_json
 from namm_xmodal.trust.parquet import parquet_rows
 
 MOST = 256 * MIB
@@ -63,7 +63,9 @@ def read_row(path: Path, span: Span) -> dict[str, Any]:
         file.seek(span.start)
         content = file.read(span.length)
     try:
-        row = parse_json(content.decode("utf-8-sig"), unique=True)
+        text = content.decode("utf-8-sig")
+        row = parse_json(text, unique=True)
+        check_characters(text, row)
     except (ValueError, RecursionError) as error:
         raise ItemError(f"{path}:{span.number}: not a JSON object ({' '.join(str(error).split())[:100]})") from None
     if not isinstance(row, dict):
