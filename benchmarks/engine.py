@@ -43,7 +43,11 @@ def policies() -> dict[str, Any]:
         "pyramidkv": lambda: PyramidKV(base=SnapKV(budget=QUARTER)),
     }
     for name, kind in POLICIES.items():
-        if name in ("namm", "by_head"):  # below; another policy with sizes by head
+        if name in (
+            "namm",
+            "by_head",
+            "fastv",
+        ):  # below; another policy with sizes by head; one for `post_prefill` alone
             continue
         found[name] = wrappers[name]() if name in wrappers else at_budget(kind, QUARTER)
     # Random parameters cost what evolved ones cost; the threshold and the cap fix what is kept.

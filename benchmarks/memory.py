@@ -62,7 +62,7 @@ def policies(budget: float, setting: dict[str, int]) -> dict[str, Any]:
         budget=budget, shares=HeadShares.of(shares.view(setting["layers"], -1), "drawn"), base=POLICIES["keydiff"]()
     )
     for name, kind in POLICIES.items():
-        if name not in made and name != "full":
+        if name not in made and name not in ("full", "fastv"):  # fastv: for `post_prefill` alone, and not of all layers
             made[name] = at_budget(kind, budget)
     return {name: made[name] for name in POLICIES if name in made}
 
@@ -92,7 +92,7 @@ def main() -> None:
     """Measures, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", nargs="+", default=sorted(SETTINGS), choices=sorted(SETTINGS))
-    known = sorted(set(POLICIES) - {"full"})
+    known = sorted(set(POLICIES) - {"full", "fastv"})
     parser.add_argument("--policies", nargs="+", default=None, choices=known, help="every one by default")
     parser.add_argument("--output", type=Path, default=None)
     arguments = parser.parse_args()
