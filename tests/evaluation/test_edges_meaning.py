@@ -58,6 +58,17 @@ def test_what_is_meaningful_passes():
         check(config(change))
 
 
+def test_answers_that_are_generated_are_not_scored_by_likelihood_alone(tmp_path, monkeypatch):
+    said = r"tasks\.words: sample 0: its answer is generated, but scoring is \['likelihood'\]; add generate"
+    changes = ("tasks={words: {task: fwe, n: 1, length: [1024]}}", "scoring=[likelihood]")
+    with pytest.raises(DataError, match=said):
+        check(config(*changes))
+    monkeypatch.setattr(preflight, "model_at_hand", lambda *_: None)  # as of a model that must be fetched first
+    check(config(*changes))
+    with pytest.raises(DataError, match=said):
+        run(config(*changes, folder=tmp_path / "out"))
+
+
 def nothing_is_loaded(*_, **__):
     raise AssertionError("a model was loaded")
 

@@ -76,7 +76,7 @@ def _parsed(place: Path, _changed: int, expected: str, questions_of: Callable[[A
         paragraphs = sorted({each for asked in questions for each in (*asked.own, *asked.near)})
         texts = [text for asked in questions for text in (asked.text, *asked.answers)]
         if not all(isinstance(each, str) and each.strip() for each in (*texts, *paragraphs)):
-            raise TypeError("a question, an answer or a paragraph is no text")
+            raise TypeError("a question, an answer or a paragraph is not a text")
         if not all(asked.answers and asked.own for asked in questions):
             raise ValueError("a question lacks answers or paragraphs")
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:

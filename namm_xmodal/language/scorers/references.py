@@ -14,7 +14,7 @@ def best(score: Callable[[str, str], float], prediction: str, references: Sequen
         references: Right answers.
 
     Raises:
-        DataError: If there are none: that is no answer to be wrong about.
+        DataError: If there are none, since nothing could be right or wrong then.
     """
     if not references:
         raise DataError("no reference answer; expected at least one")

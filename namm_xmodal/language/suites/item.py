@@ -11,6 +11,9 @@ from namm_xmodal.errors import DataError, ItemError
 from namm_xmodal.language.metrics import METRICS
 from namm_xmodal.language.suites.table import OPTIONS, Suite, Tag, TaskForm
 
+_REACHABLE = {"letter": "[A-D]", "first_integer": "[0-9]+"}
+"""References that a metric can find in an answer, as regular expressions, where it cannot find others."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -127,10 +130,6 @@ def _check_scored(form: TaskForm, answers: tuple[str, ...], classes: tuple[str, 
             raise ItemError(f"answer {answers[0][:40]!r} is none of its labels, {', '.join(classes)[:60]}")
         if name in _REACHABLE and not any(re.fullmatch(_REACHABLE[name], each) for each in answers):
             raise ItemError(f"answer {answers[0][:40]!r}: {name} can find none such; expected {_REACHABLE[name]}")
-
-
-_REACHABLE = {"letter": "[A-D]", "first_integer": "[0-9]+"}
-"""References that a metric can find in an answer, as regular expressions, where it cannot find others."""
 
 
 def _labels(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
         subset: Labels; all tasks of the suite if None, of which those without a file are left out.
 
     Raises:
-        ConfigError: If there is no folder given.
+        ConfigError: If no folder is given.
         DataError: If there is no such folder, it holds no file of the suite, or not that of a task in `subset`.
         UnknownNameError: If the suite has no such task.
     """

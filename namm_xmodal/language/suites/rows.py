@@ -55,7 +55,7 @@ def read_row(path: Path, span: Span) -> dict[str, Any]:
     """One item.
 
     Raises:
-        ItemError: If it is no JSON object; names file and line.
+        ItemError: If it is not a JSON object; names file and line.
     """
     if path.suffix == ".parquet":
         return _parquet(path, path.stat().st_mtime_ns)[span.start]

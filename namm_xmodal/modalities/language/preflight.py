@@ -65,6 +65,7 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
                 continue
             cut += [f"{label}/{number}"] if sample.tags.get("truncated") == "yes" else []
             check_context(where, encoded, tokens_after(section, sample, encoded), section.model, model.max_context)
+            check_scoring(where, section, sample)
             if number == 0 and "generate" in section.scoring and not isinstance(task, SuiteTask):
                 check_metrics(where, sample)  # of one, since long answers take time; a suite tries those of every item
             for schedule, each in readings.items():
@@ -196,6 +197,16 @@ def check_context(where: str, encoded: EncodedSample, after: int, model: str, co
     needed = encoded.prompt_length + after
     if context is not None and needed > context:
         raise DataError(f"{where} needs {needed} tokens, {model} was built for {context}; use shorter lengths")
+
+
+def check_scoring(where: str, section: LanguageSection, sample: Sample) -> None:
+    """Refuses a sample that would get no score, since its answer is to be generated and nothing is.
+
+    Raises:
+        DataError: With what to add.
+    """
+    if sample.generation is not None and "generate" not in section.scoring:
+        raise DataError(f"{where}: its answer is generated, but scoring is {list(section.scoring)}; add generate")
 
 
 def check_metrics(where: str, sample: Sample) -> None:

@@ -18,6 +18,7 @@ from namm_xmodal.modalities.language.groups import first_of_each
 from namm_xmodal.modalities.language.preflight import (
     check_context,
     check_length,
+    check_scoring,
     pruning_of,
     read_before_pruning,
     tokens_after,
@@ -176,6 +177,7 @@ class LanguageSession:
     def _check(self, item: Item, arms: Sequence[Arm], sample: Any, encoded: Any) -> None:
         """What `check_language` has found before, unless the tokenizer had to be fetched first."""
         where, section, language = f"tasks.{item.task}: sample {item.number}", self.section, self.language
+        check_scoring(where, section, sample)
         check_context(where, encoded, tokens_after(section, sample, encoded), language.name, language.max_context)
         for arm in arms:
             if not arm.full:
