@@ -281,7 +281,7 @@ def test_ruler_questions_stand_among_documents_with_the_answer(name, write, tmp_
         ('{"data": [{"paragraphs": [{"context": "a", "qas": [{"question": "q", "answers": []}]}]}]}', "lacks answers"),
         (
             '{"data": [{"paragraphs": [{"context": 3, "qas": [{"question": "q", "answers": [{"text": "a"}]}]}]}]}',
-            "no text",
+            "not a text",
         ),
         ('{"data": []}', "no question that can be answered"),
         ("not json", "cannot be read"),
