@@ -139,4 +139,5 @@ def test_what_a_metric_lacks_is_said_before_a_model_is_loaded(monkeypatch):
     (section,) = plan_of(
         load("language/smoke", None, *(f"language.{each}" for each in (*few[:2], "scoring=[likelihood]")))
     )
-    section.check(lambda text: None)
+    with pytest.raises(NammError, match=r"tasks.key_retrieval: sample 0: its answer is generated, .*; add generate"):
+        section.check(lambda text: None)
