@@ -1,6 +1,7 @@
 """What a pruned cache holds: live tokens and bytes by layer and head, beside what a full cache would take."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from namm_xmodal.cache.pruned_cache import PrunedCache
@@ -18,7 +19,7 @@ class LayerReport:
         live_bytes: Keys and values of live tokens.
         allocated_bytes: Keys, values and indices as allocated, dead slots and spare room included; without the state.
         state_bytes: The policy's own buffers.
-        full_bytes: Keys and values of a cache that never forgets (padding included, as in any dense cache).
+        full_bytes: Keys and values of a cache that evicts nothing (padding included, as in any dense cache).
     """
 
     layer: int
@@ -81,7 +82,7 @@ class MemoryReport:
 
     @property
     def full_bytes(self) -> int:
-        """Bytes of keys and values of a cache that never forgets."""
+        """Bytes of keys and values of a cache that evicts nothing."""
         return sum(layer.full_bytes for layer in self.layers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,21 +100,25 @@ class MemoryReport:
         }
 
     def __str__(self) -> str:
-        """A table with a line per layer."""
-        full = f"{_megabytes(self.full_bytes)} for a full cache"
+        """The totals, then a line for each run of layers that keep the same; a batch row's heads are joined by `/`."""
         beside = f"; {_megabytes(self.recurrent_bytes)} of recurrent states beside" if self.recurrent_bytes else ""
         lines = [
             f"{self.policy}: keeps {self.kept_fraction:.1%} of {max(self.seen, default=0)} tokens; "
-            f"{_megabytes(self.live_bytes)} live, {_megabytes(self.allocated_bytes)} allocated, "
-            f"{_megabytes(self.state_bytes)} of it state of the policy, {full}{beside}"
+            f"{_megabytes(self.allocated_bytes)} allocated instead of {_megabytes(self.full_bytes)} for a full cache "
+            f"({_megabytes(self.live_bytes)} of kept tokens, {_megabytes(self.state_bytes)} of the policy's own state)"
+            f"{beside}"
         ]
-        for layer in self.layers:
-            heads = " ".join("/".join(str(count) for count in row) for row in layer.kept)
-            lines.append(
-                f"  layer {layer.layer:>2}: {heads} of {layer.slots} slots, {_megabytes(layer.live_bytes)} live, "
-                f"{_megabytes(layer.allocated_bytes + layer.state_bytes)} allocated"
-            )
+        for what, alike in groupby(self.layers, key=_what_it_holds):
+            first, *others = (layer.layer for layer in alike)
+            which = f"layers {first} to {others[-1]}, each" if others else f"layer {first}"
+            lines.append(f"  {which}: {what}")
         return "\n".join(lines)
+
+
+def _what_it_holds(layer: LayerReport) -> str:
+    heads = " ".join("/".join(str(count) for count in row) for row in layer.kept)
+    allocated = _megabytes(layer.allocated_bytes + layer.state_bytes)
+    return f"{heads} tokens, {_megabytes(layer.live_bytes)} of {allocated} allocated"
 
 
 def report_on(cache: PrunedCache, policy: str) -> MemoryReport:

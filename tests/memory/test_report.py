@@ -26,6 +26,7 @@ def test_bytes_of_a_full_cache_are_those_of_transformers_own():
     stored = sum(x.numel() * x.element_size() for layer in cache.layers for x in (layer.keys, layer.values))
     assert stored <= report.allocated_bytes
     assert "keeps 38.4% of 96 tokens" in str(report)
+    assert str(report).splitlines()[1:] == ["  layers 0 to 2, each: 24/24 43/43 tokens, 0.01 MiB of 0.01 MiB allocated"]
     assert report.to_dict()["live"] == report.live
 
 
