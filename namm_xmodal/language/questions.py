@@ -19,7 +19,7 @@ class Questions:
     What stands in `question` is asked after the prompt, so that a streaming schedule reads the prompt without knowing it.
 
     Attributes:
-        share: Whether lines that follow each other with the same prompt are questions about one context, which is then
+        share: Whether lines with the same prompt, wherever they stand, are questions about one context, which is then
             read once for each policy and size. Scores are those of reading each by itself; intervals count the context as
             one.
         file: Path of the `.jsonl` file. `answers`, a list, may stand for `answer`: the first one's likelihood is scored,
@@ -42,11 +42,8 @@ class Questions:
         """See `SharesContexts.groups`."""
         if not self.share:
             return None
-        prompts = [row["prompt"] for _, row in self._lines(n)]
-        firsts: list[int] = []
-        for at, prompt in enumerate(prompts):
-            firsts.append(firsts[-1] if at and prompt == prompts[at - 1] else at)
-        return firsts
+        first: dict[str, int] = {}
+        return [first.setdefault(row["prompt"], at) for at, (_, row) in enumerate(self._lines(n))]
 
     def _lines(self, n: int) -> list[tuple[int, dict[str, Any]]]:
         """Number and content of the first `n` lines."""

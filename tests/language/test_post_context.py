@@ -103,15 +103,16 @@ def test_a_context_that_is_shared_gives_the_same_numbers(tmp_path, forwards):
     for name in ("one", "other", "apart"):
         (tmp_path / name).mkdir()
     shared = run(config(tmp_path / "one", share=True))
-    # full, and under both schedules two policies: a context of each of three groups is read once for each of these arms
-    lengths = [len(BOOKS[0]), len(BOOKS[1]), len(BOOKS[0])]
-    assert sorted(forwards) == sorted(length for length in lengths for _ in range(5))
-    assert {record.group for record in shared} == {"mine/0", "mine/3", "mine/5"}
+    # full, and under both schedules two policies: each of two contexts is read once for each of these arms, although the
+    # last question is about the first one again
+    assert sorted(forwards) == sorted(len(book) for book in BOOKS for _ in range(5))
+    assert [record.group for record in shared[:6]] == [*["mine/0"] * 3, *["mine/3"] * 2, "mine/0"]
+    assert [record.number for record in shared[:6]] == list(range(6))
     forwards.clear()
-    # The same questions with other questions between them share nothing.
+    # The same questions in another order.
     order = [0, 3, 1, 4, 2]
     mixed = run(config(tmp_path / "other", [LINES[at] for at in order], share=True))
-    assert len(forwards) == 5 * len(order)
+    assert sorted(forwards) == sorted(len(book) for book in BOOKS for _ in range(5))
     by_question = {(order[record.number], record.arm): record for record in mixed}
     compared = 0
     for record in shared:
@@ -136,7 +137,7 @@ def test_a_run_that_is_cut_short_in_the_middle_of_a_group_goes_on_to_the_same_nu
     whole = run(config(tmp_path / "whole", share=True))
 
     def stop(done, total, what):
-        if done == 5:  # full has all three of the first group, h2o two of them
+        if done == 5:  # full has all four of the first group, h2o one of them
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -145,7 +146,7 @@ def test_a_run_that_is_cut_short_in_the_middle_of_a_group_goes_on_to_the_same_nu
     cut = config(tmp_path / "cut", share=True)
     digest = plan_of(cut)[0].digest  # the file of the questions has another name
     assert numbers(run(cut)) == [replace(each, digest=digest) for each in numbers(whole)]
-    assert len(forwards) == 14  # of 15, full had finished the first group
+    assert len(forwards) == 9  # of 10, full had finished the first group
     (tmp_path / "two").mkdir()
     two = run(config(tmp_path / "two", share=True, workers=2))
     assert [(each.scores, each.text) for each in two] == [(each.scores, each.text) for each in whole]
@@ -188,7 +189,7 @@ def test_only_one_context_is_in_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr(continuation, "read_context", read)
     run(config(tmp_path, share=True))
-    assert len(most) == 15 and max(most) == 1
+    assert len(most) == 10 and max(most) == 1
 
 
 def test_intervals_count_a_context_once(tmp_path):
@@ -196,7 +197,19 @@ def test_intervals_count_a_context_once(tmp_path):
         (plan,) = plan_of(config(tmp_path, share=share))
         (metric,) = plan.modality.metrics(plan.section, "mine", ["answer_probability"])
         assert metric.clustered == share
-        assert len({item.group for item in plan.items}) == (3 if share else 6)
+        assert len({item.group for item in plan.items}) == (2 if share else 6)
+
+
+def test_questions_that_share_nothing_are_told_of(tmp_path):
+    lines = [{**line, "prompt": line["prompt"] + " " * at} for at, line in enumerate(LINES)]
+    told = []
+    (plan,) = plan_of(config(tmp_path, lines, share=True))
+    plan.check(told.append)
+    assert any("tasks.mine: no two of its 6 samples have the same context, so none is shared" in line for line in told)
+    told.clear()
+    (plan,) = plan_of(config(tmp_path, share=True))
+    plan.check(told.append)
+    assert not told
 
 
 @pytest.mark.parametrize(

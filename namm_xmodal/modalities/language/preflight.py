@@ -15,6 +15,7 @@ from namm_xmodal.language.sample import Sample
 from namm_xmodal.language.suites.task import SuiteTask
 from namm_xmodal.language.texts import find_texts
 from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
+from namm_xmodal.modalities.language.groups import first_of_each
 from namm_xmodal.modalities.language.metrics import generated_scores
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
@@ -46,6 +47,7 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
     cut: list[str] = []
     skipped: list[str] = []
     for label, asked in tasks.items():
+        _say_what_is_not_shared(label, asked, notice)
         written = check_task(asked.task, asked.path, section.model, model)
         if model is None:
             for each in readings.values():
@@ -93,6 +95,15 @@ def _say_what_is_missing(section: LanguageSection, tasks: Mapping[str, Asked], n
             f"{len(missing)} of {len(missing) + len(tasks) - len(section.tasks)} tasks of {section.suite} have no file in "
             f"{section.data} and are left out: {', '.join(missing)}"
         )
+
+
+def _say_what_is_not_shared(label: str, asked: Asked, notice: Notice) -> None:
+    """Tells of a task that is to share contexts and has none to share: some prompts may differ by a space only."""
+    if isinstance(asked.task, SuiteTask) or asked.count == 1:
+        return
+    firsts = first_of_each(label, asked.task, asked.count)
+    if firsts is not None and len(set(firsts)) == asked.count:
+        notice(f"{asked.path}: no two of its {asked.count} samples have the same context, so none is shared")
 
 
 def check_length(section: LanguageSection, encoded: EncodedSample) -> None:
