@@ -224,6 +224,18 @@ def test_longbench_is_evaluated(tmp_path):
     assert len(run(more, notice=told.append)) == 12  # n may be raised later
     assert any("resuming after 6 of 12" in line for line in told)
     assert any("18 of 21 tasks of longbench have no file" in line and "narrativeqa" in line for line in told)
+    assert not any("n: " in line for line in told)
+
+
+def test_more_items_than_a_file_has_are_told_of(tmp_path):
+    folder = longbench(tmp_path / "there", ["hotpotqa", "trec"])
+    write_lines(folder / "data/trec.jsonl", [longbench_row("trec", at % 2) for at in range(3)])
+    told = []
+    (plan,) = plan_of(make(language=section("longbench", folder, n=3)))
+    plan.check(told.append)
+    assert [line for line in told if "n: 3" in line] == [
+        "longbench: hotpotqa: n: 3: its file has 2 items, all of which are asked"
+    ]
 
 
 @pytest.mark.parametrize(("suite", "make_folder"), [("infinitebench", infinitebench), ("choubun", choubun)])

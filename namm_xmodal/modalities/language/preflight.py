@@ -95,6 +95,9 @@ def _say_what_is_missing(section: LanguageSection, tasks: Mapping[str, Asked], n
             f"{len(missing)} of {len(missing) + len(tasks) - len(section.tasks)} tasks of {section.suite} have no file in "
             f"{section.data} and are left out: {', '.join(missing)}"
         )
+    for asked in tasks.values():
+        if section.n is not None and isinstance(asked.task, SuiteTask) and asked.count < section.n:
+            notice(f"{asked.path}: n: {section.n}: its file has {asked.count} items, all of which are asked")
 
 
 def _say_what_is_not_shared(label: str, asked: Asked, notice: Notice) -> None:
