@@ -7,6 +7,7 @@ from typing import Any
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.document import Document
+from namm_xmodal.trust.files import check_file
 from namm_xmodal.trust.json_text import check_characters, parse_json
 
 SUFFIXES = (".txt", ".md", ".jsonl")
@@ -99,18 +100,17 @@ def read_text(path: Path) -> str:
     """The text of a file.
 
     Raises:
-        DataError: If it is no text file, or too large.
+        DataError: If it is absent, no text file, or too large.
     """
+    check_file(path, error=DataError, expected="a text file")
     try:
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; expected a text file")
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,}; split it")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text; convert it first") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); expected a text file") from None
 
 
 @lru_cache(maxsize=4)  # every sample of a task asks for the texts again

@@ -1,6 +1,31 @@
-"""A small GPT-2-style tokenizer, trained on the spot: no weights, no network."""
+"""A small GPT-2-style tokenizer, trained on the spot: no weights, no network; and files that may not be read."""
+
+import errno
+import os
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def unreadable():
+    """`unreadable("open", name)`: inside, that call fails on paths of this name, as for a user who may not."""
+
+    @contextmanager
+    def refusing(call, name):
+        method = getattr(Path, call)
+
+        def refuse(path, *given, **named):
+            if path.name == name:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return method(path, *given, **named)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, call, refuse)
+            yield
+
+    return refusing
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,22 @@ def test_bad_questions_name_file_and_line(tmp_path, line, said):
     assert "\n" not in str(caught.value)
 
 
+def test_files_of_questions_that_cannot_be_read(tmp_path, unreadable):
+    def refused(name):
+        with pytest.raises(DataError) as caught:
+            Questions(str(tmp_path / name)).samples(1, seed=0, tokenizer=None)
+        return str(caught.value).removeprefix(f"{tmp_path}/")
+
+    assert refused("gone.jsonl") == "gone.jsonl: no such file; expected a text file"
+    (tmp_path / "folder.jsonl").mkdir()
+    assert refused("folder.jsonl") == "folder.jsonl: cannot be read, it is a folder; expected a text file"
+    (tmp_path / "empty.jsonl").touch()
+    assert refused("empty.jsonl") == "empty.jsonl: no lines in it; expected a JSON object on each line"
+    written(tmp_path / "own.jsonl", *LINES)
+    with unreadable("open", "own.jsonl"):
+        assert refused("own.jsonl") == "own.jsonl: cannot be read (Permission denied); expected a text file"
+
+
 def test_more_questions_than_there_are_lines(tmp_path):
     file = written(tmp_path / "own.jsonl", *LINES)
     for n in (0, 3):

@@ -290,6 +290,36 @@ def test_longbench_layouts_that_are_not_there(tmp_path):
     assert "data: hotpotqa: " in refused() and "no items in it" in refused()
 
 
+@pytest.mark.parametrize("subset", [None, ["trec"]])
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path, subset):
+    folder = longbench(tmp_path, ["hotpotqa"])
+    (folder / "trec.jsonl").mkdir()
+    with pytest.raises(DataError) as caught:
+        find_files(find_suite("longbench"), str(folder), subset)
+    assert str(caught.value) == (
+        f"data: {folder}/trec.jsonl: cannot be read, it is a folder; expected a file with the items of trec"
+    )
+    write_lines(folder / "data/trec.jsonl", [longbench_row("trec", 0)])  # a file in the other layout will do
+    assert find_files(find_suite("longbench"), str(folder), subset).files["trec"] == folder / "data/trec.jsonl"
+
+
+def test_what_may_not_be_read_is_one_line(tmp_path, unreadable):
+    folder = longbench(tmp_path / "there", ["hotpotqa"])
+    task = task_of("longbench", folder, "hotpotqa")
+    with unreadable("open", "hotpotqa.jsonl"), pytest.raises(DataError) as caught:
+        len(task)
+    assert str(caught.value) == f"{task.file}: cannot be read (Permission denied); expected the items of a task"
+    assert len(task) == 2
+    with unreadable("open", "hotpotqa.jsonl"), pytest.raises(DataError) as caught:  # no broken item: it ends the run
+        task.sample(0, BYTES)
+    assert not isinstance(caught.value, ItemError) and "cannot be read (Permission denied)" in str(caught.value)
+    with unreadable("stat", "there"), pytest.raises(DataError) as caught:
+        find_files(find_suite("longbench"), str(folder), None)
+    assert str(caught.value).startswith(
+        f"data: {folder}: cannot be read (Permission denied); expected data/narrativeqa"
+    )
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
 from namm_xmodal.language.suites.rows import SUFFIXES
 from namm_xmodal.language.suites.table import Suite
+from namm_xmodal.trust.files import check_file
 
 _SHOWN = 3
 
@@ -34,7 +35,8 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
 
     Raises:
         ConfigError: If no folder is given.
-        DataError: If there is no such folder, it holds no file of the suite, or not that of a task in `subset`.
+        DataError: If there is no such folder, it cannot be read, it holds no file of the suite, or not that of a task in
+            `subset`, or what has the name of one is no file.
         UnknownNameError: If the suite has no such task.
     """
     if data is None:
@@ -45,6 +47,13 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
     for label in subset or ():
         if label not in suite.tasks:
             raise UnknownNameError("task", label, list(suite.tasks)).at("subset")
+    try:
+        return _found(suite, data, subset)
+    except OSError as error:  # a folder that one may not look into
+        raise DataError(f"data: {data}: cannot be read ({error.strerror}); expected {suite.expected}") from None
+
+
+def _found(suite: Suite, data: str, subset: Sequence[str] | None) -> Found:
     wanted, place = list(subset or suite.tasks), Path(data).expanduser()
     if place.is_file() and len(wanted) == 1:
         if place.suffix not in SUFFIXES:
@@ -65,12 +74,20 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
 
 
 def _file(folder: Path, suite: Suite, label: str) -> Path | None:
+    odd: list[Path] = []
     for pattern in suite.files:
-        found = sorted(path for path in folder.glob(pattern.replace("{task}", label)) if path.is_file())
+        there = sorted(folder.glob(pattern.replace("{task}", label)))
+        found = [path for path in there if path.is_file()]
         if len(found) > 1:
             raise DataError(f"data: {folder}: {len(found)} files match {pattern} for {label}; expected one")
         if found:
             return found[0]
+        odd += there
+    for path in odd:  # a folder, or a pipe
+        try:
+            check_file(path, error=DataError, expected=f"a file with the items of {label}")
+        except DataError as error:
+            raise error.at("data") from None
     return None
 
 

@@ -56,12 +56,16 @@ def read_row(path: Path, span: Span) -> dict[str, Any]:
 
     Raises:
         ItemError: If it is not a JSON object; names file and line.
+        DataError: If the file cannot be read any more.
     """
-    if path.suffix == ".parquet":
-        return _parquet(path, path.stat().st_mtime_ns)[span.start]
-    with path.open("rb") as file:
-        file.seek(span.start)
-        content = file.read(span.length)
+    try:
+        if path.suffix == ".parquet":
+            return _parquet(path, path.stat().st_mtime_ns)[span.start]
+        with path.open("rb") as file:
+            file.seek(span.start)
+            content = file.read(span.length)
+    except OSError as error:
+        raise _unreadable(path, error) from None
     try:
         text = content.decode("utf-8-sig")
         row = parse_json(text, unique=True)
@@ -99,9 +103,16 @@ def _index(path: Path, changed: int) -> tuple[Span, ...]:
         if path.suffix == ".parquet":
             return tuple(Span(row + 1, row) for row in range(len(_parquet(path, changed))))
         return tuple(_items_of_list(path) if path.suffix == ".json" else _lines(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except ValueError as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: cannot be read ({reason}); download it again") from None
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    reason = error.strerror or " ".join(str(error).split())[:120]
+    return DataError(f"{path}: cannot be read ({reason}); expected the items of a task")
 
 
 def _lines(path: Path) -> list[Span]:
