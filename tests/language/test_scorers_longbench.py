@@ -163,6 +163,9 @@ def test_retrieval_says_what_a_reference_lacks():
         ("", "x", 0.0),
         ("# only a comment", "", 1.0),  # nothing against nothing
         ("x", " x", 0.67),  # spaces count
+        # repobench-p: a line with a comment behind its code is passed over; 14 and 1 characters match: 30 / 39
+        ("x = self.find(name) # it\nself.find(name)\nreturn", "        self.find(names)", 0.77),
+        ("# a comment\n\nreturn 1", "return 1", 0.0),  # an empty line is the first without a mark
     ],
 )
 def test_code_similarity_longbench(said, right, score):

@@ -47,8 +47,7 @@ def check(task, prediction, score):
     assert encode(cut, BYTES).prompt_length <= most and cut.tags["truncated"] == "yes"
     assert cut.question == first.question and first.context.startswith(cut.context[:40])
     scores = generated_scores(prediction, first)
-    if score is not None:
-        assert scores[task.primary_metric] == pytest.approx(score, abs=1e-6)
+    assert scores[task.primary_metric] == pytest.approx(score, abs=1e-6)
     assert generated_scores("", first)[task.primary_metric] == 0
     assert generated_scores("", first)["empty_answer"] == 1 and scores["empty_answer"] == 0
     return first
