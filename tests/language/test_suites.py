@@ -289,6 +289,49 @@ def test_longbench_layouts_that_are_not_there(tmp_path):
     assert "data: hotpotqa: " in refused() and "no items in it" in refused()
 
 
+def of_sizes(folder, *times):
+    """Items of one task whose contexts repeat a sentence of 88 characters so often."""
+    row = longbench_row("hotpotqa", 0)
+    write_lines(folder / "data/hotpotqa.jsonl", [{**row, "context": FILLER["en"] * each} for each in times])
+    return folder
+
+
+def test_before_a_run_long_items_are_read_and_few_are_tokenised(tmp_path, monkeypatch):
+    from namm_xmodal.modalities.language import preflight
+
+    folder = of_sizes(tmp_path, 12, 14, 1, 15, 13)  # an update is 32 tokens here, 16 characters each: 512
+    file = folder / "data/hotpotqa.jsonl"
+    file.write_text(file.read_text() + '{"context": \n')
+    made, told = [], []
+    monkeypatch.setattr(
+        preflight, "encode", lambda sample, tokenizer: made.append(sample.index) or encode(sample, tokenizer)
+    )
+    (plan,) = plan_of(make(language=section("longbench", folder, update_every=32, max_prompt=1400)))
+    plan.check(told.append)
+    assert made == [0, 2, 3]  # the first, a short one, the longest
+    # Prompts of 1,332, 1,508, 364, 1,596 and 1,420 characters.
+    assert told[1:] == [
+        "about 3 of 6 items lose their middle, since they are too long (the first: hotpotqa/3; 2 by their characters)",
+        f"1 of 6 items cannot be asked and are skipped (the first: {file}:6: not a JSON object (Expecting value: line 2 "
+        "column 1 (char 13)))",
+    ]
+
+
+def test_what_shows_of_an_item_only_when_it_runs_skips_it(tmp_path):
+    policies = {"full": {"policy": "full"}, "recency": {"policy": "recency", "budget": 0.01}}
+    keys = {"update_every": 32, "policies": policies, "protect_first": 4, "protect_recent": 8}
+    folder = of_sizes(tmp_path / "there", 14, 5, 15, 14)  # 1 in 100 of 1,200 tokens and more holds what is protected
+    records = run(make(language=section("longbench", folder, **keys), output=str(tmp_path / "out")))
+    for policy in policies:
+        found = [record for record in records if record.policy == policy]
+        assert [record.status for record in found] == ["scored", "skipped", "scored", "scored"]
+        assert found[1].message.startswith(f"{folder}/data/hotpotqa.jsonl:2: policies.recency: protect_first + ")
+    for times in ((5, 14, 15), (14, 1, 15)):  # the first, and a short one, are found before
+        with pytest.raises(ConfigError, match=r"policies\.recency: protect_first \+ protect_recent"):
+            run(make(language=section("longbench", of_sizes(tmp_path, *times), **keys), output=str(tmp_path / "no")))
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize("subset", [None, ["trec"]])
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path, subset):
     folder = longbench(tmp_path, ["hotpotqa"])

@@ -90,28 +90,48 @@ class SuiteTask:
             ItemError: If it cannot be asked; names file and line.
             ConfigError: If a chat template is asked for that is not there.
         """
+        whole = self.whole(number, tokenizer)
+        try:
+            return self._fitted(whole, tokenizer)
+        except ItemError as error:
+            raise error.at(self.place(number)) from None
+
+    def whole(self, number: int, tokenizer: Any) -> Sample:
+        """One item, before it loses its middle. Nothing is tokenised.
+
+        Raises:
+            ItemError: As `sample`, except for a question that is too long.
+            ConfigError: As `sample`.
+        """
         form, span = self.suite.tasks[self.name], index_rows(self.file)[number]
-        place = f"{self.file}:{span.number}"
         row = read_row(self.file, span)
         try:
+            self._check_room()
             asked = ask(row, self.suite, form)
-            generation = Generation(form.tokens, (*form.metrics, EMPTY), form.line, asked.classes)
-            answer, *others = asked.answers
-            found = Sample(
-                self.name,
-                number,
-                asked.context,
-                asked.question,
-                answer,
-                tags={**asked.tags, "truncated": "no"},
-                also_right=tuple(others),
-                generation=generation,
-            )
-            if self._wrapped(tokenizer):
-                found = as_turn(found, tokenizer)
-            return self._fitted(found, tokenizer)
         except ItemError as error:
-            raise error.at(place) from None
+            raise error.at(self.place(number)) from None
+        generation = Generation(form.tokens, (*form.metrics, EMPTY), form.line, asked.classes)
+        answer, *others = asked.answers
+        found = Sample(
+            self.name,
+            number,
+            asked.context,
+            asked.question,
+            answer,
+            tags={**asked.tags, "truncated": "no"},
+            also_right=tuple(others),
+            generation=generation,
+        )
+        return as_turn(found, tokenizer) if self._wrapped(tokenizer) else found
+
+    def place(self, number: int) -> str:
+        """File and line of an item, for messages."""
+        return f"{self.file}:{index_rows(self.file)[number].number}"
+
+    @property
+    def most(self) -> int | None:
+        """Most tokens of a prompt; None if nothing bounds it."""
+        return min(self._limits(), default=None)
 
     def _wrapped(self, tokenizer: Any) -> bool:
         if not self.suite.tasks[self.name].chat or self.chat is False:
@@ -121,18 +141,19 @@ class SuiteTask:
         return has_template(tokenizer)
 
     def _fitted(self, sample: Sample, tokenizer: Any) -> Sample:
-        most = min(self._limits(), default=None)
-        if most is None:
+        if self.most is None:
             return sample
-        if most < LEAST_PROMPT:
+        cut, changed = without_middle(sample, self.most, tokenizer)
+        if not changed:
+            return cut
+        return Sample(**{**vars(cut), "tags": {**cut.tags, "truncated": "yes"}})
+
+    def _check_room(self) -> None:
+        if self.most is not None and self.most < LEAST_PROMPT:
             raise ItemError(
                 f"{self.model} was built for {self.positions} tokens, and up to {self.suite.tasks[self.name].tokens} are "
                 "generated: no room for a prompt"
             )
-        cut, changed = without_middle(sample, most, tokenizer)
-        if not changed:
-            return cut
-        return Sample(**{**vars(cut), "tags": {**cut.tags, "truncated": "yes"}})
 
     def _limits(self) -> Iterator[int]:
         if self.max_prompt is not None:

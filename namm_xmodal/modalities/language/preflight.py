@@ -1,7 +1,7 @@
 """What an evaluation would be refused for, found before its model is loaded: texts, lengths, sizes, tokenizer, device."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from namm_xmodal.config.building import at
@@ -16,6 +16,7 @@ from namm_xmodal.language.suites.task import SuiteTask
 from namm_xmodal.language.texts import find_texts
 from namm_xmodal.modalities.language.fit import LONG, TOKENS, text_length
 from namm_xmodal.modalities.language.groups import first_of_each
+from namm_xmodal.modalities.language.lookahead import look_ahead
 from namm_xmodal.modalities.language.metrics import generated_scores
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
@@ -25,8 +26,39 @@ from namm_xmodal.types import ONCE
 Notice = Callable[[str], None]
 
 
+@dataclass
+class _Met:
+    """Items that end no run, but that a reader of the scores has to know of."""
+
+    cut: list[str] = field(default_factory=list)
+    likely_cut: list[str] = field(default_factory=list)  # not tokenised, but of many characters
+    skipped: list[str] = field(default_factory=list)
+
+    def say(self, everything: int, notice: Notice) -> None:
+        """Tells how many there are of all items.
+
+        Raises:
+            DataError: If none can be asked.
+        """
+        if cut := self.cut + self.likely_cut:
+            likely = len(self.likely_cut)
+            about, judged = ("about ", f"; {likely} by their characters") if likely else ("", "")
+            notice(
+                f"{about}{len(cut)} of {everything} items lose their middle, since they are too long (the first: "
+                f"{cut[0]}{judged})"
+            )
+        if self.skipped:
+            count = len(self.skipped)
+            notice(f"{count} of {everything} items cannot be asked and are skipped (the first: {self.skipped[0]})")
+            if count == everything:
+                raise DataError(f"none of {everything} items can be asked ({self.skipped[0]})")
+
+
 def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice = lambda text: None) -> None:
-    """Makes every sample with the model's tokenizer, and refuses what could not be read or would mean nothing.
+    """Makes samples with the model's tokenizer, and refuses what could not be read or would mean nothing.
+
+    Of a suite the first, the longest and all short items of each task are made; the others are read, and what is wrong with
+    their lengths shows when their turn comes.
 
     Args:
         section: What is evaluated.
@@ -44,8 +76,7 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
     readings: dict[str, list[Reading]] = {schedule: [] for schedule in schedules}
     tasks = tasks_of(section)
     _say_what_is_missing(section, tasks, notice)
-    cut: list[str] = []
-    skipped: list[str] = []
+    met = _Met()
     for label, asked in tasks.items():
         _say_what_is_not_shared(label, asked, notice)
         written = check_task(asked.task, asked.path, section.model, model)
@@ -55,32 +86,32 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
             continue
         task = on_model(asked.task, section.model, model.max_context)
         samples = make_samples(label, task, asked.count, seed=section.seed, tokenizer=model.tokenizer)
-        for number in range(asked.count):
+        ahead = None
+        if isinstance(task, SuiteTask):
+            ahead = look_ahead(task, asked.count, section.update_every, model.tokenizer)
+            met.skipped += ahead.broken.values()
+        tokens = characters = 0
+        for number in range(asked.count) if ahead is None else ahead.numbers:
             where = f"{asked.path}: sample {number}"
             try:
                 sample = samples[number]
                 encoded = encode(sample, model.tokenizer)
                 if isinstance(task, SuiteTask):
-                    check_length(section, encoded)
+                    check_length(section, encoded, task.place(number))
             except ItemError as error:
-                skipped.append(str(error))
+                met.skipped.append(str(error))
                 continue
-            cut += [f"{label}/{number}"] if sample.tags.get("truncated") == "yes" else []
+            met.cut += [f"{label}/{number}"] if sample.tags.get("truncated") == "yes" else []
             check_context(where, encoded, tokens_after(section, sample, encoded), section.model, model.max_context)
             check_scoring(where, section, sample)
             if number == 0 and "generate" in section.scoring and not isinstance(task, SuiteTask):
                 check_metrics(where, sample)  # of one, since long answers take time; a suite tries those of every item
             for schedule, each in readings.items():
                 each.append(read_before_pruning(where, encoded, schedule))
-    everything = sum(asked.count for asked in tasks.values())
-    for what, found in (
-        ("lose their middle, since they are too long", cut),
-        ("cannot be asked and are skipped", skipped),
-    ):
-        if found:
-            notice(f"{len(found)} of {everything} items {what} (the first: {found[0]})")
-    if skipped and len(skipped) == everything:
-        raise DataError(f"none of {everything} items can be asked ({skipped[0]})")
+            tokens, characters = tokens + encoded.prompt_length, characters + len(sample.context + sample.question)
+        if ahead is not None and characters:
+            met.likely_cut += [f"{label}/{number}" for number in ahead.longer_than(task.most, tokens / characters)]
+    met.say(sum(asked.count for asked in tasks.values()), notice)
     for arm in arms:
         if not arm.full:  # the full cache always holds what it says
             row, pruning = f"policies.{arm.label}", pruning_of(section, arm)
@@ -109,15 +140,16 @@ def _say_what_is_not_shared(label: str, asked: Asked, notice: Notice) -> None:
         notice(f"{asked.path}: no two of its {asked.count} samples have the same context, so none is shared")
 
 
-def check_length(section: LanguageSection, encoded: EncodedSample) -> None:
+def check_length(section: LanguageSection, encoded: EncodedSample, place: str) -> None:
     """Refuses an item of a suite during which no update would come: no policy would evict anything.
 
     Raises:
-        ItemError: With its length.
+        ItemError: With its place and length.
     """
     if "streaming" in section.schedules and encoded.prompt_length < section.update_every:
         raise ItemError(
-            f"its prompt has {encoded.prompt_length} tokens, shorter than one update (update_every={section.update_every})"
+            f"{place}: its prompt has {encoded.prompt_length} tokens, shorter than one update "
+            f"(update_every={section.update_every})"
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from namm_xmodal.config.blame import named
-from namm_xmodal.errors import ContractError, ItemError, PluginError
+from namm_xmodal.errors import ContractError, ItemError, NammError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.meaning import check_reading
@@ -90,12 +90,10 @@ class LanguageSession:
                 try:
                     sample = self.sample(item.task, item.number)
                     encoded = encode(sample, self.language.tokenizer)
-                    if isinstance(self._tasks[item.task].task, SuiteTask):
-                        check_length(self.section, encoded)
+                    self._check(item, arms, sample, encoded)
                 except ItemError as error:
                     yield from (self._skipped(item, arm, error) for arm in arms)
                     continue
-                self._check(item, arms, sample, encoded)
                 readable[item.id] = (sample, encoded)
             for arm, items in each.by_arm():
                 last = LastContext()
@@ -175,7 +173,26 @@ class LanguageSession:
         return self._samples[label][number]
 
     def _check(self, item: Item, arms: Sequence[Arm], sample: Any, encoded: Any) -> None:
-        """What `check_language` has found before, unless the tokenizer had to be fetched first."""
+        """What `check_language` has found before, unless the tokenizer had to be fetched first, or it was not looked at.
+
+        Raises:
+            ItemError: Of an item of a suite, if it is too short. The first one ends the run: then it is the settings.
+            NammError: Of any other.
+        """
+        task = self._tasks[item.task].task
+        if not isinstance(task, SuiteTask):
+            self._check_sample(item, arms, sample, encoded)
+            return
+        place = task.place(item.number)
+        check_length(self.section, encoded, place)
+        try:
+            self._check_sample(item, arms, sample, encoded)
+        except NammError as error:
+            if item.number == 0:
+                raise
+            raise ItemError(f"{place}: {error}") from None
+
+    def _check_sample(self, item: Item, arms: Sequence[Arm], sample: Any, encoded: Any) -> None:
         where, section, language = f"tasks.{item.task}: sample {item.number}", self.section, self.language
         check_scoring(where, section, sample)
         check_context(where, encoded, tokens_after(section, sample, encoded), language.name, language.max_context)
