@@ -66,7 +66,8 @@ def exported():
 
 def test_every_guide_is_in_the_navigation(site):
     linked = set(navigation(site))
-    for page in [*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+    guides = [page for folder in ("docs", "docs/results", "docs/extend") for page in (ROOT / folder).glob("*.md")]
+    for page in [*guides, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
         assert page.relative_to(ROOT).with_suffix(".html").as_posix() in linked
     for name in linked - {"."}:
         assert (site / name).is_file(), name

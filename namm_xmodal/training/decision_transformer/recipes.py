@@ -87,7 +87,7 @@ def _locomotion(
 
 LOCOMOTION: dict[str, tuple[Recipe, ...]] = {
     "hopper": _locomotion("Hopper-v5", 300, 1000),
-    # Asked for the expert's return these models score 1.6 to 10 of 100, asked for medium's 46 (docs/rl.md).
+    # Asked for the expert's return these models score 1.6 to 10 of 100, asked for medium's 46 (docs/results/agents.md).
     "halfcheetah": _locomotion(
         "HalfCheetah-v5", 400, 1000, scale=5000.0, from_start=0.5, first_weight=5.0, target_tier="medium"
     ),
