@@ -16,9 +16,9 @@ columns it has; each is a filter on the fields of the source. `cell` is a format
 
     <!-- end -->
 
-Further keys: `at` (the path into a JSON file), `where` (a filter of all rows), `head` (the name of the first column). A
-column may have a `source`, an `at` and a `cell` of its own; `mean: tasks` or `mean: items` averages what its filter finds,
-`count: verdict` counts it.
+Further keys: `at` (the path into a JSON file), `where` (a filter of all rows), `head` (the name of the first column). A row
+may have a `cell` of its own; a column a `cell`, which goes first, a `source` and an `at`. Of a column, `mean: tasks` or
+`mean: items` averages what the filters find, `count: verdict` counts it.
 """
 
 import argparse
@@ -56,16 +56,17 @@ def _table(folder: Path, source: str, spec: dict[str, Any]) -> str:
     """The Markdown of one table."""
     columns = spec["columns"]
     lines = [f"| {' | '.join([spec.get('head', ''), *columns])} |", "|---" * (len(columns) + 1) + "|"]
-    for label, row_filter in spec["rows"].items():
+    for label, line in spec["rows"].items():
         cells = []
         for column in columns.values():
             column = column or {}
             rows = read_rows(folder / column.get("source", source), column.get("at", spec.get("at", "")))
-            for wanted in (spec.get("where", {}), row_filter, {k: v for k, v in column.items() if k not in KEYS}):
-                rows = matching(rows, wanted)
-            cells.append(_cell(rows, column, column.get("cell", spec.get("cell", "")), label))
+            for wanted in (spec.get("where", {}), line, column):
+                rows = matching(rows, {name: value for name, value in wanted.items() if name not in KEYS})
+            pattern = column.get("cell", line.get("cell", spec.get("cell", "")))
+            cells.append(_cell(rows, column, pattern, label))
         if not any(cells):
-            raise TableError(f"nothing found for the row {label!r}: {row_filter}")
+            raise TableError(f"nothing found for the row {label!r}: {line}")
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
