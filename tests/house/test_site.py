@@ -117,7 +117,7 @@ def test_keys_commands_and_names_are_those_of_the_program(site):
 
 def test_the_index_of_the_search_knows_the_words(site):
     index = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))
-    for word, page in (("KeyDiff", "docs/results.html"), ("update_every", "reference/keys/eval.html")):
+    for word, page in (("KeyDiff", "docs/results/language.html"), ("update_every", "reference/keys/eval.html")):
         assert any(each["location"].startswith(page) and word in each["text"] for each in index["docs"])
 
 
