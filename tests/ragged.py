@@ -35,8 +35,8 @@ class RaggedNoise:
         share = self.share - 0.15 * torch.arange(observation.positions.shape[1])[None, :, None]
         return share - fixed_noise(observation.positions, observation.shape.layer, self.salt)
 
-    def keep(self, scores, slate):
-        return keep_above(scores, slate)
+    def keep(self, scores, candidates):
+        return keep_above(scores, candidates)
 
     def may_evict(self, seen, shape):
         return True

@@ -9,7 +9,7 @@ from namm_xmodal.cache.layer import PrunedLayer
 from namm_xmodal.cache.mask import LazyMask
 from namm_xmodal.cache.stopwatch import timed
 from namm_xmodal.policies.choice import checked_keep, checked_scores
-from namm_xmodal.policies.protocol import ChoosesForLater, Observation, Slate
+from namm_xmodal.policies.protocol import Candidates, ChoosesForLater, Observation
 from namm_xmodal.policies.selection import widen_to_layer_max
 
 
@@ -67,10 +67,10 @@ def _choose(layer: PrunedLayer, lane: Lane, group: RowGroup, positions: Tensor, 
         Observation(keys, values, positions, live, group.seen, state, shape, scaling, layer.rotary, group.rows),
     )
     protected = live & ((positions < settings.protect_first) | (positions >= group.seen - settings.protect_recent))
-    slate = Slate(live, protected, group.seen, shape, positions)
-    keep = checked_keep(policy, scores, slate)
+    candidates = Candidates(live, protected, group.seen, shape, positions)
+    keep = checked_keep(policy, scores, candidates)
     if settings.selection == "layer_max":
-        keep = widen_to_layer_max(keep, scores, slate)
+        keep = widen_to_layer_max(keep, scores, candidates)
     return keep
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.namm import ThresholdSchedule
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.policies.selection import budget_tokens, keep_above, keep_best
 
 _SMALLEST_VARIANCE = 1e-6
@@ -56,12 +56,12 @@ class Aim:
         budget = self.smallest_budget * (self.budget / self.smallest_budget) ** place
         return replace(self, budget=float(budget), smallest_budget=None, length=length)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """(B, H, S) scores -> (B, H, S) bool: what stays, protected tokens included."""
         if self.per_head:
-            protected = slate.live & slate.protected
-            return keep_best(scores, slate, self._places(protected, slate.seen, slate.shape.layer))
-        return keep_above(scores, slate, self.schedule.at(slate.seen))
+            protected = candidates.live & candidates.protected
+            return keep_best(scores, candidates, self._places(protected, candidates.seen, candidates.shape.layer))
+        return keep_above(scores, candidates, self.schedule.at(candidates.seen))
 
     def comparable(self, scores: Tensor, free: Tensor) -> Tensor:
         """Scores as straight-through gradients take them.

@@ -18,7 +18,7 @@ from namm_xmodal.cache.mask import LazyMask, lazy_mask
 from namm_xmodal.errors import UnsupportedModelError, UnsupportedOperationError
 from namm_xmodal.gradient.gate import straight_through
 from namm_xmodal.gradient.trace import Trace, active_trace
-from namm_xmodal.policies.protocol import Observation, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -151,7 +151,7 @@ def _update(
     scores = trace.scores_of(observation)
     protected = live & ((positions < trace.protect_first) | (positions >= seen - trace.protect_recent))
     free = live & ~protected
-    kept = trace.aim.keep(scores.detach(), Slate(live, protected, seen, shape))
+    kept = trace.aim.keep(scores.detach(), Candidates(live, protected, seen, shape))
     margins = trace.aim.margins(trace.aim.comparable(scores, free), live, free, seen, shape.layer)
     if trace.worth is not None:
         margins = trace.worth.lowered(margins, free, shape.layer)

@@ -8,7 +8,7 @@ from torch import Tensor
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.gradient.aim import Aim
 from namm_xmodal.policies.namm import Namm
-from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.protocol import Candidates, Observation
 from namm_xmodal.policies.wrapper import PassesOn
 
 
@@ -98,17 +98,17 @@ class SampledEvictions(PassesOn):
         self._constants = self.base.features.constants(observation, self.base.statistics)
         return self.base.score_constants(self._constants, observation.live, self._vector[None, None])
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """(R, H, S) bool: protected tokens, and of the other live ones those that chance keeps."""
         assert self._constants is not None
-        free = slate.live & ~slate.protected
+        free = candidates.live & ~candidates.protected
         margins = self._aim.margins(
-            scores, slate.live, free, slate.seen, slate.shape.layer, slope=1 / self._temperature
+            scores, candidates.live, free, candidates.seen, candidates.shape.layer, slope=1 / self._temperature
         )
         chance = torch.sigmoid(margins / self._temperature)
         drawn = torch.rand(scores.shape, generator=self._generator, dtype=torch.float64).to(scores.device) < chance
-        kept = slate.live & (drawn | slate.protected)
+        kept = candidates.live & (drawn | candidates.protected)
         self.decisions.append(
-            Decisions(slate.seen, slate.shape.layer, self._aim, self._constants, slate.live, free, kept)
+            Decisions(candidates.seen, candidates.shape.layer, self._aim, self._constants, candidates.live, free, kept)
         )
         return kept

@@ -14,7 +14,7 @@ from namm_xmodal.errors import ConfigError, DataError
 from namm_xmodal.memory.memory import Memory
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm import Namm, ThresholdSchedule
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -79,17 +79,17 @@ class ScoreRecorder:
         """As the policy: (B, H, S)."""
         return self.policy.score(observation)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """As the policy: (B, H, S) bool; notes the scores of live tokens that are not protected."""
-        keep = self.policy.keep(scores, slate)
+        keep = self.policy.keep(scores, candidates)
         size = self.size
-        free = slate.live & ~slate.protected
+        free = candidates.live & ~candidates.protected
         size.scores.append(scores[free].float().cpu())
-        size.protected += int((slate.live & slate.protected).sum())
-        layer = slate.shape.layer
+        size.protected += int((candidates.live & candidates.protected).sum())
+        layer = candidates.shape.layer
         size.kept[layer] = size.kept.get(layer, 0) + int(keep.sum())
-        size.full[layer] = size.full.get(layer, 0) + slate.seen * scores.shape[0] * scores.shape[1]
-        size.num_layers = slate.shape.num_layers
+        size.full[layer] = size.full.get(layer, 0) + candidates.seen * scores.shape[0] * scores.shape[1]
+        size.num_layers = candidates.shape.num_layers
         return keep
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:

@@ -14,7 +14,7 @@ from namm_xmodal.errors import DataError, UnsupportedOperationError
 from namm_xmodal.memory.memory import Memory
 from namm_xmodal.policies.full import FullCache
 from namm_xmodal.policies.pins import check_count
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.recent_rows import recall, remember
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_best
 from namm_xmodal.policies.state import State
@@ -192,8 +192,8 @@ def _evict(cache: PrunedCache, scores: list[Tensor], count: int) -> None:
     device = scores[whole[0]].device  # the layers of a model may lie on several
     joint = torch.stack([scores[number].to(device) for number in whole], dim=-1)  # (B, H, T, L)
     flat = joint.transpose(1, 2).flatten(1)[:, None]  # (B, 1, T * H * L): ties go to the newest
-    slate = Slate(torch.ones_like(flat, dtype=torch.bool), flat.isposinf(), joint.shape[2], shape)
-    keep = keep_best(flat, slate, count * joint.shape[1] * len(whole))
+    candidates = Candidates(torch.ones_like(flat, dtype=torch.bool), flat.isposinf(), joint.shape[2], shape)
+    keep = keep_best(flat, candidates, count * joint.shape[1] * len(whole))
     keep = keep.view(joint.transpose(1, 2).shape).transpose(1, 2)  # (B, H, T, L)
     for place, number in enumerate(whole):
         cache.pruned[number].evict(keep[..., place].to(scores[number].device))

@@ -11,7 +11,7 @@ from namm_xmodal.adapters.table import adapter_by_name, find_adapter
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.policies.namm.statistics import FeatureStatistics, StatisticsEstimator
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -48,9 +48,9 @@ class FeatureRecorder:
         estimator.add(self.features.frozen(observation), observation.live)
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Everything."""
-        return slate.live
+        return candidates.live
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """It never does, but the engine must stop here for `score`."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.budgeted import Budgeted, only_scores
 from namm_xmodal.policies.pins import check_number
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.policies.selection import budget_tokens, keep_best, keep_best_of_layer
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.wrapper import PassesOn
@@ -47,12 +47,12 @@ class AdaKV(PassesOn, Budgeted):
         """Newest tokens that `base` pins."""
         return int(getattr(self.base, "window", 0))
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """The best tokens of all heads together: (B, H, S) bool."""
-        if not self.may_evict(slate.seen, slate.shape):
-            return slate.live.clone()
-        budget = budget_tokens(self.budget, slate.seen)
-        pinned = (slate.live & (slate.protected | scores.isposinf())).sum(-1, keepdim=True)  # (B, H, 1)
+        if not self.may_evict(candidates.seen, candidates.shape):
+            return candidates.live.clone()
+        budget = budget_tokens(self.budget, candidates.seen)
+        pinned = (candidates.live & (candidates.protected | scores.isposinf())).sum(-1, keepdim=True)  # (B, H, 1)
         floor = (pinned + (budget - pinned).clamp(min=0) * self.alpha).floor().clamp(max=budget)
-        safe = keep_best(scores, slate, floor)
-        return keep_best_of_layer(scores, replace(slate, protected=safe), scores.shape[1] * budget)
+        safe = keep_best(scores, candidates, floor)
+        return keep_best_of_layer(scores, replace(candidates, protected=safe), scores.shape[1] * budget)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_best
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import Budget, LayerShape, plain
@@ -48,11 +48,11 @@ class Budgeted(ABC):
     def score(self, observation: Observation) -> Tensor:
         """Scores (B, H, S): what each policy is about."""
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """The `budget` best tokens of every head: (B, H, S) bool."""
-        if not self.may_evict(slate.seen, slate.shape):
-            return slate.live.clone()
-        return keep_best(scores, slate, budget_tokens(self.budget, slate.seen))
+        if not self.may_evict(candidates.seen, candidates.shape):
+            return candidates.live.clone()
+        return keep_best(scores, candidates, budget_tokens(self.budget, candidates.seen))
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Whether more tokens were seen than the budget holds."""

@@ -10,7 +10,7 @@ from namm_xmodal.policies.budgeted import Budgeted, only_scores
 from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.namm import Namm
-from namm_xmodal.policies.protocol import Policy, Slate
+from namm_xmodal.policies.protocol import Candidates, Policy
 from namm_xmodal.policies.selection import budget_tokens, keep_best
 from namm_xmodal.policies.state import State
 from namm_xmodal.policies.wrapper import PassesOn
@@ -71,10 +71,12 @@ class ByHead(PassesOn, Budgeted):
         self.base.check_clock(update_every, protect_first, protect_recent)
         Budgeted.check_clock(self, update_every, protect_first, protect_recent)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """As many of the best tokens of every head as its share allows: (B, H, S) bool."""
-        if not self.may_evict(slate.seen, slate.shape):
-            return slate.live.clone()
-        least = int((slate.live & slate.protected).sum(-1).max())
-        budget = budget_tokens(self.budget, slate.seen)
-        return keep_best(scores, slate, self.shares.on(scores.device, slate.shape.layer, budget, slate.seen, least))
+        if not self.may_evict(candidates.seen, candidates.shape):
+            return candidates.live.clone()
+        least = int((candidates.live & candidates.protected).sum(-1).max())
+        budget = budget_tokens(self.budget, candidates.seen)
+        return keep_best(
+            scores, candidates, self.shares.on(scores.device, candidates.shape.layer, budget, candidates.seen, least)
+        )

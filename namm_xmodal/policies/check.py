@@ -117,14 +117,14 @@ def _check_choices(name: str, settings: dict[str, Any], text: Text) -> None:
         trial = Trial(text=text, **{**settings, "shape": own})
         for update in range(_UPDATES):
             outcome = trial.run(1).outcomes[-1]
-            live, protected, keep = outcome.slate.live, outcome.slate.protected, outcome.keep
+            live, protected, keep = outcome.candidates.live, outcome.candidates.protected, outcome.keep
             where = f"in layer {layer} after {outcome.seen} tokens"
             lost = int((protected & ~keep).sum())
             _hold(name, "keeps protected tokens", lost == 0, f"{lost} of {int(protected.sum())} evicted {where}")
             revived = int((keep & ~live).sum())
             _hold(name, "keeps no dead slot", revived == 0, f"{revived} kept {where}")
             for filler in (float("inf"), float("nan")):
-                other = policy.keep(outcome.scores.masked_fill(~live, filler), outcome.slate)
+                other = policy.keep(outcome.scores.masked_fill(~live, filler), outcome.candidates)
                 _hold(name, "keeps no dead slot", torch.equal(other, keep), f"their scores change the choice {where}")
             honest = policy.may_evict(outcome.seen, own) or torch.equal(keep, live)
             _hold(name, "may_evict", honest, f"it said no update can evict, but one did, {where}")

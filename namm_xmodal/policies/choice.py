@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.errors import ContractError
-from namm_xmodal.policies.protocol import Observation, Policy, Slate
+from namm_xmodal.policies.protocol import Candidates, Observation, Policy
 
 
 def checked_scores(policy: Policy, observation: Observation) -> Tensor:
@@ -32,15 +32,15 @@ def checked_scores(policy: Policy, observation: Observation) -> Tensor:
     return scores
 
 
-def checked_keep(policy: Policy, scores: Tensor, slate: Slate) -> Tensor:
+def checked_keep(policy: Policy, scores: Tensor, candidates: Candidates) -> Tensor:
     """(B, H, S) bool: which tokens stay.
 
     Raises:
         ContractError: If it is anything else.
     """
-    keep, wanted = policy.keep(scores, slate), f"bools {tuple(slate.live.shape)}"
+    keep, wanted = policy.keep(scores, candidates), f"bools {tuple(candidates.live.shape)}"
     if (found := _kind(keep)) != wanted:
-        raise _broken(policy, "keep", f"{found} {_where(slate)}; expected {wanted}")
+        raise _broken(policy, "keep", f"{found} {_where(candidates)}; expected {wanted}")
     return keep
 
 
@@ -52,7 +52,7 @@ def _kind(given: object) -> str:
     return f"{dtype} {tuple(given.shape)}"
 
 
-def _where(place: Observation | Slate) -> str:
+def _where(place: Observation | Candidates) -> str:
     return f"in layer {place.shape.layer} after {place.seen} tokens"
 
 

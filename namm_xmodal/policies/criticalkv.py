@@ -13,7 +13,7 @@ from namm_xmodal.policies.expected_attention import ExpectedAttention
 from namm_xmodal.policies.fingerprint import FILLED_IN
 from namm_xmodal.policies.h2o import H2O
 from namm_xmodal.policies.pins import check_number
-from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.protocol import Candidates, Observation
 from namm_xmodal.policies.selection import budget_tokens, keep_best
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.tova import TOVA
@@ -67,9 +67,11 @@ class CriticalKV(PassesOn, Budgeted):
     def score(self, observation: Observation) -> Tensor:
         """Both stages: (B, H, S)."""
         scores, live = self.base.score(observation), observation.live
-        slate = Slate(live, torch.zeros_like(live), observation.seen, observation.shape, observation.positions)
+        candidates = Candidates(
+            live, torch.zeros_like(live), observation.seen, observation.shape, observation.positions
+        )
         count = int(self.first_stage * budget_tokens(self.budget, observation.seen))
-        first = keep_best(scores, slate, count) | scores.isposinf()
+        first = keep_best(scores, candidates, count) | scores.isposinf()
         return ((scores + self.eps) * self._lengths(observation)).masked_fill(first, float("inf"))
 
     def _lengths(self, observation: Observation) -> Tensor:

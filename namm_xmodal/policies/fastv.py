@@ -6,7 +6,7 @@ from torch import Tensor
 
 from namm_xmodal.errors import ClockError, ConfigError
 from namm_xmodal.policies.pins import check_count, pin
-from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.protocol import Candidates, Observation
 from namm_xmodal.policies.selection import check_budget
 from namm_xmodal.policies.tova import TOVA
 from namm_xmodal.policies.wrapper import PassesOn
@@ -77,11 +77,11 @@ class FastV(PassesOn):
             scores = scores.masked_fill(inside & observation.live, float("inf"))
         return scores
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Of the layer that chooses, the best tokens, which later layers keep; of others everything: (B, H, S) bool."""
-        if not self.may_evict(slate.seen, slate.shape):
-            return slate.live.clone()
-        return self.base.keep(scores, slate) | (scores.isposinf() & slate.live)
+        if not self.may_evict(candidates.seen, candidates.shape):
+            return candidates.live.clone()
+        return self.base.keep(scores, candidates) | (scores.isposinf() & candidates.live)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Whether this layer chooses, and more tokens were seen than the budget holds."""

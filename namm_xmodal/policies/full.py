@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -29,9 +29,9 @@ class FullCache:
         """All alike: (B, H, S) zeros."""
         return torch.zeros(observation.positions.shape, device=observation.positions.device)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Every live token: (B, H, S) bool."""
-        return slate.live.clone()
+        return candidates.live.clone()
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Never."""

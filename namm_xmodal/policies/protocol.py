@@ -85,7 +85,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Slate:
+class Candidates:
     """What a choice may depend on beside the scores.
 
     Attributes:
@@ -123,7 +123,7 @@ class Policy(Protocol):
     def score(self, observation: Observation) -> Tensor:
         """Scores (B, H, S); higher is kept longer. Values in dead slots are ignored."""
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Which tokens stay: (B, H, S) bool, true for every protected token, false for every dead slot."""
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:

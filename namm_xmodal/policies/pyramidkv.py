@@ -8,7 +8,7 @@ from torch import Tensor
 from namm_xmodal.errors import BudgetError, ConfigError
 from namm_xmodal.policies.budgeted import Budgeted
 from namm_xmodal.policies.pins import check_number
-from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.protocol import Candidates, Observation
 from namm_xmodal.policies.selection import budget_tokens
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.policies.wrapper import PassesOn
@@ -49,9 +49,9 @@ class PyramidKV(PassesOn, Budgeted):
         """The scores of `base` at the layer's budget: (B, H, S)."""
         return self._at(observation.seen, observation.shape).score(observation)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """The choice of `base` at the layer's budget: (B, H, S) bool."""
-        return self._at(slate.seen, slate.shape).keep(scores, slate)
+        return self._at(candidates.seen, candidates.shape).keep(scores, candidates)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Whether `base` would evict at the layer's budget."""

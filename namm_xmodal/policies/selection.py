@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.errors import BudgetError
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.types import Budget
 
 
@@ -35,46 +35,46 @@ def budget_tokens(budget: Budget, seen: int) -> int:
     return budget if isinstance(budget, int) else math.ceil(budget * seen - 1e-9)
 
 
-def ranking(scores: Tensor, slate: Slate) -> Tensor:
+def ranking(scores: Tensor, candidates: Candidates) -> Tensor:
     """Slots from best to worst: protected ones first, then by score, ties by recency, dead slots last.
 
     Args:
         scores: (B, H, S).
-        slate: The tokens to choose from.
+        candidates: The tokens to choose from.
 
     Returns:
         (B, H, S) int64 slot indices.
     """
     # Slots are in order of age, so a stable sort of the reversed slots breaks ties in favour of the newest.
-    level = scores.float().masked_fill(slate.protected, math.inf).flip(-1)
+    level = scores.float().masked_fill(candidates.protected, math.inf).flip(-1)
     order = level.argsort(dim=-1, descending=True, stable=True)
     # Two passes keep the order exact without inventing numbers "below every score" for dead slots.
-    rank_class = slate.live.to(torch.int8) + (slate.live & slate.protected).to(torch.int8)
+    rank_class = candidates.live.to(torch.int8) + (candidates.live & candidates.protected).to(torch.int8)
     second = rank_class.flip(-1).gather(-1, order).argsort(dim=-1, descending=True, stable=True)
     return scores.shape[-1] - 1 - order.gather(-1, second)
 
 
-def keep_best(scores: Tensor, slate: Slate, count: int | Tensor) -> Tensor:
+def keep_best(scores: Tensor, candidates: Candidates, count: int | Tensor) -> Tensor:
     """Keeps the `count` best live tokens of every head, and every protected one.
 
     Args:
         scores: (B, H, S).
-        slate: The tokens to choose from.
+        candidates: The tokens to choose from.
         count: An int, or a tensor that broadcasts to (B, H, 1).
 
     Returns:
         (B, H, S) bool.
     """
-    order = ranking(scores, slate)
+    order = ranking(scores, candidates)
     place = torch.arange(order.shape[-1], device=order.device)
-    chosen = torch.zeros_like(slate.live).scatter(-1, order, (place < count).expand_as(order))
-    return (chosen | slate.protected) & slate.live
+    chosen = torch.zeros_like(candidates.live).scatter(-1, order, (place < count).expand_as(order))
+    return (chosen | candidates.protected) & candidates.live
 
 
-def keep_best_of_layer(scores: Tensor, slate: Slate, count: int) -> Tensor:
+def keep_best_of_layer(scores: Tensor, candidates: Candidates, count: int) -> Tensor:
     """Keeps the `count` best live tokens of all heads of a layer together, and every protected one: (B, H, S) bool."""
     heads, slots = scores.shape[1:]
-    joint = Slate(_joined(slate.live), _joined(slate.protected), slate.seen, slate.shape)
+    joint = Candidates(_joined(candidates.live), _joined(candidates.protected), candidates.seen, candidates.shape)
     chosen = keep_best(_joined(scores), joint, count)  # (B, 1, S * H)
     return chosen.view(-1, slots, heads).transpose(1, 2)
 
@@ -84,12 +84,12 @@ def _joined(tensor: Tensor) -> Tensor:
     return tensor.transpose(1, 2).flatten(1)[:, None]
 
 
-def keep_above(scores: Tensor, slate: Slate, threshold: float = 0.0) -> Tensor:
+def keep_above(scores: Tensor, candidates: Candidates, threshold: float = 0.0) -> Tensor:
     """Keeps live tokens that score at least `threshold`, and every protected one: (B, H, S) bool."""
-    return ((scores >= threshold) | slate.protected) & slate.live
+    return ((scores >= threshold) | candidates.protected) & candidates.live
 
 
-def widen_to_layer_max(keep: Tensor, scores: Tensor, slate: Slate) -> Tensor:
+def widen_to_layer_max(keep: Tensor, scores: Tensor, candidates: Candidates) -> Tensor:
     """Lets every head keep as many tokens as the head of the same layer and row that keeps most.
 
     The published NAMM code cuts this way, over the batch as well; here each batch row is on its own, so that batch-mates
@@ -98,11 +98,11 @@ def widen_to_layer_max(keep: Tensor, scores: Tensor, slate: Slate) -> Tensor:
     Args:
         keep: (B, H, S) bool, the choice before widening.
         scores: (B, H, S).
-        slate: The tokens to choose from.
+        candidates: The tokens to choose from.
 
     Returns:
         (B, H, S) bool.
     """
     most = keep.sum(-1, keepdim=True).amax(1, keepdim=True)  # (B, 1, 1)
-    first = Slate(slate.live, keep, slate.seen, slate.shape)
+    first = Candidates(candidates.live, keep, candidates.seen, candidates.shape)
     return keep_best(scores, first, most)

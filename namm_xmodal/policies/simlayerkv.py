@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from namm_xmodal.policies.pins import check_count, check_number, pin
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.recent_rows import recall, remember
 from namm_xmodal.policies.selection import keep_above
 from namm_xmodal.policies.state import State
@@ -67,9 +67,9 @@ class SimLayerKV:
         scores = -lazy.float()[:, None, None].expand(rest.shape)
         return pin(scores, observation, first=self.num_sinks, recent=self.recent)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Everything that does not score below 0: (B, H, S) bool."""
-        return keep_above(scores, slate)
+        return keep_above(scores, candidates)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Whether there is anything beside the tokens that always stay."""

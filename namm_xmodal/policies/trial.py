@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from namm_xmodal.policies.choice import checked_keep, checked_scores
-from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Policy, Rotary, Slate, Tile
+from namm_xmodal.policies.protocol import ALL_ROWS, Candidates, Observation, Policy, Rotary, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -56,7 +56,7 @@ class Outcome:
 
     Attributes:
         seen: Tokens seen.
-        slate: What there was to choose from, by slot.
+        candidates: What there was to choose from, by slot.
         scores: (B, H, S).
         keep: (B, H, S) what the policy chose.
         live: (B, H, T) bool.
@@ -66,7 +66,7 @@ class Outcome:
     """
 
     seen: int
-    slate: Slate
+    candidates: Candidates
     scores: Tensor
     keep: Tensor
     live: Tensor
@@ -207,9 +207,9 @@ class Trial:
         live = self.positions >= 0
         first, recent = self.protect
         protected = live & ((self.positions < first) | (self.positions >= self.seen - recent))
-        slate = Slate(live, protected, self.seen, self.shape)
+        candidates = Candidates(live, protected, self.seen, self.shape)
         scores = checked_scores(self.policy, self.observation())
-        keep = checked_keep(self.policy, scores, slate)
+        keep = checked_keep(self.policy, scores, candidates)
         thinned = self.text.thinned.gather(-1, self.positions.clamp(min=0))
         stays = (keep & live & ~thinned) | protected
         if self.replay is not None:
@@ -220,7 +220,7 @@ class Trial:
         self.evict(stays)
         if self.release:
             self.state.release(self.update_every)
-        self.outcomes.append(Outcome(self.seen, slate, scores, keep, *where))
+        self.outcomes.append(Outcome(self.seen, candidates, scores, keep, *where))
         if self.poison:
             dead = self.positions < 0
             self.keys = self.keys.masked_fill(dead[..., None], POISON)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.policies.groups import group_means, group_of
-from namm_xmodal.policies.protocol import Observation, Slate
+from namm_xmodal.policies.protocol import Candidates, Observation
 from namm_xmodal.policies.wrapper import Wrapper
 from namm_xmodal.types import plain
 
@@ -39,12 +39,12 @@ class WholeSteps(Wrapper):
         """(B, H, S): each token scores the mean of its group."""
         return group_means(self.base.score(observation), observation.live, observation, self.size)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """(B, H, S) bool: the base's choice without the groups that it would split."""
-        assert slate.positions is not None
-        keep = self.base.keep(scores, slate)
-        groups = group_of(slate.positions, self.size)
-        room = (*keep.shape[:2], slate.seen // self.size + 1)
+        assert candidates.positions is not None
+        keep = self.base.keep(scores, candidates)
+        groups = group_of(candidates.positions, self.size)
+        room = (*keep.shape[:2], candidates.seen // self.size + 1)
         lost = torch.zeros(room, dtype=torch.int8, device=keep.device)
-        lost = lost.scatter_add(-1, groups, (slate.live & ~keep).to(torch.int8))
-        return (keep & (lost.gather(-1, groups) == 0)) | (slate.protected & slate.live)
+        lost = lost.scatter_add(-1, groups, (candidates.live & ~keep).to(torch.int8))
+        return (keep & (lost.gather(-1, groups) == 0)) | (candidates.protected & candidates.live)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from namm_xmodal.policies.pins import check_count
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.policies.wrapper import Wrapper
 from namm_xmodal.types import LayerShape, plain
 
@@ -30,11 +30,11 @@ class Within(Wrapper):
         object.__setattr__(self, "tokens", plain(self.tokens))
         check_count("within", self.tokens, 1)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """(B, H, S) bool: the base's choice, without what is too old."""
-        assert slate.positions is not None
-        young = slate.positions >= slate.seen - self.tokens
-        return (self.base.keep(scores, slate) & young) | (slate.protected & slate.live)
+        assert candidates.positions is not None
+        young = candidates.positions >= candidates.seen - self.tokens
+        return (self.base.keep(scores, candidates) & young) | (candidates.protected & candidates.live)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Once the window is full, always."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from namm_xmodal.policies.protocol import Observation, Policy, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Policy, Reads, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -31,9 +31,9 @@ class PassesOn:
         """(B, H, S): the base's scores."""
         return self.base.score(observation)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """(B, H, S) bool: the base's choice."""
-        return self.base.keep(scores, slate)
+        return self.base.keep(scores, candidates)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """As the base."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
-from namm_xmodal.policies.protocol import ALL_ROWS, Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import ALL_ROWS, Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -96,9 +96,9 @@ class TraceRecorder:
             self._taken[observation.shape.layer].append(Snapshot(observation.shape, seen, constants, future))
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Everything."""
-        return slate.live
+        return candidates.live
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """It never does, but the engine must stop at the updates to note."""

@@ -16,7 +16,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.memory.pruned import pruned
 from namm_xmodal.policies.head_shares import HeadShares
 from namm_xmodal.policies.namm.channels.unrotated_key_novelty import unrotated_keys
-from namm_xmodal.policies.protocol import Observation, Reads, Rotary, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Rotary, Tile
 from namm_xmodal.policies.recent_rows import recall, remember
 from namm_xmodal.policies.rotation import rotate, unrotate
 from namm_xmodal.policies.state import State
@@ -89,9 +89,9 @@ class MeanRecorder:
         self.rotary[layer], self.scaling[layer] = rotary, observation.scaling
         return torch.zeros_like(observation.positions, dtype=torch.float32)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Everything."""
-        return slate.live
+        return candidates.live
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """It never does, but the engine must stop at the end of a text."""

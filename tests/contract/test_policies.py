@@ -136,28 +136,28 @@ class NanScores(Recency):
 
 @dataclass(frozen=True, kw_only=True)
 class FloatChoice(Recency):
-    def keep(self, scores, slate):
-        return slate.live.float()
+    def keep(self, scores, candidates):
+        return candidates.live.float()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetsProtected(Recency):
-    def keep(self, scores, slate):
-        return super().keep(scores, slate) & (scores >= 1)
+    def keep(self, scores, candidates):
+        return super().keep(scores, candidates) & (scores >= 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeepsTheDead(Recency):
     budget: float = 1.0
 
-    def keep(self, scores, slate):
-        return torch.ones_like(slate.live)
+    def keep(self, scores, candidates):
+        return torch.ones_like(candidates.live)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChoosesByTheDead(Recency):
-    def keep(self, scores, slate):
-        return (scores >= scores.amax(-1, keepdim=True) - 9) & slate.live | slate.protected
+    def keep(self, scores, candidates):
+        return (scores >= scores.amax(-1, keepdim=True) - 9) & candidates.live | candidates.protected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +165,14 @@ class EvictsInSecret(Recency):
     def may_evict(self, seen, shape):
         return False
 
-    def keep(self, scores, slate):
-        return keep_best(scores, slate, 9)
+    def keep(self, scores, candidates):
+        return keep_best(scores, candidates, 9)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spendthrift(Recency):
-    def keep(self, scores, slate):
-        return slate.live
+    def keep(self, scores, candidates):
+        return candidates.live
 
 
 @dataclass(frozen=True, kw_only=True)

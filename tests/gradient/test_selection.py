@@ -20,7 +20,7 @@ from namm_xmodal.gradient.run import descend, read_steps
 from namm_xmodal.gradient.sample import sample_gradient
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.policies.namm import ThresholdSchedule, last_layer, linear_start, make_features
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.types import LayerShape
 
 SHAPE = LayerShape(0, 1, 2, 2, 8)
@@ -43,11 +43,11 @@ def update():
 
 def test_a_share_counts_protected_tokens_and_the_floor(update):
     scores, live, free = update
-    slate = Slate(live, live & ~free, 100, SHAPE)
-    assert (best(0.15).keep(scores, slate).sum(-1) == 15).all()
-    assert (best(0.151).keep(scores, slate).sum(-1) == 16).all()  # rounded up, as max_tokens is
-    assert (best(0.15, floor=20).keep(scores, slate).sum(-1) == 20).all()
-    assert torch.equal(best(0.01).keep(scores, slate), live & ~free)
+    candidates = Candidates(live, live & ~free, 100, SHAPE)
+    assert (best(0.15).keep(scores, candidates).sum(-1) == 15).all()
+    assert (best(0.151).keep(scores, candidates).sum(-1) == 16).all()  # rounded up, as max_tokens is
+    assert (best(0.15, floor=20).keep(scores, candidates).sum(-1) == 20).all()
+    assert torch.equal(best(0.01).keep(scores, candidates), live & ~free)
 
 
 @pytest.mark.with_gradients
@@ -81,9 +81,9 @@ def _as_large(scores, size, slope):
 @pytest.mark.with_gradients
 def test_raising_all_scores_of_a_head_changes_nothing(update):
     scores, live, free = update
-    slate = Slate(live, live & ~free, 100, SHAPE)
+    candidates = Candidates(live, live & ~free, 100, SHAPE)
     raised = scores + torch.tensor([3.0, -2.0], dtype=torch.float64)[:, None]
-    assert torch.equal(best(0.15).keep(scores, slate), best(0.15).keep(raised, slate))
+    assert torch.equal(best(0.15).keep(scores, candidates), best(0.15).keep(raised, candidates))
     shift = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(scores.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     margins = best(0.15).margins(scores + shift, live, free, 100, 0)
@@ -164,9 +164,9 @@ def test_a_policy_gradient_keeps_shares_too():
 @pytest.mark.parametrize("seen", [40, 100, 200])
 def test_a_share_of_the_whole_sample_is_the_same_number_at_every_update(update, seen):
     scores, live, free = update
-    slate = Slate(live, live & ~free, seen, SHAPE)
+    candidates = Candidates(live, live & ~free, seen, SHAPE)
     aim = Aim(ThresholdSchedule(), 0.1, per_head=True, whole=True).of_sample(0, 200)
-    assert (aim.keep(scores, slate).sum(-1) == 20).all()
+    assert (aim.keep(scores, candidates).sum(-1) == 20).all()
 
 
 def test_a_run_moves_what_it_trains(tmp_path):

@@ -18,7 +18,7 @@ from namm_xmodal.gradient.gate import straight_through
 from namm_xmodal.gradient.sample import differentiable, sample_gradient
 from namm_xmodal.language.tiny_random import build_tiny_random
 from namm_xmodal.policies.namm import FeatureStatistics, MlpScorer, ThresholdSchedule
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.types import LayerShape
 
 PRUNING = PruningSettings(32, 2, 3)
@@ -77,7 +77,7 @@ def test_an_evicted_token_weighs_nothing_and_still_has_a_gradient():
     scores = torch.tensor([[[1.0, -1.0, 0.5, -2.0]]], requires_grad=True)
     live = torch.tensor([[[True, True, True, False]]])
     protected = torch.tensor([[[False, False, True, False]]])
-    kept = Aim(ThresholdSchedule(), 0.5).keep(scores, Slate(live, protected, 4, LayerShape(0, 1, 1, 1, 8)))
+    kept = Aim(ThresholdSchedule(), 0.5).keep(scores, Candidates(live, protected, 4, LayerShape(0, 1, 1, 1, 8)))
     assert kept.tolist() == [[[True, False, True, False]]]
     gate = straight_through(scores, live & ~protected, kept)
     assert gate.open.detach()[0, 0, :3].tolist() == [1.0, 0.0, 1.0]

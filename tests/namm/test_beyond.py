@@ -15,7 +15,7 @@ from namm_xmodal.errors import CheckpointError, ConfigError
 from namm_xmodal.memory.calibration import calibrate
 from namm_xmodal.policies.fingerprint import fingerprint
 from namm_xmodal.policies.namm import FeatureStatistics, NammPopulation, ThresholdSchedule
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.types import LayerShape
 
 STATISTICS = FeatureStatistics(torch.full((17,), 0.01), torch.full((17,), 0.02), "a test")
@@ -111,8 +111,8 @@ def test_the_choice_is_the_best_of_the_layer_and_protected_tokens_count():
     generator = torch.Generator().manual_seed(0)
     scores, live = torch.randn(2, 3, 40, generator=generator), torch.rand(2, 3, 40, generator=generator) < 0.8
     protected = live & (torch.arange(40) >= 37)
-    slate = Slate(live, protected, 64, LayerShape(1, 3, 6, 3, 8))
-    keep = HELD.keep(scores, slate)
+    candidates = Candidates(live, protected, 64, LayerShape(1, 3, 6, 3, 8))
+    keep = HELD.keep(scores, candidates)
     for row in range(2):
         free = sorted(
             (-float(scores[row, head, slot]), head, slot) for head, slot in (live & ~protected)[row].nonzero().tolist()

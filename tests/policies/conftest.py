@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from namm_xmodal.policies.protocol import Observation, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -61,13 +61,13 @@ class Layer:
     def score(self, policy):
         return policy.score(self.observation())
 
-    def slate(self, protect_first=0, protect_recent=1):
+    def candidates(self, protect_first=0, protect_recent=1):
         protected = self.live & ((self.positions < protect_first) | (self.positions >= self.seen - protect_recent))
-        return Slate(self.live, protected, self.seen, self.shape)
+        return Candidates(self.live, protected, self.seen, self.shape)
 
     def kept(self, policy, scores=None, **protect):
         """Kept positions by [row][head]."""
-        keep = policy.keep(self.score(policy) if scores is None else scores, self.slate(**protect))
+        keep = policy.keep(self.score(policy) if scores is None else scores, self.candidates(**protect))
         return [[self.positions[b, h][keep[b, h]].tolist() for h in range(HEADS)] for b in range(BATCH)]
 
     def heads(self):

@@ -15,7 +15,7 @@ from namm_xmodal.policies.by_head import ByHead
 from namm_xmodal.policies.geometry import Geometry
 from namm_xmodal.policies.head_shares import SHIPPED, HeadShares
 from namm_xmodal.policies.keydiff import KeyDiff
-from namm_xmodal.policies.protocol import Slate
+from namm_xmodal.policies.protocol import Candidates
 from namm_xmodal.policies.recency import Recency
 from namm_xmodal.policies.snapkv import SnapKV
 from namm_xmodal.types import LayerShape
@@ -79,7 +79,7 @@ def test_the_best_of_each_head_stay():
     scores = torch.tensor([[[3.0, 9.0, 1.0, 2.0], [0.0, 1.0, 2.0, 3.0]]])
     live, none = torch.ones(1, 2, 4, dtype=torch.bool), torch.zeros(1, 2, 4, dtype=torch.bool)
     policy = ByHead(shares=HeadShares(((1.5, 0.5),)), budget=2)
-    keep = policy.keep(scores, Slate(live, none, 4, LayerShape(0, 1, 2, 2, 8)))
+    keep = policy.keep(scores, Candidates(live, none, 4, LayerShape(0, 1, 2, 2, 8)))
     assert keep.tolist() == [[[True, True, False, True], [False, False, False, True]]]
 
 

@@ -12,7 +12,7 @@ from namm_xmodal.policies.streaming_llm import StreamingLLM
 
 def test_full_keeps_everything(layer):
     policy = FullCache()
-    assert torch.equal(policy.keep(layer.score(policy), layer.slate()), layer.live)
+    assert torch.equal(policy.keep(layer.score(policy), layer.candidates()), layer.live)
     assert not policy.may_evict(10_000, layer.shape)
 
 

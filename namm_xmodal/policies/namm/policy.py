@@ -16,7 +16,7 @@ from namm_xmodal.policies.namm.features import Features
 from namm_xmodal.policies.namm.schedule import ThresholdSchedule
 from namm_xmodal.policies.namm.scorer import Scorer
 from namm_xmodal.policies.namm.statistics import FeatureStatistics
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.selection import budget_tokens, check_budget, keep_above, keep_best, keep_best_of_layer
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import Budget, LayerShape, plain
@@ -139,20 +139,20 @@ class Namm:
         of_scorer, of_features = parameters.split([parameters.shape[-1] - own, own], dim=-1)
         return self.scorer.score(self.features.project(constants, of_features), live, of_scorer)
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """Tokens at or above the threshold, or the layer's share of the best; at most `max_tokens` of them per head.
 
         Where the schedule gives a share, the heads of a layer compete for it by score, and protected tokens count. An
         infinite threshold decides by itself at any length: `-inf` leaves the choice to `max_tokens`.
         """
-        share = self.schedule.share(slate.seen, slate.shape.layer) if math.isfinite(self.threshold) else None
+        share = self.schedule.share(candidates.seen, candidates.shape.layer) if math.isfinite(self.threshold) else None
         if share is None:
-            keep = keep_above(scores, slate, self.threshold_after(slate.seen))
+            keep = keep_above(scores, candidates, self.threshold_after(candidates.seen))
         else:
-            keep = keep_best_of_layer(scores, slate, round(share * slate.seen * scores.shape[1]))
+            keep = keep_best_of_layer(scores, candidates, round(share * candidates.seen * scores.shape[1]))
         if self.max_tokens is None:
             return keep
-        return keep & keep_best(scores, slate, budget_tokens(self.max_tokens, slate.seen))
+        return keep & keep_best(scores, candidates, budget_tokens(self.max_tokens, candidates.seen))
 
     def threshold_after(self, seen: int) -> float:
         """The threshold after so many tokens: `threshold` plus what the schedule adds."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from namm_xmodal.errors import CheckpointError
 from namm_xmodal.policies.namm.policy import Namm
-from namm_xmodal.policies.protocol import Observation, Reads, Slate, Tile
+from namm_xmodal.policies.protocol import Candidates, Observation, Reads, Tile
 from namm_xmodal.policies.state import State
 from namm_xmodal.types import LayerShape
 
@@ -58,9 +58,9 @@ class NammPopulation:
         """Scores (B, H, S), each batch row by its member's parameters."""
         return self.template.score_with(observation, self._of_rows(observation)[:, None])
 
-    def keep(self, scores: Tensor, slate: Slate) -> Tensor:
+    def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """As the template keeps."""
-        return self.template.keep(scores, slate)
+        return self.template.keep(scores, candidates)
 
     def may_evict(self, seen: int, shape: LayerShape) -> bool:
         """Always."""
