@@ -83,10 +83,10 @@ def of_section(plan: SectionPlan) -> Architecture:
         from namm_xmodal.video.models import load_video_model
 
         return of_model(load_video_model(section.model, dtype=section.dtype, device="cpu").model)
-    from namm_xmodal.modalities.rl.players import load_players
+    from namm_xmodal.modalities.rl.loaded_agents import load_agents
     from namm_xmodal.modalities.rl.setups import find_setups
 
-    return of_model(load_players(section, find_setups(section))[0].body.model)
+    return of_model(load_agents(section, find_setups(section))[0].agent_model.model)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:

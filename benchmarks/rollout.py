@@ -24,18 +24,18 @@ from rich.table import Table
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
 from namm_xmodal import Namm, Recency
-from namm_xmodal.agents import Body, CacheAgent, WindowAgent
+from namm_xmodal.agents import AgentModel, CacheAgent, WindowAgent
 from namm_xmodal.envs.agent import Agent, Turn
 
 RESULTS = Path(__file__).parent / "results"
 STATE, ACTION = 11, 3
 
 
-def new_body() -> Body:
+def new_agent_model() -> AgentModel:
     """A model of the published sizes, not trained: speed does not depend on weights."""
     config = DecisionTransformerConfig(state_dim=STATE, act_dim=ACTION, max_ep_len=1000, n_layer=3, n_head=1)
     torch.manual_seed(0)
-    return Body(DecisionTransformerModel(config).eval())
+    return AgentModel(DecisionTransformerModel(config).eval())
 
 
 def play(agent: Agent, batch: int, first: int, steps: int) -> None:
@@ -47,9 +47,9 @@ def play(agent: Agent, batch: int, first: int, steps: int) -> None:
             actions = actor.act(Turn(step, state, np.full(batch, 3.6), actions))
 
 
-def recompute_at(body: Body, window: int, batch: int, steps: int) -> None:
+def recompute_at(agent_model: AgentModel, window: int, batch: int, steps: int) -> None:
     """`steps` recomputes of a full window: what a rollout pays per step once its window is full."""
-    agent = WindowAgent(body, window)
+    agent = WindowAgent(agent_model, window)
     states = np.random.default_rng(0).normal(size=(window + steps, batch, STATE))
     with agent.begin(batch) as actor:
         actor._turns = [  # type: ignore[attr-defined]  a full window, without the price of filling it
@@ -67,15 +67,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    body, rounds, part = new_body(), 2 if options.quick else options.rounds, 4 if options.quick else 1
+    agent_model, rounds, part = new_agent_model(), 2 if options.quick else options.rounds, 4 if options.quick else 1
     fifo, namm = Recency(budget=60), Namm.untrained("random", max_tokens=60)
 
     def cache(policy: Any, batch: int, steps: int) -> Any:
-        agent = CacheAgent(body, policy, update_every=48)
+        agent = CacheAgent(agent_model, policy, update_every=48)
         return lambda: play(agent, batch, 0, steps), batch * steps
 
     def stock(window: int, batch: int, steps: int) -> Any:
-        return lambda: recompute_at(body, window, batch, steps), batch * steps
+        return lambda: recompute_at(agent_model, window, batch, steps), batch * steps
 
     jobs = {
         "stock, K = 20, batch 1": stock(20, 1, 200 // part),

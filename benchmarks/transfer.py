@@ -22,7 +22,7 @@ from namm_xmodal.config import EvaluationConfig, build_policy, load_evaluation_c
 from namm_xmodal.evaluation.plan import make_plan
 from namm_xmodal.evaluation.runner import evaluate
 from namm_xmodal.modalities.rl.fit import estimate_on
-from namm_xmodal.modalities.rl.players import load_players
+from namm_xmodal.modalities.rl.loaded_agents import load_agents
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.modalities.table import MODALITIES
@@ -68,8 +68,8 @@ def distance(track: str, overrides: list[str], policy: str) -> dict[str, Any]:
     assert isinstance(namm, Namm) and namm.statistics is not None
     mean, std = namm.statistics.mean, namm.statistics.std
     shifts, ratios = [], []
-    for player in load_players(section, find_setups(section), lambda text: None):
-        found = estimate_on(player, namm, section, lambda step, running: None)[0]
+    for loaded in load_agents(section, find_setups(section), lambda text: None):
+        found = estimate_on(loaded, namm, section, lambda step, running: None)[0]
         shifts.append((found.mean - mean) / std)
         ratios.append(found.mean / mean)
     shift, ratio = torch.stack(shifts).mean(0), torch.stack(ratios).mean(0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from namm_xmodal.adapters.decision_transformer_steps import TrunkWeights, action_of, step_trunk
 from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
-from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.agents.agent_model import AgentModel, Numbers
 from namm_xmodal.agents.survivors import EVERY, Survivors
 from namm_xmodal.envs.agent import Actor, Turn
 from namm_xmodal.memory import Memory, pruned
@@ -28,7 +28,7 @@ class CacheAgent:
 
     def __init__(
         self,
-        body: Body,
+        agent_model: AgentModel,
         policy: Policy | None,
         *,
         update_every: int = 48,
@@ -39,14 +39,14 @@ class CacheAgent:
         """Makes an agent.
 
         Args:
-            body: Model and statistics.
+            agent_model: Model and statistics.
             policy: What is evicted; None keeps everything.
             update_every: Tokens between two updates, three per step of the environment; a NAMM needs a multiple of 16.
             protect_first: Oldest tokens that always stay.
             protect_recent: Newest tokens that always stay; 3 are the newest action, return and state.
             watch: Count what survives, by kind and age.
         """
-        self.body, self.policy = body, policy
+        self.agent_model, self.policy = agent_model, policy
         self.update_every, self.protect_first, self.protect_recent = update_every, protect_first, protect_recent
         self.watch = watch
 
@@ -54,7 +54,7 @@ class CacheAgent:
     def begin(self, episodes: int) -> Iterator[Actor]:
         """An actor with an empty cache."""
         with pruned(
-            self.body.model,
+            self.agent_model.model,
             self.policy,
             update_every=self.update_every,
             protect_first=self.protect_first,
@@ -62,8 +62,8 @@ class CacheAgent:
             attention="tiled",
             adapter="decision_transformer",
         ) as memory:
-            layers = memory.adapter.num_layers(self.body.model)
-            yield CacheActor(self.body, memory, Survivors(layers, episodes) if self.watch else None)
+            layers = memory.adapter.num_layers(self.agent_model.model)
+            yield CacheActor(self.agent_model, memory, Survivors(layers, episodes) if self.watch else None)
 
 
 class CacheActor:
@@ -73,21 +73,21 @@ class CacheActor:
         memory: For reports.
     """
 
-    def __init__(self, body: Body, memory: Memory, survivors: Survivors | None = None) -> None:
+    def __init__(self, agent_model: AgentModel, memory: Memory, survivors: Survivors | None = None) -> None:
         """Starts with an empty cache."""
-        self._body, self.memory, self._survivors = body, memory, survivors
+        self._agent_model, self.memory, self._survivors = agent_model, memory, survivors
         self._cache = memory.cache()
-        self._embed, self._weights = TurnEmbedding(body.model), TrunkWeights.of(body.model)
+        self._embed, self._weights = TurnEmbedding(agent_model.model), TrunkWeights.of(agent_model.model)
 
     @torch.inference_mode()
     def act(self, turn: Turn) -> Numbers:
         """Feeds a_{t-1}, R_t, s_t; see `Actor.act`."""
-        states = self._body.standardised(turn.states)
+        states = self._agent_model.standardised(turn.states)
         embedded = self._embed(turn.previous_actions, turn.returns_to_go, states, turn.step)
         hidden = step_trunk(self._weights, embedded, self._cache)
         if self._survivors is not None and turn.running is not None and turn.step % EVERY == EVERY - 1:
             self._survivors.look(self._cache, turn.running)
-        return self._body.rounded(action_of(self._weights, hidden[:, -1]))
+        return self._agent_model.rounded(action_of(self._weights, hidden[:, -1]))
 
     def kept(self) -> Numbers:
         """See `Actor.kept`."""

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
-from namm_xmodal.agents.body import Body, StateStatistics
-from namm_xmodal.agents.facts import KEY, Facts, published_facts
+from namm_xmodal.agents.agent_model import AgentModel, StateStatistics
+from namm_xmodal.agents.checkpoint_metadata import KEY, CheckpointMetadata, published_metadata
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replacing_folder
 from namm_xmodal.envs.published import PREFIX, published_name, published_names
@@ -32,13 +32,13 @@ class Checkpoint:
 
     Attributes:
         label: Its name in results, for example hopper-long/seed-0.
-        body: Model and statistics of its states.
-        facts: How to roll it out; None if the checkpoint does not say.
+        agent_model: Model and statistics of its states.
+        metadata: How to roll it out; None if the checkpoint does not say.
     """
 
     label: str
-    body: Body
-    facts: Facts | None
+    agent_model: AgentModel
+    metadata: CheckpointMetadata | None
 
 
 def shipped_families() -> list[str]:
@@ -96,7 +96,7 @@ def load_checkpoint(
     from transformers import DecisionTransformerModel
 
     folder = _open(place)
-    facts = _facts(folder.config, place)
+    metadata = _metadata(folder.config, place)
     try:
         with _quiet_loading():
             model, missing = folder.model(DecisionTransformerModel, dtype)
@@ -108,11 +108,11 @@ def load_checkpoint(
         raise CheckpointError(
             f"{place}: weights lack {len(missing)} tensors ({missing[0]}, ...); fetch or save it again"
         )
-    found = statistics or (facts.statistics if facts is not None else None)
-    return Checkpoint(label, Body(model.eval(), found), facts)
+    found = statistics or (metadata.statistics if metadata is not None else None)
+    return Checkpoint(label, AgentModel(model.eval(), found), metadata)
 
 
-def read_configuration(place: str, *, local: bool = False) -> tuple[Any, Facts | None] | None:
+def read_configuration(place: str, *, local: bool = False) -> tuple[Any, CheckpointMetadata | None] | None:
     """What is known of a model without its weights: transformers' configuration, and how to roll it out.
 
     Args:
@@ -128,7 +128,7 @@ def read_configuration(place: str, *, local: bool = False) -> tuple[Any, Facts |
         if local and isinstance(error.__cause__, OSError) and not Path(place).is_dir():
             return None
         raise
-    return folder.config, _facts(folder.config, place)
+    return folder.config, _metadata(folder.config, place)
 
 
 def read_statistics(path: Path) -> StateStatistics:
@@ -143,14 +143,14 @@ def read_statistics(path: Path) -> StateStatistics:
         return StateStatistics(np.array(values["mean"], dtype=float), np.array(values["std"], dtype=float))
 
 
-def save_checkpoint(model: Any, facts: Facts, folder: Path) -> None:
+def save_checkpoint(model: Any, metadata: CheckpointMetadata, folder: Path) -> None:
     """Writes `config.json` and `model.safetensors` in float16; the folder appears whole or not at all.
 
     Raises:
         CheckpointError: If it cannot be written.
     """
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    model.config.update({KEY: facts.to_json()})
+    model.config.update({KEY: metadata.to_json()})
     try:
         with replacing_folder(folder) as fresh:
             model.half().save_pretrained(fresh)
@@ -175,12 +175,12 @@ def _open(place: str, *, local: bool = False) -> ModelFolder:
     return folder
 
 
-def _facts(config: Any, place: str) -> Facts | None:
+def _metadata(config: Any, place: str) -> CheckpointMetadata | None:
     own = getattr(config, KEY, None)
     if own is not None:
-        return Facts.from_json(own, f"{place}/{_CONFIG}")
+        return CheckpointMetadata.from_json(own, f"{place}/{_CONFIG}")
     name = published_name(place)
-    return published_facts(name) if name is not None else None
+    return published_metadata(name) if name is not None else None
 
 
 @contextmanager

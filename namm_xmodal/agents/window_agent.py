@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.agents.agent_model import AgentModel, Numbers
 from namm_xmodal.envs.agent import Actor, Turn
 from namm_xmodal.errors import ConfigError
 
@@ -18,11 +18,11 @@ class WindowAgent:
 
     name = "window"
 
-    def __init__(self, body: Body, steps: int = 20) -> None:
+    def __init__(self, agent_model: AgentModel, steps: int = 20) -> None:
         """Makes an agent.
 
         Args:
-            body: Model and statistics.
+            agent_model: Model and statistics.
             steps: Length of the window, K; 20 in the paper.
 
         Raises:
@@ -30,26 +30,26 @@ class WindowAgent:
         """
         if steps < 1:
             raise ConfigError(f"window={steps}: expected at least 1 step, 20 in the paper")
-        self.body, self.steps = body, steps
+        self.agent_model, self.steps = agent_model, steps
 
     @contextmanager
     def begin(self, episodes: int) -> Iterator[Actor]:
         """An actor without history."""
-        yield WindowActor(self.body, self.steps)
+        yield WindowActor(self.agent_model, self.steps)
 
 
 class WindowActor:
     """One batch of episodes with their last steps."""
 
-    def __init__(self, body: Body, steps: int) -> None:
+    def __init__(self, agent_model: AgentModel, steps: int) -> None:
         """Starts without history."""
-        self._body, self._steps = body, steps
+        self._agent_model, self._steps = agent_model, steps
         self._turns: list[Turn] = []
 
     @torch.no_grad()
     def act(self, turn: Turn) -> Numbers:
         """Recomputes the window; see `Actor.act`."""
-        body, model = self._body, self._body.model
+        agent_model, model = self._agent_model, self._agent_model.model
         self._turns = [*self._turns, turn][-self._steps :]
         turns = self._turns
         batch = len(turn.states)
@@ -57,12 +57,12 @@ class WindowActor:
         actions = [later.previous_actions for later in turns[1:]] + [np.zeros((batch, model.config.act_dim))]
         times = torch.tensor([each.step for each in turns], device=model.device)
         output = model(
-            states=torch.stack([body.states(each.states) for each in turns], 1),  # (B, T, state_dim)
-            actions=body.tensor(np.stack([a for a in actions if a is not None], 1)),
-            returns_to_go=body.tensor(np.stack([each.returns_to_go for each in turns], 1))[..., None],
+            states=torch.stack([agent_model.states(each.states) for each in turns], 1),  # (B, T, state_dim)
+            actions=agent_model.tensor(np.stack([a for a in actions if a is not None], 1)),
+            returns_to_go=agent_model.tensor(np.stack([each.returns_to_go for each in turns], 1))[..., None],
             timesteps=times.clamp(max=model.config.max_ep_len - 1).expand(batch, -1),
         )
-        return body.rounded(output.action_preds[:, -1])
+        return agent_model.rounded(output.action_preds[:, -1])
 
     def kept(self) -> Numbers:
         """The window's tokens; see `Actor.kept`."""

@@ -38,7 +38,7 @@ def _decision_transformer(name: str) -> Example:
     from namm_xmodal.agents.checkpoint import find_checkpoints, load_checkpoint
 
     label, place = next(iter(find_checkpoints(name).items()))
-    model = load_checkpoint(label, place).body.model
+    model = load_checkpoint(label, place).agent_model.model
     generator = torch.Generator().manual_seed(0)
     sizes = {"states": model.config.state_dim, "actions": model.config.act_dim, "returns_to_go": 1}
     inputs = {key: torch.rand(2, 8, size, generator=generator, dtype=model.dtype) for key, size in sizes.items()}

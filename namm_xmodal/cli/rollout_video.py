@@ -27,16 +27,16 @@ def film(settings: "EvaluationConfig", wanted: str) -> None:
     arm, section = find_arm(plan.arms, wanted), plan.section
     plan.modality.check(section, plan.items, (arm,), notice)
     session = RlSession(section)
-    player = next(iter(session.players.values()))
+    loaded = next(iter(session.loaded_agents.values()))
     with progress("filming") as advance:
 
         def told(step: int, running: int) -> None:
-            advance(step + 1, section.max_steps, f"{player.label} · {arm.label} {arm.size}")
+            advance(step + 1, section.max_steps, f"{loaded.label} · {arm.label} {arm.size}")
 
-        agent = session.agent(arm, player, session.policy(arm, player, told))
+        agent = session.agent(arm, loaded, session.policy(arm, loaded, told))
         # A label may hold anything; the files stay in the folder.
         name = re.sub(r"[^\w.-]+", "-", f"{arm.label}-{arm.size.replace('%', 'pc')}")
-        made, episode = film_episode(agent, player, section, settings.folder, name, told)
+        made, episode = film_episode(agent, loaded, section, settings.folder, name, told)
     for path in made:
         console.print(f"{path}: one episode, seed {section.seed}, return {episode.total:.0f}", soft_wrap=True)
     if episode.message:

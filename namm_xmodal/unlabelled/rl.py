@@ -2,7 +2,7 @@
 
 from namm_xmodal.config.sources import RlSource
 from namm_xmodal.modalities.rl.fit import full_memory_inputs
-from namm_xmodal.modalities.rl.players import load_players
+from namm_xmodal.modalities.rl.loaded_agents import load_agents
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.setups import find_setups
 from namm_xmodal.unlabelled.source import Inputs, UnlabelledInput
@@ -19,11 +19,11 @@ def rl_inputs(source: RlSource) -> Inputs:
     """
     section = _section(source)
     first = FIRST_SEED + source.seed * source.count
-    for player in load_players(section, find_setups(section)):
-        for number, inputs in enumerate(full_memory_inputs(player, section, first=first)):
+    for loaded in load_agents(section, find_setups(section)):
+        for number, inputs in enumerate(full_memory_inputs(loaded, section, first=first)):
             tokens = inputs["inputs_embeds"][:, : source.tokens]
-            name = f"{player.label.replace('/', '-')}-{number:04}"
-            yield UnlabelledInput(name, player.body.model, {"inputs_embeds": tokens}, tokens.shape[1])
+            name = f"{loaded.label.replace('/', '-')}-{number:04}"
+            yield UnlabelledInput(name, loaded.agent_model.model, {"inputs_embeds": tokens}, tokens.shape[1])
 
 
 def rl_models(source: RlSource) -> list[str]:

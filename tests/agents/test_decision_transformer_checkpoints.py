@@ -17,7 +17,7 @@ from namm_xmodal.agents.checkpoint import (
     save_checkpoint,
     shipped_families,
 )
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.envs.published import published_statistics
 from namm_xmodal.errors import CheckpointError, ConfigError
 
@@ -61,11 +61,13 @@ def test_the_published_layout_loads_with_its_statistics(tmp_path):
     ((label, place),) = find_checkpoints(str(folder)).items()
     loaded = load_checkpoint(label, place, dtype=torch.float32)
     assert loaded.label == "decision-transformer-gym-hopper-medium"
-    assert (loaded.facts.environment, loaded.facts.target, loaded.facts.scale) == ("Hopper-v4", 3600.0, 1000.0)
+    assert (loaded.metadata.environment, loaded.metadata.target, loaded.metadata.scale) == ("Hopper-v4", 3600.0, 1000.0)
     mean, std = published_statistics("hopper-medium")
-    assert np.array_equal(loaded.body.statistics.mean, mean) and np.array_equal(loaded.body.statistics.std, std)
+    assert np.array_equal(loaded.agent_model.statistics.mean, mean) and np.array_equal(
+        loaded.agent_model.statistics.std, std
+    )
     with torch.no_grad():
-        assert torch.equal(loaded.body.model(**inputs()).action_preds, model(**inputs()).action_preds)
+        assert torch.equal(loaded.agent_model.model(**inputs()).action_preds, model(**inputs()).action_preds)
 
 
 class Evil:
@@ -81,8 +83,8 @@ def test_a_published_file_that_holds_code_is_not_loaded(tmp_path, capsys):
     assert "this must not run" not in capsys.readouterr().out
 
 
-def facts(**more):
-    return Facts(
+def metadata(**more):
+    return CheckpointMetadata(
         environment="Hopper-v5",
         target=3000.0,
         scale=1000.0,
@@ -98,12 +100,12 @@ def facts(**more):
 def test_what_is_saved_is_loaded_again(tmp_path):
     model = small()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    save_checkpoint(model, facts(), tmp_path / "mine" / "seed-3")
+    save_checkpoint(model, metadata(), tmp_path / "mine" / "seed-3")
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert find_checkpoints(str(tmp_path / "mine"), [3]) == {"mine/seed-3": str(tmp_path / "mine" / "seed-3")}
     loaded = load_checkpoint("mine/seed-3", str(tmp_path / "mine" / "seed-3"))
-    assert loaded.facts == facts()
-    weights = loaded.body.model.state_dict()
+    assert loaded.metadata == metadata()
+    weights = loaded.agent_model.model.state_dict()
     assert all(torch.equal(weights[name], value.half().double()) for name, value in before.items())
 
 
@@ -118,7 +120,7 @@ def test_bad_checkpoints_are_one_line(tmp_path):
     with pytest.raises(CheckpointError, match="expected a decision_transformer"):
         load_checkpoint("x", str(tmp_path))
     lacking = tmp_path / "lacking"
-    save_checkpoint(small(), facts(), lacking)
+    save_checkpoint(small(), metadata(), lacking)
     written = json.loads((lacking / "config.json").read_text())
     del written["namm_xmodal"]["target"]
     (lacking / "config.json").write_text(json.dumps(written))
@@ -126,7 +128,7 @@ def test_bad_checkpoints_are_one_line(tmp_path):
         load_checkpoint("x", str(lacking))
     short = tmp_path / "statistics.json"
     short.write_text('{"mean": [1, 2], "std": [1, 2]}')
-    save_checkpoint(small(), facts(), tmp_path / "whole")
+    save_checkpoint(small(), metadata(), tmp_path / "whole")
     with pytest.raises(ConfigError, match="statistics of length 2: this model has states of 11 numbers"):
         load_checkpoint("x", str(tmp_path / "whole"), statistics=read_statistics(short))
     short.write_text("[]")
@@ -145,7 +147,7 @@ def test_shipped_decision_transformers_are_small_and_documented(family):
         assert "MIT" in card["policies_from"] and "cd35bde" in (SHIPPED / family / "README.md").read_text()
     for label, place in places.items():
         loaded = load_checkpoint(label, place)
-        assert loaded.facts.target == card["target"]
+        assert loaded.metadata.target == card["target"]
         assert len(card["models"][label.split("/")[1]]["trial"]["returns"]) >= 10
         assert sum(path.stat().st_size for path in (SHIPPED / label).iterdir()) < 2_000_000
 

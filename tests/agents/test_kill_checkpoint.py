@@ -7,7 +7,7 @@ from killing import in_fork
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
 from namm_xmodal.agents.checkpoint import load_checkpoint, save_checkpoint
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.disk.owned_folder import remove_unfinished
 
 
@@ -27,21 +27,21 @@ def model(seed):
 
 def test_at_every_file_operation(tmp_path):
     place = tmp_path / "family" / "seed-0"
-    facts = {
-        target: Facts(environment="Hopper-v5", target=target, scale=1.0, window=2, memory="window")
+    metadata = {
+        target: CheckpointMetadata(environment="Hopper-v5", target=target, scale=1.0, window=2, memory="window")
         for target in (1.0, 2.0)
     }
-    models = {target: model(int(target)) for target in facts}
+    models = {target: model(int(target)) for target in metadata}
     seen = []
     for number in itertools.count(1):
-        save_checkpoint(models[1.0], facts[1.0], place)
-        if in_fork(lambda: save_checkpoint(models[2.0], facts[2.0], place), kill_at=number):
+        save_checkpoint(models[1.0], metadata[1.0], place)
+        if in_fork(lambda: save_checkpoint(models[2.0], metadata[2.0], place), kill_at=number):
             break
         remove_unfinished(tmp_path)
         assert [path.name for path in place.parent.iterdir()] == ["seed-0"]
         found = load_checkpoint("a", str(place))
-        weights = models[found.facts.target].state_dict()["embed_state.weight"]
-        assert torch.equal(found.body.model.state_dict()["embed_state.weight"].float(), weights.half().float())
-        seen.append(found.facts.target)
+        weights = models[found.metadata.target].state_dict()["embed_state.weight"]
+        assert torch.equal(found.agent_model.model.state_dict()["embed_state.weight"].float(), weights.half().float())
+        seen.append(found.metadata.target)
     assert sorted(seen) == seen
     assert set(seen) == {1.0, 2.0}

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from hostile.kinds import DEEP, Call, hostile
 from namm_xmodal.agents.checkpoint import find_checkpoints, load_checkpoint, save_checkpoint
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.video.models import load_video_model
 
@@ -19,10 +19,10 @@ def agent(folder, keep=None, **changes):
 
     size = {"state_dim": 2, "act_dim": 2, "hidden_size": 16, "n_layer": 1, "n_head": 1, "n_positions": 64}
     model = DecisionTransformerModel(DecisionTransformerConfig(max_ep_len=50, **size)).eval()
-    facts = Facts(
+    metadata = CheckpointMetadata(
         environment="namm_xmodal/TMaze-v0", target=1.0, scale=1.0, window=20, memory="cache", options={"length": 5}
     )
-    save_checkpoint(model, facts, folder / "model")
+    save_checkpoint(model, metadata, folder / "model")
     config = json.loads((folder / "model" / "config.json").read_text())
     config["namm_xmodal"].update(keep or {})
     (folder / "model" / "config.json").write_text(json.dumps({**config, **changes}))

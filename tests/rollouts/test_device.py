@@ -5,7 +5,7 @@ import torch
 from evaluations import make, plan_of
 
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.modalities.rl.players import load_players
+from namm_xmodal.modalities.rl.loaded_agents import load_agents
 from namm_xmodal.modalities.rl.setups import find_setups
 
 
@@ -17,9 +17,9 @@ def section_on(device):
 def test_models_are_moved():
     for device in ("cpu", "meta"):
         section = section_on(device).section
-        (player,) = load_players(section, find_setups(section))
-        assert {each.device.type for each in player.body.model.parameters()} == {device}
-        assert player.body.tensor([0.0]).device.type == device
+        (loaded,) = load_agents(section, find_setups(section))
+        assert {each.device.type for each in loaded.agent_model.model.parameters()} == {device}
+        assert loaded.agent_model.tensor([0.0]).device.type == device
 
 
 @pytest.mark.parametrize("device", ["nowhere", *([] if torch.cuda.is_available() else ["cuda"])])

@@ -12,7 +12,7 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 from typer.testing import CliRunner
 
 from namm_xmodal.agents.checkpoint import save_checkpoint
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.cli.app import app
 
 
@@ -71,7 +71,9 @@ def model(tmp_path_factory):
         made = DecisionTransformerModel(config)
     folder = tmp_path_factory.mktemp("model")
     save_checkpoint(
-        made, Facts(environment="EdgesTestPoint-v0", target=20.0, scale=1.0, window=5, memory="cache"), folder / "m"
+        made,
+        CheckpointMetadata(environment="EdgesTestPoint-v0", target=20.0, scale=1.0, window=5, memory="cache"),
+        folder / "m",
     )
     return folder / "m"
 

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from namm_xmodal import Namm
 from namm_xmodal.cli.app import app
 from namm_xmodal.config import packaged_configs
-from namm_xmodal.modalities.rl import players
+from namm_xmodal.modalities.rl import loaded_agents
 from namm_xmodal.policies.namm import store
 
 
@@ -64,7 +64,7 @@ def evolved(tmp_path, monkeypatch):
     ],
 )
 def test_a_real_run_and_a_dry_one_refuse_the_same(track, change, said, tmp_path, monkeypatch):
-    monkeypatch.setattr(players, "load_checkpoint", None)  # loading a model would fail
+    monkeypatch.setattr(loaded_agents, "load_checkpoint", None)  # loading a model would fail
     arguments = (f"rl/{track}", "--set", f"rl.{change}", "--set", "rl.model_seeds=0", "--output", tmp_path / "out")
     dry, real = command(*arguments, "--dry-run"), command(*arguments)
     assert dry.exit_code == real.exit_code == 2, (dry.output, dry.exception)

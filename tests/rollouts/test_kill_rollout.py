@@ -23,8 +23,8 @@ def test_at_every_file_operation(monkeypatch, tmp_path):
 
     monkeypatch.setattr(time, "process_time", lambda: 0.0)  # the table shows times
     section = load("rl/tmaze", tmp_path / "out", *QUICK).sections["rl"]
-    players = session.load_players(section, session.find_setups(section))
-    monkeypatch.setattr(session, "load_players", lambda section, setups: players)  # once, before the forks
+    loaded_agents = session.load_agents(section, session.find_setups(section))
+    monkeypatch.setattr(session, "load_agents", lambda section, setups: loaded_agents)  # once, before the forks
     monkeypatch.setattr(figure.Figure, "write", write)  # drawing takes most of a run's time
     monkeypatch.setattr(figure.Figure, "inline", lambda drawn: drawn.alt)
     monkeypatch.setattr(render, "draw_maps", lambda *given: None)

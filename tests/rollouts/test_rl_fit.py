@@ -7,7 +7,7 @@ from evaluations import load, run
 
 from namm_xmodal.errors import DataError
 from namm_xmodal.modalities.rl import fit
-from namm_xmodal.modalities.rl.players import load_players
+from namm_xmodal.modalities.rl.loaded_agents import load_agents
 from namm_xmodal.modalities.rl.setups import find_setups
 
 QUICK = ("model_seeds=0", "episodes=2", "max_steps=100", "estimation_episodes=2", "dtype=float32", "survivors=false")
@@ -20,15 +20,15 @@ def settings(folder, *changes):
 
 
 @pytest.fixture(scope="module")
-def player():
+def loaded():
     section = settings(None).sections["rl"]
-    (found,) = load_players(section, find_setups(section))
+    (found,) = load_agents(section, find_setups(section))
     return found
 
 
-def test_plain_input_of_an_agent_is_all_that_it_is_given_in_other_episodes(player):
+def test_plain_input_of_an_agent_is_all_that_it_is_given_in_other_episodes(loaded):
     section, seeds = settings(None).sections["rl"], []
-    make = player.make
+    make = loaded.make
 
     def noting(**options):
         world = make(**options)
@@ -36,11 +36,11 @@ def test_plain_input_of_an_agent_is_all_that_it_is_given_in_other_episodes(playe
         world.reset = lambda *, seed: (seeds.append(seed), reset(seed=seed))[1]
         return world
 
-    inputs = fit.full_memory_inputs(replace(player, make=noting), section, lambda step, running: None)
+    inputs = fit.full_memory_inputs(replace(loaded, make=noting), section, lambda step, running: None)
     assert seeds == [fit.CALIBRATION_SEED, fit.CALIBRATION_SEED + 1]
     assert not set(seeds) & {*range(1000, 1002), *range(fit.ESTIMATION_SEED, fit.ESTIMATION_SEED + 2)}
     assert [set(each) for each in inputs] == [{"inputs_embeds"}] * 2
-    hidden = player.body.model.config.hidden_size
+    hidden = loaded.agent_model.model.config.hidden_size
     assert {each["inputs_embeds"].shape for each in inputs} == {(1, 3 * 100 - 1, hidden)}  # the last action is not read
 
 
@@ -67,10 +67,10 @@ def test_statistics_of_each_layer_are_another_policy_than_pooled_ones(tmp_path):
     assert [records[label].fingerprint for label in labels[1:]] == [f"{base}+estimated", f"{base}+estimated_by_layer"]
 
 
-def test_no_episode_to_fit_to_is_one_line(player):
+def test_no_episode_to_fit_to_is_one_line(loaded):
     def broken(**options):
         raise RuntimeError("no world")
 
     section = settings(None).sections["rl"]
     with pytest.raises(DataError, match=r"hopper-long/seed-0: no episode with a step in it \(.*no world"):
-        fit.full_memory_inputs(replace(player, make=broken), section, print)
+        fit.full_memory_inputs(replace(loaded, make=broken), section, print)

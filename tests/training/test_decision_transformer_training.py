@@ -135,8 +135,8 @@ def test_prepare_makes_minari_tiers_and_models_once(tmp_path, monkeypatch):
     tier = read_minari(f"namm-xmodal/hopper/{names[0]}")
     assert tier.environment == "Hopper-v5" and len(tier.episodes) == 2
     loaded = load_checkpoint("x", str(out / "hopper-short" / "seed-0"))
-    assert loaded.facts.window == 20
-    assert loaded.facts.target == pytest.approx(np.quantile(tier.returns(), 0.9), abs=50)
+    assert loaded.metadata.window == 20
+    assert loaded.metadata.target == pytest.approx(np.quantile(tier.returns(), 0.9), abs=50)
     assert "hopper-strong" in (out / "hopper-short" / "README.md").read_text()
     prepare(*command)
     assert {path: path.stat().st_mtime_ns for path in written} == written
@@ -144,9 +144,12 @@ def test_prepare_makes_minari_tiers_and_models_once(tmp_path, monkeypatch):
     prepare(*command, "--origin", "two random draws")  # on the same tiers
     assert len(list((tmp_path / "minari" / "namm-xmodal" / "hopper").glob("*-v0"))) == 3
     blind = load_checkpoint("x", str(out / "hopper-positions" / "seed-0"))
-    assert blind.body.model.config.state_dim == len(blind.facts.state_mean) == 5
-    assert blind.facts.environment == "namm_xmodal/HopperPositions-v5" and blind.facts.target == loaded.facts.target
-    assert blind.facts.state_mean == loaded.facts.state_mean[:5]
+    assert blind.agent_model.model.config.state_dim == len(blind.metadata.state_mean) == 5
+    assert (
+        blind.metadata.environment == "namm_xmodal/HopperPositions-v5"
+        and blind.metadata.target == loaded.metadata.target
+    )
+    assert blind.metadata.state_mean == loaded.metadata.state_mean[:5]
     card = (out / "hopper-positions" / "README.md").read_text()
     assert "d4rl score" in card and "come from two random draws" in card
 

@@ -54,8 +54,8 @@ def test_a_d4rl_file_becomes_models_once(prepare, tmp_path):
     file = write(tmp_path / "hopper_medium-v2.hdf5")
     prepare("--env", "hopper", "--dataset", file)
     folder = tmp_path / "out/hopper-short-hopper_medium-v2"
-    facts = load_checkpoint("x", str(folder / "seed-0")).facts
-    assert (facts.environment, facts.target, facts.returns) == ("Hopper-v4", 2000.0, (2000.0, 2000.0))
+    metadata = load_checkpoint("x", str(folder / "seed-0")).metadata
+    assert (metadata.environment, metadata.target, metadata.returns) == ("Hopper-v4", 2000.0, (2000.0, 2000.0))
     assert (
         "hopper_medium-v2 | 3 | 60 | 2000 ± 0 | the target is the 90th percentile" in (folder / "README.md").read_text()
     )
@@ -71,7 +71,7 @@ def test_a_d4rl_file_becomes_models_once(prepare, tmp_path):
 @pytest.mark.parametrize(("reward", "target"), [(0.43, 8.6), (-2.2, -44.0), (21.0, 420.0), (161.2, 3200.0), (0.0, 0.0)])
 def test_the_target_of_weak_data_is_not_rounded_to_nothing(prepare, tmp_path, reward, target):
     prepare("--env", "hopper", "--dataset", write(tmp_path / "weak.hdf5", reward=reward))  # episodes of 20 steps
-    assert load_checkpoint("x", str(tmp_path / "out/hopper-short-weak/seed-0")).facts.target == pytest.approx(target)
+    assert load_checkpoint("x", str(tmp_path / "out/hopper-short-weak/seed-0")).metadata.target == pytest.approx(target)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -81,7 +81,7 @@ def test_a_minari_dataset_becomes_models_of_its_own_version(prepare, tmp_path):
     write_minari("local/hopper-v0", data, description="-", reference=(0.0, 500.0))
     prepare("--env", "hopper", "--dataset", "local/hopper")
     folder = tmp_path / "out/hopper-short-local-hopper-v0"
-    assert load_checkpoint("x", str(folder / "seed-0")).facts.environment == "Hopper-v5"
+    assert load_checkpoint("x", str(folder / "seed-0")).metadata.environment == "Hopper-v5"
     assert '"dataset_mean": 50.0' in (folder / "card.json").read_text()
     line = prepare("--env", "walker2d", "--dataset", "local/hopper", code=2).stderr.strip()
     assert "data of Hopper-v5, expected those of walker2d; mind --env" in line

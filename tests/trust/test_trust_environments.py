@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from namm_xmodal.agents.facts import KEY, Facts
+from namm_xmodal.agents.checkpoint_metadata import KEY, CheckpointMetadata
 from namm_xmodal.cli.app import app
 from namm_xmodal.envs.d4rl_hdf5 import read_d4rl
 from namm_xmodal.envs.environments import allow_module, environment_maker
@@ -16,7 +16,9 @@ from namm_xmodal.envs.minari_data import minari_reference, read_minari, write_mi
 from namm_xmodal.envs.trajectories import Trajectories, Trajectory
 from namm_xmodal.errors import CheckpointError, ConfigError, DataError
 
-FACTS = Facts(environment="Hopper-v5", target=1.0, scale=1.0, window=20, memory="cache", options={"length": 5})
+METADATA = CheckpointMetadata(
+    environment="Hopper-v5", target=1.0, scale=1.0, window=20, memory="cache", options={"length": 5}
+)
 
 
 @pytest.fixture
@@ -98,9 +100,9 @@ def test_rollout_takes_modules_from_the_command_line_only(module, tmp_path):
     ],
 )
 def test_what_a_checkpoint_says_of_itself_is_checked(name, value):
-    assert Facts.from_json(json.loads(json.dumps(FACTS.to_json())), "config.json") == FACTS
+    assert CheckpointMetadata.from_json(json.loads(json.dumps(METADATA.to_json())), "config.json") == METADATA
     with pytest.raises(CheckpointError, match=rf"^config.json: {KEY}.{name}=.*: expected"):
-        Facts.from_json({**json.loads(json.dumps(FACTS.to_json())), name: value}, "config.json")
+        CheckpointMetadata.from_json({**json.loads(json.dumps(METADATA.to_json())), name: value}, "config.json")
 
 
 # --------------------------------------------------------------------- Minari

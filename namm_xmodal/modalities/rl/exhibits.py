@@ -32,20 +32,20 @@ def episode_exhibits(section: RlSection, arms: Sequence[Arm]) -> list[Exhibit]:
         arms: Which to show.
     """
     session = RlSession(section)
-    player = next(iter(session.players.values()))
+    loaded = next(iter(session.loaded_agents.values()))
     found: list[Exhibit] = []
     for arm in arms:
         if arm.baseline is not None:
             continue
-        policy = session.policy(arm, player, lambda step, running: None)
-        agent = Watched(session.agent(arm, player, policy), every=max(1, section.max_steps // (8 * LOOKS)))
-        (episode,) = rollout(player.make, agent, [section.seed], player.target, max_steps=section.max_steps, batch=1)
+        policy = session.policy(arm, loaded, lambda step, running: None)
+        agent = Watched(session.agent(arm, loaded, policy), every=max(1, section.max_steps // (8 * LOOKS)))
+        (episode,) = rollout(loaded.make, agent, [section.seed], loaded.target, max_steps=section.max_steps, batch=1)
         if not agent.looks:  # the environment did not start
             continue
         looks = [agent.looks[at] for at in np.unique(np.linspace(0, len(agent.looks) - 1, LOOKS).round().astype(int))]
         found.append(
             Pictures(
-                f"{player.label} in {episode.environment}, return {episode.total:.0f} of {episode.length} steps",
+                f"{loaded.label} in {episode.environment}, return {episode.total:.0f} of {episode.length} steps",
                 arm.name,
                 tuple(f"step {step}" for step, _ in looks),
                 tuple(png(memory_picture(remembered, episode.length)) for _, remembered in looks),

@@ -17,7 +17,7 @@ from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.extras import need
-from namm_xmodal.modalities.rl.players import Player
+from namm_xmodal.modalities.rl.loaded_agents import LoadedAgent
 from namm_xmodal.modalities.rl.section import RlSection
 
 Picture = NDArray[np.uint8]
@@ -45,13 +45,13 @@ def find_arm(arms: Sequence[Arm], wanted: str) -> Arm:
 
 
 def film_episode(
-    agent: Agent, player: Player, config: RlSection, folder: Path, name: str, told: Callable[[int, int], None]
+    agent: Agent, loaded: LoadedAgent, config: RlSection, folder: Path, name: str, told: Callable[[int, int], None]
 ) -> tuple[list[Path], Episode]:
     """Plays the episode of seed `config.seed` and films it.
 
     Args:
         agent: Who acts, with a cache.
-        player: Its model and environment.
+        loaded: Its model and environment.
         config: Clock, protection, steps.
         folder: Where the video and a still go.
         name: Of the files.
@@ -65,7 +65,7 @@ def film_episode(
         MissingDependencyError: If PyAV is not installed.
     """
     av = need("av", "a video")
-    world = drawing(player)
+    world = drawing(loaded)
     folder.mkdir(parents=True, exist_ok=True)
     video, still = folder / f"{name}.mp4", folder / f"{name}.png"
     picture: Picture | None = None
@@ -82,7 +82,7 @@ def film_episode(
                     if step % EVERY != EVERY - 1 and running:
                         return
                     first = picture is None
-                    frame = _frame(world, player.environment, 0 if first else stream.width - MEMORY_WIDTH)
+                    frame = _frame(world, loaded.environment, 0 if first else stream.width - MEMORY_WIDTH)
                     picture = np.concatenate([frame, memory_picture(actor.remembered(), config.max_steps)], axis=1)
                     if first:
                         stream.height, stream.width = picture.shape[:2]
@@ -90,7 +90,7 @@ def film_episode(
 
                 filmed = SimpleNamespace(begin=lambda episodes: nullcontext(actor))
                 (episode,) = rollout(
-                    lambda: world, filmed, [config.seed], player.target, max_steps=config.max_steps, batch=1, told=draw
+                    lambda: world, filmed, [config.seed], loaded.target, max_steps=config.max_steps, batch=1, told=draw
                 )
                 if picture is not None:
                     container.mux(stream.encode())
@@ -104,27 +104,27 @@ def film_episode(
     return [video, still], episode
 
 
-def drawing(player: Player) -> Any:
-    """The player's environment, made so that it draws itself.
+def drawing(loaded: LoadedAgent) -> Any:
+    """The agent's environment, made so that it draws itself.
 
     Raises:
         ConfigError: If it cannot.
     """
-    world = player.make()
+    world = loaded.make()
     modes = (world.metadata or {}).get("render_modes", [])
     world.close()
     if "rgb_array" not in modes:
         known = ", ".join(map(str, modes)) or "none"
-        raise ConfigError(f"{player.environment}: cannot draw itself (render modes: {known}); --video needs rgb_array")
+        raise ConfigError(f"{loaded.environment}: cannot draw itself (render modes: {known}); --video needs rgb_array")
     # The camera named in MuJoCo's locomotion models follows the body; the default one watches it walk away.
     options = {"width": HEIGHT, "height": HEIGHT, "camera_name": "track"}
     trouble = ""
     for more in (options, {}):
         try:
-            return player.make(render_mode="rgb_array", **more)
+            return loaded.make(render_mode="rgb_array", **more)
         except Exception as error:  # most environments know neither size nor camera
             trouble = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    raise ConfigError(f"{player.environment}: cannot be made to draw itself ({trouble})")
+    raise ConfigError(f"{loaded.environment}: cannot be made to draw itself ({trouble})")
 
 
 def _frame(world: Any, environment: str, width: int) -> Picture:

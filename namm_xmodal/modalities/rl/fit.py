@@ -11,7 +11,7 @@ from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.errors import DataError
 from namm_xmodal.evaluation.fit import Inputs
 from namm_xmodal.memory.statistics import FeatureRecorder
-from namm_xmodal.modalities.rl.players import Player
+from namm_xmodal.modalities.rl.loaded_agents import LoadedAgent
 from namm_xmodal.modalities.rl.section import RlSection
 from namm_xmodal.modalities.rl.watching import Noted
 from namm_xmodal.policies.namm import Namm
@@ -25,12 +25,12 @@ CALIBRATION_SEED = 95_000
 
 
 def estimate_on(
-    player: Player, namm: Namm, config: RlSection, told: Callable[[int, int], None]
+    loaded: LoadedAgent, namm: Namm, config: RlSection, told: Callable[[int, int], None]
 ) -> list[FeatureStatistics]:
     """Statistics of a NAMM's features, one set for each layer, with a pooled set in front.
 
     Args:
-        player: The model that plays.
+        loaded: The model that plays.
         namm: Whose features.
         config: Decides the clock and the number of episodes.
         told: Called with step and running episodes.
@@ -38,19 +38,21 @@ def estimate_on(
     Raises:
         DataError: If every episode failed before its first step.
     """
-    layers = player.body.model.config.n_layer
+    layers = loaded.agent_model.model.config.n_layer
     if not namm.features.num_frozen:
         return [FeatureStatistics.identity(0)] * (1 + layers)
     by_layer = [StatisticsEstimator(namm.features.num_frozen) for _ in range(layers)]
     recorder = FeatureRecorder(namm.features, by_layer)
-    agent = CacheAgent(player.body, recorder, update_every=config.update_every, protect_recent=config.protect_recent)
+    agent = CacheAgent(
+        loaded.agent_model, recorder, update_every=config.update_every, protect_recent=config.protect_recent
+    )
     seeds = range(ESTIMATION_SEED, ESTIMATION_SEED + config.estimation_episodes)
     episodes = list(
-        rollout(player.make, agent, seeds, player.target, max_steps=config.max_steps, batch=config.batch, told=told)
+        rollout(loaded.make, agent, seeds, loaded.target, max_steps=config.max_steps, batch=config.batch, told=told)
     )
     if not any(episode.length for episode in episodes):
-        raise DataError(f"{player.label}: no episode to estimate feature statistics from ({episodes[0].message})")
-    source = f"estimated on {player.label}, {config.estimation_episodes} episodes with full memory"
+        raise DataError(f"{loaded.label}: no episode to estimate feature statistics from ({episodes[0].message})")
+    source = f"estimated on {loaded.label}, {config.estimation_episodes} episodes with full memory"
     pooled = StatisticsEstimator(namm.features.num_frozen)
     for each in by_layer:
         pooled.merge(each)
@@ -61,7 +63,7 @@ def estimate_on(
 
 
 def full_memory_inputs(
-    player: Player,
+    loaded: LoadedAgent,
     section: RlSection,
     told: Callable[[int, int], None] = lambda step, running: None,
     first: int = CALIBRATION_SEED,
@@ -71,7 +73,7 @@ def full_memory_inputs(
     They are other episodes than those that statistics come from and than those that are evaluated.
 
     Args:
-        player: The model that plays.
+        loaded: The model that plays.
         section: Decides the number of episodes and their longest length.
         told: Called with step and running episodes.
         first: Seed of the first episode.
@@ -79,10 +81,10 @@ def full_memory_inputs(
     Raises:
         DataError: If every episode failed before its first step.
     """
-    recorder = Noted(CacheAgent(player.body, None, update_every=section.update_every), player.body)
+    recorder = Noted(CacheAgent(loaded.agent_model, None, update_every=section.update_every), loaded.agent_model)
     seeds = range(first, first + section.estimation_episodes)
     steps = section.max_steps
-    episodes = list(rollout(player.make, recorder, seeds, player.target, max_steps=steps, batch=1, told=told))
+    episodes = list(rollout(loaded.make, recorder, seeds, loaded.target, max_steps=steps, batch=1, told=told))
     if not recorder.inputs:
-        raise DataError(f"{player.label}: no episode with a step in it ({episodes[0].message})")
+        raise DataError(f"{loaded.label}: no episode with a step in it ({episodes[0].message})")
     return recorder.inputs

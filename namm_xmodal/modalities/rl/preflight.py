@@ -66,16 +66,16 @@ def check_rows(config: RlSection, arms: Sequence[Arm], setups: Sequence[RolloutS
 
 
 def _say_what_is_odd(setup: RolloutSetup, notice: Callable[[str], None]) -> None:
-    facts = setup.facts
-    if not (setup.statistics or (facts and facts.statistics)) and (
-        facts is None or facts.environment.endswith(("-v4", "-v5"))
+    metadata = setup.metadata
+    if not (setup.statistics or (metadata and metadata.statistics)) and (
+        metadata is None or metadata.environment.endswith(("-v4", "-v5"))
     ):
         notice(
             f"{setup.label}: brings no statistics of its states, so they go in as they are; give state_statistics if it "
             "was trained on standardised ones"
         )
-    if facts is not None and facts.returns:
-        (low, high), asked = facts.returns, setup.target.total
+    if metadata is not None and metadata.returns:
+        (low, high), asked = metadata.returns, setup.target.total
         if not low <= asked <= high + 0.01 * abs(high):
             notice(f"{setup.label}: target {asked:g} lies outside the returns of its data, {low:.0f} to {high:.0f}")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.agents.body import StateStatistics
+from namm_xmodal.agents.agent_model import StateStatistics
 from namm_xmodal.agents.checkpoint import find_checkpoints, read_configuration, read_statistics
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.rollout import Target
 from namm_xmodal.envs.spaces import size_of
@@ -22,7 +22,7 @@ class RolloutSetup:
     Attributes:
         label: Of the model.
         place: Folder or hub id of the model.
-        facts: How it was trained, None if it does not say.
+        metadata: How it was trained, None if it does not say.
         statistics: Of its states, where the configuration gives them.
         environment: Gymnasium id.
         make: Makes the environment.
@@ -32,7 +32,7 @@ class RolloutSetup:
 
     label: str
     place: str
-    facts: Facts | None
+    metadata: CheckpointMetadata | None
     statistics: StateStatistics | None
     environment: str
     make: Callable[..., Any]
@@ -60,17 +60,17 @@ def find_setups(
         if known is None:
             absent(label)
             continue
-        model, facts = known
+        model, metadata = known
         if given is not None:
             given.check_size(model.state_dim)
-        environment = _environment(config, facts, label)
+        environment = _environment(config, metadata, label)
         options = dict(config.environment_options)
-        if facts is not None and environment == facts.environment:
-            options = {**facts.options, **options}
+        if metadata is not None and environment == metadata.environment:
+            options = {**metadata.options, **options}
         make = environment_maker(environment, **options)
         steps = min(config.max_steps, _look_at(make, model, environment, label))
-        target = _target(config, facts, label)
-        setups.append(RolloutSetup(label, place, facts, given, environment, make, target, steps))
+        target = _target(config, metadata, label)
+        setups.append(RolloutSetup(label, place, metadata, given, environment, make, target, steps))
     return setups
 
 
@@ -97,24 +97,24 @@ def _look_at(make: Callable[[], Any], model: Any, environment: str, label: str) 
     return min((int(limit) for limit in limits if limit is not None), default=2**31)
 
 
-def _environment(config: RlSection, facts: Facts | None, label: str) -> str:
+def _environment(config: RlSection, metadata: CheckpointMetadata | None, label: str) -> str:
     if config.environment is None:
-        if facts is None:
+        if metadata is None:
             raise ConfigError(f"environment: missing; the model {label} does not say which one it was trained for")
-        return facts.environment
-    if facts is not None and not config.other_version:
-        asked, own = (name.rpartition("-v") for name in (config.environment, facts.environment))
+        return metadata.environment
+    if metadata is not None and not config.other_version:
+        asked, own = (name.rpartition("-v") for name in (config.environment, metadata.environment))
         if asked[0] == own[0] and asked[2] != own[2]:
             raise ConfigError(
-                f"environment: {config.environment}: the data of {label} come from {facts.environment}, and versions pay "
-                "different rewards; leave environment out, or set other_version: true"
+                f"environment: {config.environment}: the data of {label} come from {metadata.environment}, and "
+                "versions pay different rewards; leave environment out, or set other_version: true"
             )
     return config.environment
 
 
-def _target(config: RlSection, facts: Facts | None, label: str) -> Target:
-    total = config.target if config.target is not None else None if facts is None else facts.target
+def _target(config: RlSection, metadata: CheckpointMetadata | None, label: str) -> Target:
+    total = config.target if config.target is not None else None if metadata is None else metadata.target
     if total is None:
         raise ConfigError(f"target: missing; the model {label} does not say which return to ask for")
-    scale = config.scale or (1000.0 if facts is None else facts.scale)
-    return Target(total, scale, config.mode or ("decrement" if facts is None else facts.mode))
+    scale = config.scale or (1000.0 if metadata is None else metadata.scale)
+    return Target(total, scale, config.mode or ("decrement" if metadata is None else metadata.mode))

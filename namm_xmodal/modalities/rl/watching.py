@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
-from namm_xmodal.agents.body import Body, Numbers
+from namm_xmodal.agents.agent_model import AgentModel, Numbers
 from namm_xmodal.agents.cache_agent import CacheActor
 from namm_xmodal.envs.agent import Actor, Agent, Turn
 from namm_xmodal.evaluation.fit import Inputs
@@ -22,18 +22,18 @@ class Noted:
         inputs: What the adapter's `forward` takes, (B, T, hidden_size), one entry for each batch.
     """
 
-    def __init__(self, agent: Agent, body: Body) -> None:
-        """Wraps an agent that acts with this body."""
+    def __init__(self, agent: Agent, agent_model: AgentModel) -> None:
+        """Wraps an agent that acts with this model."""
         self.inputs: list[Inputs] = []
-        self._agent, self._body = agent, body
+        self._agent, self._agent_model = agent, agent_model
 
     @contextmanager
     def begin(self, episodes: int) -> Iterator[Actor]:
         """See `Agent.begin`."""
-        embed, tokens = TurnEmbedding(self._body.model), list[Tensor]()
+        embed, tokens = TurnEmbedding(self._agent_model.model), list[Tensor]()
 
         def note(turn: Turn, actor: Actor) -> None:
-            states = self._body.standardised(turn.states)
+            states = self._agent_model.standardised(turn.states)
             with torch.no_grad():
                 tokens.append(embed(turn.previous_actions, turn.returns_to_go, states, turn.step))
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from namm_xmodal.agents import Body, CacheAgent, WindowAgent
+from namm_xmodal.agents import AgentModel, CacheAgent, WindowAgent
 from namm_xmodal.agents.checkpoint import load_checkpoint, save_checkpoint
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.envs.agent import Agent
 from namm_xmodal.envs.environments import environment_maker
@@ -30,20 +30,20 @@ TRIAL_EPISODES, TRIAL_SEED = 10, 5000
 
 def train_family(
     recipe: Recipe,
-    facts: Facts,
+    metadata: CheckpointMetadata,
     sizes: tuple[int, int],
     draw: Callable[[int], Draw],
     seeds: Sequence[int],
     folder: Path,
     journal: StageJournal,
     told: Told,
-    extra: Callable[[Body], dict[str, Any]] = lambda body: {},
+    extra: Callable[[AgentModel], dict[str, Any]] = lambda agent_model: {},
 ) -> None:
     """Trains what is missing.
 
     Args:
         recipe: What to train.
-        facts: How to roll it out; saved with each model.
+        metadata: How to roll it out; saved with each model.
         sizes: Numbers of a state and of an action.
         draw: From a seed to what `learn` draws from.
         seeds: One model each.
@@ -65,44 +65,51 @@ def train_family(
                 told(update, recipe.schedule.updates, f"{label}: loss {loss:.4f}")
 
             loss = learn(model, draw(seed), recipe.schedule, seed, count)
-            save_checkpoint(model, facts, place)
+            save_checkpoint(model, metadata, place)
             journal.add(label, {"loss": loss, "cpu_seconds": round(time.process_time() - started, 1)})
         if journal.result(f"{label}/trial") is None:
-            body = load_checkpoint(label, str(place), dtype=torch.float32).body
-            journal.add(f"{label}/trial", {**try_model(body, facts, label, told), **extra(body)})
+            agent_model = load_checkpoint(label, str(place), dtype=torch.float32).agent_model
+            journal.add(f"{label}/trial", {**try_model(agent_model, metadata, label, told), **extra(agent_model)})
 
 
 def try_model(
-    body: Body, facts: Facts, label: str, told: Told, options: dict[str, Any] | None = None
+    agent_model: AgentModel, metadata: CheckpointMetadata, label: str, told: Told, options: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Returns of a model with the memory it was trained for: its window, or everything."""
-    agent: Agent = WindowAgent(body, facts.window) if facts.memory == "window" else CacheAgent(body, None)
-    make = environment_maker(facts.environment, **(facts.options if options is None else options))
+    agent: Agent = (
+        WindowAgent(agent_model, metadata.window) if metadata.memory == "window" else CacheAgent(agent_model, None)
+    )
+    make = environment_maker(metadata.environment, **(metadata.options if options is None else options))
     episodes = list(
         rollout(
             make,
             agent,
             range(TRIAL_SEED, TRIAL_SEED + TRIAL_EPISODES),
-            Target(facts.target, facts.scale, facts.mode),
+            Target(metadata.target, metadata.scale, metadata.mode),
             batch=TRIAL_EPISODES,
             told=lambda step, running: told(step + 1, 1000, f"{label}: trial, {running} episodes running"),
         )
     )
     return {
-        "memory": facts.memory if facts.memory == "window" else "full cache",
+        "memory": metadata.memory if metadata.memory == "window" else "full cache",
         "returns": [round(episode.total, 2) for episode in episodes],
         "lengths": [episode.length for episode in episodes],
     }
 
 
 def write_card(
-    recipe: Recipe, facts: Facts, data: dict[str, Any], folder: Path, journal: StageJournal, origin: str = ""
+    recipe: Recipe,
+    metadata: CheckpointMetadata,
+    data: dict[str, Any],
+    folder: Path,
+    journal: StageJournal,
+    origin: str = "",
 ) -> None:
     """Writes `card.json` and `README.md` of a family: data, training, trials.
 
     Args:
         recipe: What was trained.
-        facts: How to roll it out.
+        metadata: How to roll it out.
         data: What it was trained on, in plain JSON types.
         folder: Of all families.
         journal: Holds what came out of each model.
@@ -117,10 +124,10 @@ def write_card(
     schedule = recipe.schedule
     card = {
         "name": recipe.name,
-        "environment": facts.environment,
-        "target": facts.target,
+        "environment": metadata.environment,
+        "target": metadata.target,
         "target_tier": recipe.target_tier,
-        "scale": facts.scale,
+        "scale": metadata.scale,
         "window": recipe.steps,
         "memory": recipe.memory,
         "sizes": {"hidden": recipe.hidden, "layers": recipe.layers, "heads": 1, "max_ep_len": recipe.max_ep_len},
@@ -138,18 +145,18 @@ def write_card(
         "models": models,
     }
     replace_text(place / "card.json", json.dumps(card, indent=1) + "\n")
-    replace_text(place / "README.md", _readme(card, facts))
+    replace_text(place / "README.md", _readme(card, metadata))
 
 
-def _readme(card: dict[str, Any], facts: Facts) -> str:
+def _readme(card: dict[str, Any], metadata: CheckpointMetadata) -> str:
     lines = [
         f"# {card['name']}",
         "",
-        f"Decision Transformers for {card['environment']} {facts.options or ''}".rstrip()
+        f"Decision Transformers for {card['environment']} {metadata.options or ''}".rstrip()
         + f", trained on windows of {card['window']} steps; made by `namm-xmodal prepare rl`. Weights in float16.",
         "",
-        f"Target {facts.target:g}{_reason(card)}, returns divided by {facts.scale:g}; the states' statistics stand in "
-        "config.json.",
+        f"Target {metadata.target:g}{_reason(card)}, returns divided by {metadata.scale:g}; the states' statistics stand "
+        "in config.json.",
         "",
         "| data | episodes | steps | return, mean ± deviation | policies (mean return of 5 noise-free episodes) |",
         "|---|---|---|---|---|",
@@ -170,10 +177,10 @@ def _readme(card: dict[str, Any], facts: Facts) -> str:
         "| model | memory | return, mean ± deviation | d4rl score |",
         "|---|---|---|---|",
     ]
-    known = facts.environment.rsplit("/", 1)[-1].split("-")[0].lower() in D4RL
+    known = metadata.environment.rsplit("/", 1)[-1].split("-")[0].lower() in D4RL
     for name, each in card["models"].items():
         returns = np.array(each["trial"]["returns"])
-        score = f"{d4rl(facts.environment)(returns).mean():.1f}" if known else "none"
+        score = f"{d4rl(metadata.environment)(returns).mean():.1f}" if known else "none"
         memory = each["trial"]["memory"]
         lines.append(f"| {name} | {memory} | {returns.mean():.4g} ± {returns.std():.3g} | {score} |")
     return "\n".join(lines) + "\n"

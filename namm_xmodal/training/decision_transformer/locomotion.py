@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.envs.behaviour.archives import read_policies
 from namm_xmodal.envs.behaviour.ars import RECIPES, search
 from namm_xmodal.envs.behaviour.policy import BehaviourPolicy
@@ -127,7 +127,7 @@ def train_on(
     folder: Path,
     journal: StageJournal,
     told: Told,
-) -> Facts:
+) -> CheckpointMetadata:
     """Trains a family on windows of all tiers; returns what a rollout must know of it.
 
     Args:
@@ -141,7 +141,7 @@ def train_on(
     data = joined(list(tiers.values()), "all tiers")
     mean, std = data.state_statistics()
     returns = data.returns()
-    facts = Facts(
+    metadata = CheckpointMetadata(
         environment=recipe.environment,
         target=_rounded(float(np.quantile(tiers[recipe.target_tier].returns(), 0.9))),
         scale=recipe.scale,
@@ -153,7 +153,7 @@ def train_on(
     )
     windows = Windows(
         data.episodes,
-        (np.array(facts.state_mean), np.array(facts.state_std)),
+        (np.array(metadata.state_mean), np.array(metadata.state_std)),
         steps=recipe.steps,
         scale=recipe.scale,
         max_ep_len=recipe.max_ep_len,
@@ -163,7 +163,7 @@ def train_on(
     sizes = data.state_dim, data.act_dim
     train_family(
         recipe,
-        facts,
+        metadata,
         sizes,
         lambda seed: lambda rng, count, update: windows.draw(rng, count),
         seeds,
@@ -171,7 +171,7 @@ def train_on(
         journal,
         told,
     )
-    return facts
+    return metadata
 
 
 def _rounded(target: float) -> float:

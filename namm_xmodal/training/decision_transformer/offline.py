@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from namm_xmodal.agents.facts import VERSIONS
+from namm_xmodal.agents.checkpoint_metadata import VERSIONS
 from namm_xmodal.envs.d4rl_hdf5 import read_d4rl
 from namm_xmodal.envs.environments import environment_maker
 from namm_xmodal.envs.minari_data import read_minari
@@ -90,12 +90,12 @@ def prepare_dataset(
     made = []
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
         recipe = replace(recipe.shortened(updates), name=f"{recipe.name}-{label}", environment=data.environment)
-        facts = train_on(recipe, {recipe.target_tier: data}, seeds, folder, journal, told)
+        metadata = train_on(recipe, {recipe.target_tier: data}, seeds, folder, journal, told)
         described = describe_tiers({recipe.target_tier: data}, data.environment)[recipe.target_tier]
         if data.reference is not None:
             described["dataset_mean"] = round(float(of_dataset(data)(data.returns()).mean()), 1)
         described["about"] = "the target is the 90th percentile of these returns"
-        write_card(recipe, facts, {label: described}, folder, journal)
+        write_card(recipe, metadata, {label: described}, folder, journal)
         made.append(folder / recipe.name)
     return made
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from namm_xmodal.agents.facts import Facts
+from namm_xmodal.agents.checkpoint_metadata import CheckpointMetadata
 from namm_xmodal.envs.tmaze import TMAZE
 from namm_xmodal.training.decision_transformer.families import train_family, write_card
 from namm_xmodal.training.decision_transformer.journal import StageJournal
@@ -51,10 +51,10 @@ def prepare_locomotion(
     made = []
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
         recipe = recipe.shortened(updates)
-        facts = train_on(
+        metadata = train_on(
             recipe, {tier: data.seen(recipe.seen) for tier, data in whole.items()}, seeds, folder, journal, told
         )
-        write_card(recipe, facts, described, folder, journal, behaviour.origin)
+        write_card(recipe, metadata, described, folder, journal, behaviour.origin)
         made.append(folder / recipe.name)
     return made
 
@@ -63,7 +63,7 @@ def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int |
     """Demonstrations and models of the T-maze; returns the family's folder."""
     journal = StageJournal(folder / "journal.jsonl")
     recipe = TMAZE_RECIPE.shortened(updates)
-    facts = Facts(
+    metadata = CheckpointMetadata(
         environment=TMAZE,
         options={name: int(value) for name, value in recipe.options},
         target=1.0,
@@ -72,7 +72,7 @@ def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int |
         memory="cache",
         returns=(1.0, 1.0),
     )
-    train_family(recipe, facts, (2, 2), lambda seed: maze_windows(recipe, seed), seeds, folder, journal, told)
+    train_family(recipe, metadata, (2, 2), lambda seed: maze_windows(recipe, seed), seeds, folder, journal, told)
     about = f"right demonstrations, corridors of 4 to {STAGES[0][0]}, then to {STAGES[1][0]} steps"
     data: dict[str, Any] = {
         "demonstrations": {
@@ -83,5 +83,5 @@ def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int |
             "about": about,
         }
     }
-    write_card(recipe, facts, data, folder, journal)
+    write_card(recipe, metadata, data, folder, journal)
     return [folder / recipe.name]

@@ -52,7 +52,7 @@ class StateStatistics:
 
 
 @dataclass(frozen=True)
-class Body:
+class AgentModel:
     """A Decision Transformer and its states' statistics.
 
     Attributes:

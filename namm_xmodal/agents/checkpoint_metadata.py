@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from namm_xmodal.agents.body import StateStatistics
+from namm_xmodal.agents.agent_model import StateStatistics
 from namm_xmodal.envs.published import TARGETS, published_statistics
 from namm_xmodal.errors import CheckpointError
 
@@ -18,7 +18,7 @@ VERSIONS = {"hopper": "Hopper-v4", "halfcheetah": "HalfCheetah-v4", "walker2d": 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class CheckpointMetadata:
     """How a Decision Transformer was trained, as far as it decides how to roll it out.
 
     Attributes:
@@ -57,7 +57,7 @@ class Facts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: Any, source: str) -> "Facts":
+    def from_json(cls, values: Any, source: str) -> "CheckpointMetadata":
         """Reads what `to_json` wrote.
 
         Raises:
@@ -110,11 +110,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def published_facts(name: str) -> Facts:
+def published_metadata(name: str) -> CheckpointMetadata:
     """Of one of the nine published checkpoints, for example hopper-medium."""
     mean, std = published_statistics(name)
     environment = name.split("-")[0]
-    return Facts(
+    return CheckpointMetadata(
         environment=VERSIONS[environment],
         target=TARGETS[environment],
         scale=1000.0,

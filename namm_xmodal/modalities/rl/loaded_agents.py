@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from namm_xmodal.agents.body import Body
+from namm_xmodal.agents.agent_model import AgentModel
 from namm_xmodal.agents.checkpoint import load_checkpoint
 from namm_xmodal.envs.rollout import Target
 from namm_xmodal.modalities.rl.section import RlSection
@@ -16,12 +16,12 @@ from namm_xmodal.modalities.rl.setups import RolloutSetup
 
 
 @dataclass(frozen=True)
-class Player:
+class LoadedAgent:
     """One model, ready to act.
 
     Attributes:
         label: Of the model.
-        body: Model and statistics of its states.
+        agent_model: Model and statistics of its states.
         environment: Gymnasium id.
         make: Makes the environment.
         target: What it is asked to reach.
@@ -29,7 +29,7 @@ class Player:
     """
 
     label: str
-    body: Body
+    agent_model: AgentModel
     environment: str
     make: Callable[..., Any]
     target: Target
@@ -39,13 +39,13 @@ class Player:
     def fingerprint(self) -> str:
         """Twelve hex digits over the model's weights."""
         digest = hashlib.sha256()
-        for name, weight in self.body.model.state_dict().items():
+        for name, weight in self.agent_model.model.state_dict().items():
             digest.update(name.encode())
             digest.update(weight.detach().cpu().numpy().tobytes())
         return digest.hexdigest()[:12]
 
 
-def load_players(config: RlSection, setups: Sequence[RolloutSetup]) -> list[Player]:
+def load_agents(config: RlSection, setups: Sequence[RolloutSetup]) -> list[LoadedAgent]:
     """Loads the models of a configuration.
 
     Args:
@@ -55,12 +55,12 @@ def load_players(config: RlSection, setups: Sequence[RolloutSetup]) -> list[Play
     Raises:
         NammError: If a model cannot be loaded, or does not fit its statistics.
     """
-    players = []
+    agents = []
     for setup in setups:
         loaded = load_checkpoint(
             setup.label, setup.place, dtype=getattr(torch, config.dtype), statistics=setup.statistics
         )
-        loaded.body.model.to(config.device)
-        window = 0 if setup.facts is None else setup.facts.window
-        players.append(Player(setup.label, loaded.body, setup.environment, setup.make, setup.target, window))
-    return players
+        loaded.agent_model.model.to(config.device)
+        window = 0 if setup.metadata is None else setup.metadata.window
+        agents.append(LoadedAgent(setup.label, loaded.agent_model, setup.environment, setup.make, setup.target, window))
+    return agents
