@@ -1,7 +1,7 @@
 """The Decision Transformer (Chen et al., arXiv 2106.01345) as transformers has it, stepped through a pruned cache.
 
 `DecisionTransformerModel.forward` takes no cache, but its trunk, `model.encoder`, does. Tokens are embedded by the model's
-own modules, as its `forward` does, and fed in the order R_t, s_t, a_t; a_t is known one step late, so a turn of the
+own modules, as its `forward` does, and fed in the order R_t, s_t, a_t; a_t is known one step late, so a step of the
 environment feeds a_{t-1}, R_t, s_t and reads the next action off s_t.
 
 All tokens have position 0: the trunk adds one and the same position embedding to each, time enters through `embed_timestep`
@@ -65,7 +65,7 @@ class DecisionTransformerAdapter:
         Args:
             model: The model.
             inputs: Either whole trajectories, `states` (B, T, state_dim), `actions` (B, T, act_dim), `returns_to_go`
-                (B, T, 1) and `timesteps` (B, T); or `inputs_embeds` (B, Q, hidden_size) of `embed_turn`. Both may come
+                (B, T, 1) and `timesteps` (B, T); or `inputs_embeds` (B, Q, hidden_size) of `embed_step`. Both may come
                 with an `attention_mask` (B, tokens so far), 0 for padding.
             cache: Of `memory.cache()`, or any cache of transformers.
 
@@ -130,10 +130,10 @@ def embed_trajectories(model: Any, states: Tensor, actions: Tensor, returns_to_g
     return embedded
 
 
-def embed_turn(
+def embed_step(
     model: Any, previous_actions: Tensor | None, returns_to_go: Tensor, states: Tensor, timesteps: Tensor
 ) -> Tensor:
-    """Tokens of one turn of the environment: a_{t-1} (none at the first), R_t, s_t.
+    """Tokens of one step of the environment: a_{t-1} (none at the first), R_t, s_t.
 
     Args:
         model: A `DecisionTransformerModel`.

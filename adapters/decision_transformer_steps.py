@@ -1,9 +1,9 @@
-"""The Decision Transformer's trunk without the machinery around it: for turns of two or three tokens, where that is most
+"""The Decision Transformer's trunk without the overhead of its modules: for steps of two or three tokens, where overhead is most
 of the time.
 
-A turn of an environment is three tokens, and a call of the trunk through its modules, hooks and mask builders costs several
+A step of an environment is three tokens, and a call of the trunk through its modules, hooks and mask builders costs several
 times what the tokens themselves do. Here the same weights go through the same operations in the same order over the same
-cache; `forward` of the adapter remains what tests compare it with. Turns in which an update falls due take the engine's own
+cache; `forward` of the adapter remains what tests compare it with. Steps in which an update falls due take the engine's own
 attention, all others `attend_step`.
 """  # noqa: D205  one sentence
 
@@ -20,7 +20,7 @@ from namm_xmodal.cache.pruned_cache import PrunedCache
 from namm_xmodal.cache.step import attend_step, steps_plainly
 
 FEW_TOKENS = 8
-"""More are the trunk's own business."""
+"""Steps of more tokens go through the trunk itself."""
 
 Affine = tuple[Tensor, Tensor]
 """Bias and weight, as `torch.addmm` takes them; of a norm, weight and bias."""
@@ -109,7 +109,7 @@ def _block(block: Any) -> BlockWeights:
 
 
 def can_step(model: Any, embedded: Tensor, mask: Tensor | None, cache: Any) -> bool:
-    """Whether a turn may take the short way: nothing to differentiate, nothing padded, nothing dropped at random."""
+    """Whether a step may take the fast path: nothing to differentiate, nothing padded, nothing dropped at random."""
     return (
         mask is None
         and embedded.shape[1] <= FEW_TOKENS

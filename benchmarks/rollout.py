@@ -25,7 +25,7 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
 from namm_xmodal import Namm, Recency
 from namm_xmodal.agents import AgentModel, CacheAgent, WindowAgent
-from namm_xmodal.envs.agent import Agent, Turn
+from namm_xmodal.envs.agent import Agent, StepInput
 
 RESULTS = Path(__file__).parent / "results"
 STATE, ACTION = 11, 3
@@ -44,7 +44,7 @@ def play(agent: Agent, batch: int, first: int, steps: int) -> None:
     actions = None
     with agent.begin(batch) as actor:
         for step, state in enumerate(states):
-            actions = actor.act(Turn(step, state, np.full(batch, 3.6), actions))
+            actions = actor.act(StepInput(step, state, np.full(batch, 3.6), actions))
 
 
 def recompute_at(agent_model: AgentModel, window: int, batch: int, steps: int) -> None:
@@ -52,11 +52,12 @@ def recompute_at(agent_model: AgentModel, window: int, batch: int, steps: int) -
     agent = WindowAgent(agent_model, window)
     states = np.random.default_rng(0).normal(size=(window + steps, batch, STATE))
     with agent.begin(batch) as actor:
-        actor._turns = [  # type: ignore[attr-defined]  a full window, without the price of filling it
-            Turn(t, states[t], np.full(batch, 3.6), np.zeros((batch, ACTION)) if t else None) for t in range(window - 1)
+        actor._inputs = [  # type: ignore[attr-defined]  a full window, without the price of filling it
+            StepInput(t, states[t], np.full(batch, 3.6), np.zeros((batch, ACTION)) if t else None)
+            for t in range(window - 1)
         ]
         for step in range(window - 1, window - 1 + steps):
-            actor.act(Turn(step, states[step], np.full(batch, 3.6), np.zeros((batch, ACTION))))
+            actor.act(StepInput(step, states[step], np.full(batch, 3.6), np.zeros((batch, ACTION))))
 
 
 def main() -> None:

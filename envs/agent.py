@@ -1,4 +1,4 @@
-"""What rolls out: an agent makes an actor for a batch of episodes; the actor sees turns and says actions."""
+"""Agents: an agent makes an actor for a batch of episodes; the actor receives observations and returns actions."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What is known when the actions of one step are due, for B episodes that began together.
+class StepInput:
+    """What an actor receives at one time step, for B episodes that began together.
 
     Attributes:
         step: Its number, from 0.
         states: (B, state_dim) observations, as the environment gave them.
-        returns_to_go: (B,) what is still wanted, divided by the scale.
+        returns_to_go: (B,) return still asked for, divided by the scale.
         previous_actions: (B, act_dim), None at the first step.
         running: (B,) bool, false for episodes that have ended; their rows are still fed, and ignored.
     """
@@ -30,20 +30,20 @@ class Turn:
 
 
 class Actor(Protocol):
-    """One batch of episodes under way."""
+    """Plays one batch of episodes."""
 
-    def act(self, turn: Turn) -> Numbers:
-        """(B, act_dim) actions, before they are clipped to what the environment takes."""
+    def act(self, step_input: StepInput) -> Numbers:
+        """(B, act_dim) actions, before they are clipped to the action space."""
 
     def kept(self) -> Numbers:
         """(B,) tokens in memory after the last action, averaged over layers and heads."""
 
     def survivors(self, row: int) -> dict[str, Any] | None:
-        """What an episode's memory held, by kind and age; None if nobody looked."""
+        """What an episode's memory held, by kind and age; None if tracking is off."""
 
 
 class Agent(Protocol):
-    """Makes actors; a context, since it may have to prepare a model and give it back as it was."""
+    """Makes actors. A context manager, since it may prepare a model and restore it afterwards."""
 
     def begin(self, episodes: int) -> AbstractContextManager[Actor]:
         """An actor for that many episodes."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from namm_xmodal.envs.agent import Actor, Agent, Numbers, Turn
+from namm_xmodal.envs.agent import Actor, Agent, Numbers, StepInput
 from namm_xmodal.envs.episode import Episode, Stop
 from namm_xmodal.envs.spaces import as_reward, as_state, size_of
 from namm_xmodal.errors import ConfigError, NammError
@@ -159,7 +159,7 @@ def _play(
     for step in range(max_steps):
         states = np.stack([each.state for each in running])
         alive = np.array([each.stop is None for each in running])
-        actions = actor.act(Turn(step, states, wanted.copy(), actions, alive))
+        actions = actor.act(StepInput(step, states, wanted.copy(), actions, alive))
         kept = actor.kept()
         for row, each in enumerate(running):
             if each.stop is not None:

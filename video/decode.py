@@ -12,7 +12,7 @@ from namm_xmodal.errors import CorruptVideoError, VideoError
 from namm_xmodal.video.frames import FrameReader
 from namm_xmodal.video.index import VideoIndex
 from namm_xmodal.video.open import av, open_container
-from namm_xmodal.video.picture import UPRIGHT, Turn, picture_of, scaled_size, turn_of
+from namm_xmodal.video.picture import UPRIGHT, Orientation, orientation_of, picture_of, scaled_size
 from namm_xmodal.video.streams import video_stream
 
 
@@ -61,7 +61,7 @@ def decode_frames(index: VideoIndex, numbers: Sequence[int], max_side: int = 720
 
 def _read(index: VideoIndex, wanted: list[int], max_side: int, found: Decoded, seeks: bool) -> bool:
     """Fills `found`; False if a seek landed where it should not."""
-    stored, size, rotation, turn = (0, 0), (0, 0), 0, UPRIGHT
+    stored, size, rotation, orientation = (0, 0), (0, 0), 0, UPRIGHT
     with open_container(index.path) as container:
         reader = _Reader(container, video_stream(container, index.path), index, seeks)
         for number in wanted:
@@ -74,19 +74,19 @@ def _read(index: VideoIndex, wanted: list[int], max_side: int, found: Decoded, s
                 stored, rotation = (frame.width, frame.height), frame.rotation
                 size = scaled_size(*stored, max_side)
                 found.scaled_from = stored if size != stored else None
-                turn = _turn(index, frame)
+                orientation = _orientation(index, frame)
             if frame.rotation != rotation:
                 raise VideoError(f"{index.path}: the picture is turned within the video; convert it first")
             found.resized += (frame.width, frame.height) != stored
-            found.frames[number] = picture_of(frame, size, turn)
+            found.frames[number] = picture_of(frame, size, orientation)
             if frame.is_corrupt:
                 found.corrupt.add(number)
     return True
 
 
-def _turn(index: VideoIndex, frame: Any) -> Turn:
+def _orientation(index: VideoIndex, frame: Any) -> Orientation:
     try:
-        return turn_of(frame)
+        return orientation_of(frame)
     except VideoError as error:
         raise VideoError(f"{index.path}: {error}") from None
 

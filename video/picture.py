@@ -12,7 +12,7 @@ LONGEST = 4
 """The longer side of a scaled picture is at most this many times `max_side`: a strip of 60,000 x 700 is large, too."""
 
 
-class Turn(NamedTuple):
+class Orientation(NamedTuple):
     """How a stored picture comes upright: rows and columns change places first, then either is mirrored."""
 
     swapped: bool = False
@@ -20,10 +20,10 @@ class Turn(NamedTuple):
     columns: bool = False
 
 
-UPRIGHT = Turn()
+UPRIGHT = Orientation()
 
 
-def turn_of(frame: Any) -> Turn:
+def orientation_of(frame: Any) -> Orientation:
     """What the display matrix of telephones' videos asks for.
 
     Raises:
@@ -35,14 +35,18 @@ def turn_of(frame: Any) -> Turn:
         found = small.side_data.get(av.sidedata.sidedata.Type.DISPLAYMATRIX)
     except ValueError:  # other side data that PyAV has no name for: all it tells then is the rotation, anticlockwise
         quarter = round(small.rotation / 90) % 4
-        return Turn(quarter % 2 == 1, rows=quarter in (1, 2), columns=quarter in (2, 3))
+        return Orientation(quarter % 2 == 1, rows=quarter in (1, 2), columns=quarter in (2, 3))
     if found is None:
         return UPRIGHT
     a, b, _, c, d = (int(each) for each in np.frombuffer(bytes(found), np.int32)[:5])  # (x, y) -> (ax + cy, bx + dy)
     straight, across = max(abs(a), abs(d)), max(abs(b), abs(c))
     if min(straight, across) > 0.017 * max(straight, across):  # a degree, as ffmpeg allows
         raise VideoError("the picture is turned by an angle other than quarter turns; convert it first")
-    return Turn(True, rows=b < 0, columns=c < 0) if across > straight else Turn(False, rows=d < 0, columns=a < 0)
+    return (
+        Orientation(True, rows=b < 0, columns=c < 0)
+        if across > straight
+        else Orientation(False, rows=d < 0, columns=a < 0)
+    )
 
 
 def scaled_size(width: int, height: int, max_side: int) -> tuple[int, int]:
@@ -54,19 +58,19 @@ def scaled_size(width: int, height: int, max_side: int) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def picture_of(frame: Any, size: tuple[int, int], turn: Turn = UPRIGHT) -> NDArray[np.uint8]:
+def picture_of(frame: Any, size: tuple[int, int], orientation: Orientation = UPRIGHT) -> NDArray[np.uint8]:
     """(height, width, 3), upright.
 
     Args:
         frame: Of PyAV.
         size: Width and height before it is turned.
-        turn: How it comes upright.
+        orientation: How to turn it upright.
     """
     if size == (frame.width, frame.height):
         picture = frame.to_ndarray(format="rgb24")
     else:
         picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="AREA")
-    if turn.swapped:
+    if orientation.swapped:
         picture = picture.swapaxes(0, 1)
-    upright: NDArray[np.uint8] = picture[:: -1 if turn.rows else 1, :: -1 if turn.columns else 1]
+    upright: NDArray[np.uint8] = picture[:: -1 if orientation.rows else 1, :: -1 if orientation.columns else 1]
     return np.ascontiguousarray(upright)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
 from namm_xmodal.adapters.decision_transformer_steps import TrunkWeights, action_of, step_trunk
-from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
 from namm_xmodal.agents.agent_model import AgentModel, Numbers
 from namm_xmodal.agents.survivors import EVERY, Survivors
-from namm_xmodal.envs.agent import Actor, Turn
+from namm_xmodal.envs.agent import Actor, StepInput
 from namm_xmodal.memory import Memory, pruned
 from namm_xmodal.policies.protocol import Policy
 
@@ -77,16 +77,16 @@ class CacheActor:
         """Starts with an empty cache."""
         self._agent_model, self.memory, self._survivors = agent_model, memory, survivors
         self._cache = memory.cache()
-        self._embed, self._weights = TurnEmbedding(agent_model.model), TrunkWeights.of(agent_model.model)
+        self._embed, self._weights = StepEmbedding(agent_model.model), TrunkWeights.of(agent_model.model)
 
     @torch.inference_mode()
-    def act(self, turn: Turn) -> Numbers:
+    def act(self, step_input: StepInput) -> Numbers:
         """Feeds a_{t-1}, R_t, s_t; see `Actor.act`."""
-        states = self._agent_model.standardised(turn.states)
-        embedded = self._embed(turn.previous_actions, turn.returns_to_go, states, turn.step)
+        states = self._agent_model.standardised(step_input.states)
+        embedded = self._embed(step_input.previous_actions, step_input.returns_to_go, states, step_input.step)
         hidden = step_trunk(self._weights, embedded, self._cache)
-        if self._survivors is not None and turn.running is not None and turn.step % EVERY == EVERY - 1:
-            self._survivors.look(self._cache, turn.running)
+        if self._survivors is not None and step_input.running is not None and step_input.step % EVERY == EVERY - 1:
+            self._survivors.look(self._cache, step_input.running)
         return self._agent_model.rounded(action_of(self._weights, hidden[:, -1]))
 
     def kept(self) -> Numbers:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from namm_xmodal.agents.agent_model import AgentModel, Numbers
-from namm_xmodal.envs.agent import Actor, Turn
+from namm_xmodal.envs.agent import Actor, StepInput
 from namm_xmodal.errors import ConfigError
 
 TOKENS_PER_STEP = 3
@@ -44,29 +44,29 @@ class WindowActor:
     def __init__(self, agent_model: AgentModel, steps: int) -> None:
         """Starts without history."""
         self._agent_model, self._steps = agent_model, steps
-        self._turns: list[Turn] = []
+        self._inputs: list[StepInput] = []
 
     @torch.no_grad()
-    def act(self, turn: Turn) -> Numbers:
+    def act(self, step_input: StepInput) -> Numbers:
         """Recomputes the window; see `Actor.act`."""
         agent_model, model = self._agent_model, self._agent_model.model
-        self._turns = [*self._turns, turn][-self._steps :]
-        turns = self._turns
-        batch = len(turn.states)
+        self._inputs = [*self._inputs, step_input][-self._steps :]
+        inputs = self._inputs
+        batch = len(step_input.states)
         # a_t of each step but the newest, which is not known yet: zeros, which the causal mask hides from s_t
-        actions = [later.previous_actions for later in turns[1:]] + [np.zeros((batch, model.config.act_dim))]
-        times = torch.tensor([each.step for each in turns], device=model.device)
+        actions = [later.previous_actions for later in inputs[1:]] + [np.zeros((batch, model.config.act_dim))]
+        times = torch.tensor([each.step for each in inputs], device=model.device)
         output = model(
-            states=torch.stack([agent_model.states(each.states) for each in turns], 1),  # (B, T, state_dim)
+            states=torch.stack([agent_model.states(each.states) for each in inputs], 1),  # (B, T, state_dim)
             actions=agent_model.tensor(np.stack([a for a in actions if a is not None], 1)),
-            returns_to_go=agent_model.tensor(np.stack([each.returns_to_go for each in turns], 1))[..., None],
+            returns_to_go=agent_model.tensor(np.stack([each.returns_to_go for each in inputs], 1))[..., None],
             timesteps=times.clamp(max=model.config.max_ep_len - 1).expand(batch, -1),
         )
         return agent_model.rounded(output.action_preds[:, -1])
 
     def kept(self) -> Numbers:
         """The window's tokens; see `Actor.kept`."""
-        return np.full(len(self._turns[-1].states), TOKENS_PER_STEP * len(self._turns) - 1.0)
+        return np.full(len(self._inputs[-1].states), TOKENS_PER_STEP * len(self._inputs) - 1.0)
 
     def survivors(self, row: int) -> None:
         """The window is known; see `Actor.survivors`."""

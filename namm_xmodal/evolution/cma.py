@@ -6,7 +6,7 @@ import numpy as np
 
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evolution.arrays import Array
-from namm_xmodal.evolution.turn import Turn, check_start, generator
+from namm_xmodal.evolution.ask_tell import AskTell, check_start, generator
 
 LARGEST_FULL = 5000  # parameters; at 10,000 a full covariance needs 5.5 GB and minutes per decomposition
 
@@ -72,7 +72,7 @@ class CmaStrategy:
             "covariance": covariance,
             "step_size": step_size,
         }
-        self._turn = Turn()
+        self._ask_tell = AskTell()
         self._asked: list[Any] = []
         self._engine = _engine(vector, population, sigma0, seed, covariance, step_size)
 
@@ -89,13 +89,13 @@ class CmaStrategy:
 
     def ask(self) -> Array:
         """See `Strategy`."""
-        self._turn.check_free()
+        self._ask_tell.check_free()
         self._asked = self._engine.ask()
-        return self._turn.asked(np.array(self._asked, dtype=np.float64))
+        return self._ask_tell.asked(np.array(self._asked, dtype=np.float64))
 
     def tell(self, members: Array, fitness: Array) -> None:
         """See `Strategy`."""
-        _, values = self._turn.told(members, fitness)
+        _, values = self._ask_tell.told(members, fitness)
         # pycma minimises, and knows the solutions it handed out by their bytes: it gets the same objects back.
         self._engine.tell(self._asked, (-values).tolist())
         self._asked = []

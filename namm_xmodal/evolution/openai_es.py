@@ -6,8 +6,8 @@ import numpy as np
 
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.ask_tell import AskTell, check_start, generator
 from namm_xmodal.evolution.ranking import ranks
-from namm_xmodal.evolution.turn import Turn, check_start, generator
 
 DECAYS = 0.9, 0.999  # of Adam's two moments (Kingma and Ba, arXiv 1412.6980)
 
@@ -47,7 +47,7 @@ class OpenAiEs:
         self.sigma = float(sigma0)
         self._rate = float(learning_rate)
         self._generator = generator(seed)
-        self._turn = Turn()
+        self._ask_tell = AskTell()
         self._steps = np.zeros((population, len(self._mean)))
         self._first = np.zeros_like(self._mean)
         self._second = np.zeros_like(self._mean)
@@ -68,14 +68,14 @@ class OpenAiEs:
 
     def ask(self) -> Array:
         """See `Strategy`."""
-        self._turn.check_free()
+        self._ask_tell.check_free()
         half = self._generator.standard_normal((self.population // 2, len(self._mean)))
         self._steps = np.concatenate([half, -half])
-        return self._turn.asked(self._mean + self.sigma * self._steps)
+        return self._ask_tell.asked(self._mean + self.sigma * self._steps)
 
     def tell(self, members: Array, fitness: Array) -> None:
         """See `Strategy`."""
-        _, values = self._turn.told(members, fitness)
+        _, values = self._ask_tell.told(members, fitness)
         centred = ranks(values) / (self.population - 1) - 0.5
         gradient = centred @ self._steps / (self.population * self.sigma)
         self._told += 1

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.ask_tell import AskTell, check_start, generator
 from namm_xmodal.evolution.ranking import utilities
-from namm_xmodal.evolution.turn import Turn, check_start, generator
 
 
 class OptimalWeights:
@@ -41,7 +41,7 @@ class OptimalWeights:
         self._shift: Array | None = None
         self._trend = 0.0  # the smoothed verdict on the step size, between -1 and 1
         self._generator = generator(seed)
-        self._turn = Turn()
+        self._ask_tell = AskTell()
         self._set_constants(size)
         self.spec: dict[str, Any] = {
             "name": self.name,
@@ -63,17 +63,17 @@ class OptimalWeights:
 
     def ask(self) -> Array:
         """See `Strategy`."""
-        self._turn.check_free()
+        self._ask_tell.check_free()
         steps = self._generator.standard_normal((self.population, len(self._mean)))
         if self._shift is not None:  # members 0 and 1 are the last shift and its mirror, as long as a usual step
             direction = self._shift / np.sqrt(self._variances)
             direction *= np.linalg.norm(steps[0]) / max(float(np.linalg.norm(direction)), 1e-300)
             steps[0], steps[1] = direction, -direction
-        return self._turn.asked(self._mean + self._sigma * np.sqrt(self._variances) * steps)
+        return self._ask_tell.asked(self._mean + self._sigma * np.sqrt(self._variances) * steps)
 
     def tell(self, members: Array, fitness: Array) -> None:
         """See `Strategy`."""
-        asked, values = self._turn.told(members, fitness)
+        asked, values = self._ask_tell.told(members, fitness)
         steps = (asked - self._mean) / self._sigma  # (P, N)
         shift = utilities(values, self._weights) @ steps
         self._mean = self._mean + self._sigma * shift

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from namm_xmodal.evolution.arrays import Array
-from namm_xmodal.evolution.turn import Turn, check_start, generator
+from namm_xmodal.evolution.ask_tell import AskTell, check_start, generator
 
 
 class RandomSearch:
@@ -34,7 +34,7 @@ class RandomSearch:
         self.population = population
         self.sigma = float(sigma0)
         self._generator = generator(seed)
-        self._turn = Turn()
+        self._ask_tell = AskTell()
         self.spec: dict[str, Any] = {
             "name": self.name,
             "parameters": len(self._start),
@@ -50,11 +50,11 @@ class RandomSearch:
 
     def ask(self) -> Array:
         """See `Strategy`."""
-        self._turn.check_free()
+        self._ask_tell.check_free()
         steps = self._generator.standard_normal((self.population - 1, len(self._start)))
-        return self._turn.asked(np.concatenate([self._best[None], self._start + self.sigma * steps]))
+        return self._ask_tell.asked(np.concatenate([self._best[None], self._start + self.sigma * steps]))
 
     def tell(self, members: Array, fitness: Array) -> None:
         """See `Strategy`."""
-        asked, values = self._turn.told(members, fitness)
+        asked, values = self._ask_tell.told(members, fitness)
         self._best = asked[int(np.argmax(values))].copy()  # the first of equals: the best so far stays on a plateau

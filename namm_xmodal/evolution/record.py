@@ -7,8 +7,8 @@ from typing import Any
 from namm_xmodal.disk.append_only import LONGEST
 from namm_xmodal.errors import EvolutionError, NammError
 from namm_xmodal.evolution.generation import Generation
+from namm_xmodal.evolution.history import PastTell
 from namm_xmodal.evolution.shard_line import ShardLine
-from namm_xmodal.evolution.told import Told
 from namm_xmodal.trust.files import read_bytes
 from namm_xmodal.trust.json_text import parse_json
 
@@ -36,14 +36,14 @@ class RunRecord:
     whole: int = 0
 
     @property
-    def inherited(self) -> list[Told]:
-        """What the strategy had been told in the stages before this run."""
-        return [Told.from_json(values) for values in self.header.get("history", [])]
+    def inherited(self) -> list[PastTell]:
+        """The tells of the stages before this run."""
+        return [PastTell.from_json(values) for values in self.header.get("history", [])]
 
     @property
-    def history(self) -> list[Told]:
-        """Everything the strategy was told, stages before included: what `replay` needs."""
-        return [*self.inherited, *(Told.of(generation) for generation in self.generations)]
+    def history(self) -> list[PastTell]:
+        """All tells, earlier stages included: what `replay` needs."""
+        return [*self.inherited, *(PastTell.of(generation) for generation in self.generations)]
 
     def add(self, line: ShardLine | Generation) -> None:
         """Takes in one line, in the order written.

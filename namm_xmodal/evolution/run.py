@@ -10,18 +10,18 @@ from typing import Any
 
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evolution.arrays import Array, digest
+from namm_xmodal.evolution.ask_tell import SMALLEST_POPULATION
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.events import Event, Finished, GenerationFinished, Listener, Notice, Started
 from namm_xmodal.evolution.generation import Generation
+from namm_xmodal.evolution.history import replay
 from namm_xmodal.evolution.journal import Journal
 from namm_xmodal.evolution.record import ANSWER, has_begun, read_run
 from namm_xmodal.evolution.saving import save_vector
 from namm_xmodal.evolution.size_pressure import SizePressure
 from namm_xmodal.evolution.step import Step
 from namm_xmodal.evolution.strategy import Strategy
-from namm_xmodal.evolution.told import replay
 from namm_xmodal.evolution.tracking.tracker import Mirrors, Tracker
-from namm_xmodal.evolution.turn import SMALLEST_POPULATION
 from namm_xmodal.evolution.versions import software_versions
 
 
@@ -131,7 +131,7 @@ def _generations(
     mean = strategy.mean
     try:
         if record.history:
-            emit(Notice(f"{folder}: telling the strategy {len(record.history)} generations again"))
+            emit(Notice(f"{folder}: replaying {len(record.history)} generations"))
         replay(strategy, record.history)
         mean = strategy.mean
         save_vector(folder / ANSWER, mean)

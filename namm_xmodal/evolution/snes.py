@@ -6,8 +6,8 @@ import numpy as np
 
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evolution.arrays import Array
+from namm_xmodal.evolution.ask_tell import AskTell, check_start, generator
 from namm_xmodal.evolution.ranking import utilities
-from namm_xmodal.evolution.turn import Turn, check_start, generator
 
 
 class SeparableNes:
@@ -48,7 +48,7 @@ class SeparableNes:
         self._sigmas = np.full(size, float(sigma0))
         self._rates = float(mean_rate), float(rate)
         self._generator = generator(seed)
-        self._turn = Turn()
+        self._ask_tell = AskTell()
         self._steps = np.zeros((population, size))
         place = np.arange(1, population + 1)
         raw = np.maximum(0.0, np.log(population / 2 + 1) - np.log(place))
@@ -75,13 +75,13 @@ class SeparableNes:
 
     def ask(self) -> Array:
         """See `Strategy`."""
-        self._turn.check_free()
+        self._ask_tell.check_free()
         self._steps = self._generator.standard_normal(self._steps.shape)
-        return self._turn.asked(self._mean + self._sigmas * self._steps)
+        return self._ask_tell.asked(self._mean + self._sigmas * self._steps)
 
     def tell(self, members: Array, fitness: Array) -> None:
         """See `Strategy`."""
-        _, values = self._turn.told(members, fitness)
+        _, values = self._ask_tell.told(members, fitness)
         shares = utilities(values, self._by_rank)
         mean_rate, sigma_rate = self._rates
         self._mean = self._mean + mean_rate * self._sigmas * (shares @ self._steps)

@@ -6,8 +6,8 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
 from namm_xmodal import KeyDiff, Namm, RandomEviction, StreamingLLM, pruned
 from namm_xmodal.adapters.check import check_adapter
-from namm_xmodal.adapters.decision_transformer import DecisionTransformerAdapter, embed_turn
-from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
+from namm_xmodal.adapters.decision_transformer import DecisionTransformerAdapter, embed_step
+from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
 from namm_xmodal.adapters.table import find_adapter
 from namm_xmodal.cache.oracle import masked_attention, recording, visibility_of
 
@@ -42,7 +42,7 @@ def stepwise(net, memory, data, cache=None):
     cache, actions = cache or memory.cache(), []
     for t in range(data["states"].shape[1]):
         previous = data["actions"][:, t - 1] if t else None
-        turn = embed_turn(net, previous, data["returns_to_go"][:, t], data["states"][:, t], data["timesteps"][:, t])
+        turn = embed_step(net, previous, data["returns_to_go"][:, t], data["states"][:, t], data["timesteps"][:, t])
         hidden = memory.adapter.forward(net, {"inputs_embeds": turn}, cache)
         actions.append(net.predict_action(hidden[:, -1]))
     return torch.stack(actions, 1)
@@ -75,8 +75,8 @@ def test_steps_beyond_the_last_known_timestep_count_as_the_last():
         with pruned(net, None) as memory:
             found = stepwise(net, memory, data)
         assert (found - expected).abs().max() < 1e-12
-        beyond = embed_turn(net, None, data["returns_to_go"][:, 0], data["states"][:, 0], torch.tensor([35, 35]))
-        last = embed_turn(net, None, data["returns_to_go"][:, 0], data["states"][:, 0], torch.tensor([19, 19]))
+        beyond = embed_step(net, None, data["returns_to_go"][:, 0], data["states"][:, 0], torch.tensor([35, 35]))
+        last = embed_step(net, None, data["returns_to_go"][:, 0], data["states"][:, 0], torch.tensor([19, 19]))
         assert torch.equal(beyond, last)
 
 
@@ -131,10 +131,10 @@ def test_batch_mates_of_a_decision_transformer_do_not_matter():
 def test_a_decision_transformer_turn_embeds_as_one_product_what_its_modules_embed():
     """At the first step, within, at the last known timestep and beyond it."""
     net, data = model(max_ep_len=20), trajectories()
-    embed = TurnEmbedding(net)
+    embed = StepEmbedding(net)
     for step in (0, 1, 19, 20, 35):
         previous = None if step == 0 else data["actions"][:, 0]
         parts = previous, data["returns_to_go"][:, 0], data["states"][:, 0]
-        expected = embed_turn(net, *parts, torch.full((2,), step))
+        expected = embed_step(net, *parts, torch.full((2,), step))
         found = embed(None if step == 0 else previous.numpy(), parts[1][:, 0].numpy(), parts[2].numpy(), step)
         assert found.shape == expected.shape and (found - expected).abs().max() < 1e-12

@@ -27,9 +27,9 @@ class Still:
     def begin(self, episodes):
         yield self
 
-    def act(self, turn):
-        self.states.append(turn.states.copy())
-        return np.zeros((len(turn.states), self.size))
+    def act(self, step_input):
+        self.states.append(step_input.states.copy())
+        return np.zeros((len(step_input.states), self.size))
 
     def kept(self):
         return np.full(len(self.states[-1]), 2.0)

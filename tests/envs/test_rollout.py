@@ -16,19 +16,19 @@ class Scripted:
     """Goes forward and turns by what the first observation said; notes what it was given."""
 
     def __init__(self, action=None):
-        self.turns, self.action = [], action
+        self.inputs, self.action = [], action
 
     @contextmanager
     def begin(self, episodes):
         self.cues = None
         yield self
 
-    def act(self, turn):
-        self.turns.append(turn)
-        if turn.step == 0:
-            self.cues = turn.states[:, 0]
+    def act(self, step_input):
+        self.inputs.append(step_input)
+        if step_input.step == 0:
+            self.cues = step_input.states[:, 0]
         if self.action is not None:
-            return self.action(turn)
+            return self.action(step_input)
         return np.stack([np.ones_like(self.cues), self.cues], 1)
 
     def kept(self):
@@ -49,14 +49,14 @@ def test_a_perfect_agent_solves_the_maze_in_any_batch():
 
 def test_the_cue_decides_and_is_seen_once():
     make = environment_maker(TMAZE, length=5)
-    wrong = Scripted(lambda turn: np.stack([np.ones(4), -agent_cues(turn)], 1))
+    wrong = Scripted(lambda step_input: np.stack([np.ones(4), -agent_cues(step_input)], 1))
     cues = []
 
-    def agent_cues(turn):
-        if turn.step == 0:
-            cues.append(turn.states[:, 0])
+    def agent_cues(step_input):
+        if step_input.step == 0:
+            cues.append(step_input.states[:, 0])
         else:
-            assert (turn.states[:, 0] == 0).all()
+            assert (step_input.states[:, 0] == 0).all()
         return cues[0]
 
     assert [episode.total for episode in rollout(make, wrong, range(4), Target(1.0, 1.0), batch=4)] == [0.0] * 4
@@ -65,17 +65,17 @@ def test_the_cue_decides_and_is_seen_once():
 
 def test_standing_still_is_truncated_and_steps_are_limited():
     make = environment_maker(TMAZE, length=5, patience=3)
-    still = Scripted(lambda turn: np.zeros((1, 2)))
+    still = Scripted(lambda step_input: np.zeros((1, 2)))
     (episode,) = rollout(make, still, [0], Target(1.0, 1.0))
     assert (episode.stop, episode.length) == ("truncated", 8)
-    (episode,) = rollout(make, Scripted(lambda turn: np.zeros((1, 2))), [0], Target(1.0, 1.0), max_steps=4)
+    (episode,) = rollout(make, Scripted(lambda step_input: np.zeros((1, 2))), [0], Target(1.0, 1.0), max_steps=4)
     assert (episode.stop, episode.length) == ("limit", 4)
 
 
 def test_an_action_that_is_not_finite_stops_its_episode_only():
-    def action(turn):
+    def action(step_input):
         actions = np.ones((3, 2))
-        if turn.step == 2:
+        if step_input.step == 2:
             actions[1] = np.nan
         return actions
 
@@ -83,7 +83,7 @@ def test_an_action_that_is_not_finite_stops_its_episode_only():
     good, bad, other = rollout(environment_maker(TMAZE, length=6), agent, range(3), Target(1.0, 1.0))
     assert (bad.stop, bad.length, bad.message) == ("failed", 2, "step 2: the agent's action is not finite")
     assert {good.length, other.length} == {7}
-    assert all(np.isfinite(turn.states).all() for turn in agent.turns)
+    assert all(np.isfinite(step_input.states).all() for step_input in agent.inputs)
 
 
 class Crashes(gymnasium.Env):
@@ -102,7 +102,9 @@ class Crashes(gymnasium.Env):
 
 
 def test_a_crashing_environment_stops_its_episode_only():
-    episodes = list(rollout(Crashes, Scripted(lambda turn: np.zeros((2, 2))), [3, 9], Target(9.0, 3.0), max_steps=6))
+    episodes = list(
+        rollout(Crashes, Scripted(lambda step_input: np.zeros((2, 2))), [3, 9], Target(9.0, 3.0), max_steps=6)
+    )
     assert [episode.length for episode in episodes] == [3, 6]
     assert episodes[0].stop == "failed"
     assert "RuntimeError" in episodes[0].message
@@ -112,9 +114,9 @@ def test_a_crashing_environment_stops_its_episode_only():
 
 @pytest.mark.parametrize(("mode", "wanted"), [("decrement", [3.0, 2.5, 2.0]), ("constant", [3.0, 3.0, 3.0])])
 def test_what_is_still_wanted(mode, wanted):
-    agent = Scripted(lambda turn: np.zeros((1, 2)))
+    agent = Scripted(lambda step_input: np.zeros((1, 2)))
     list(rollout(Crashes, agent, [9], Target(9.0, 3.0, mode), max_steps=3))
-    assert [turn.returns_to_go[0] for turn in agent.turns] == wanted
+    assert [step_input.returns_to_go[0] for step_input in agent.inputs] == wanted
 
 
 def test_mistakes_are_one_line():

@@ -10,12 +10,12 @@ from namm_xmodal.errors import CheckpointError, ConfigError, DataError, Evolutio
 from namm_xmodal.evolution.arrays import digest
 from namm_xmodal.evolution.evaluators.in_process import InProcess
 from namm_xmodal.evolution.events import Finished, GenerationFinished, ShardFinished, Started
+from namm_xmodal.evolution.history import replay
 from namm_xmodal.evolution.objective import ShardResult
 from namm_xmodal.evolution.record import read_run
 from namm_xmodal.evolution.run import evolve
 from namm_xmodal.evolution.saving import load_vector
 from namm_xmodal.evolution.size_pressure import SizePressure
-from namm_xmodal.evolution.told import replay
 
 
 def test_a_run_improves_and_tells_what_it_does(tmp_path):

@@ -144,7 +144,7 @@ def test_strategy_stays_on_a_plateau(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_strategy_takes_asks_and_tells_in_turn(name):
     strategy = make(name)
-    with pytest.raises(ContractError, match="told without asking"):
+    with pytest.raises(ContractError, match="tell was called before ask"):
         strategy.tell(np.zeros((16, 30)), np.zeros(16))
     members = strategy.ask()
     with pytest.raises(ContractError, match="asked twice"):

@@ -15,7 +15,7 @@ class EpisodeFacts:
         tokens_seen: Tokens that the agent was given.
         kept_end: Tokens in memory at the end, averaged over layers and heads; `Record.kept` has the mean over steps.
         stop: `terminated` or `truncated` by the environment, `limit` of steps reached, or `failed`.
-        survivors: What its memory held, by kind and age; None if nobody looked.
+        survivors: What its memory held, by kind and age; None if tracking is off.
     """
 
     environment: str = ""

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from namm_xmodal.adapters.decision_transformer_turns import TurnEmbedding
+from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
 from namm_xmodal.agents.agent_model import AgentModel, Numbers
 from namm_xmodal.agents.cache_agent import CacheActor
-from namm_xmodal.envs.agent import Actor, Agent, Turn
+from namm_xmodal.envs.agent import Actor, Agent, StepInput
 from namm_xmodal.evaluation.fit import Inputs
 
 
@@ -30,12 +30,12 @@ class Noted:
     @contextmanager
     def begin(self, episodes: int) -> Iterator[Actor]:
         """See `Agent.begin`."""
-        embed, tokens = TurnEmbedding(self._agent_model.model), list[Tensor]()
+        embed, tokens = StepEmbedding(self._agent_model.model), list[Tensor]()
 
-        def note(turn: Turn, actor: Actor) -> None:
-            states = self._agent_model.standardised(turn.states)
+        def note(step_input: StepInput, actor: Actor) -> None:
+            states = self._agent_model.standardised(step_input.states)
             with torch.no_grad():
-                tokens.append(embed(turn.previous_actions, turn.returns_to_go, states, turn.step))
+                tokens.append(embed(step_input.previous_actions, step_input.returns_to_go, states, step_input.step))
 
         with self._agent.begin(episodes) as actor:
             yield _Watching(actor, note)
@@ -60,10 +60,10 @@ class Watched:
     def begin(self, episodes: int) -> Iterator[Actor]:
         """See `Agent.begin`."""
 
-        def look(turn: Turn, actor: Actor) -> None:
+        def look(step_input: StepInput, actor: Actor) -> None:
             assert isinstance(actor, CacheActor)
-            if turn.step % self._every == 0:
-                self.looks.append((turn.step, actor.remembered()))
+            if step_input.step % self._every == 0:
+                self.looks.append((step_input.step, actor.remembered()))
 
         with self._agent.begin(episodes) as actor:
             assert isinstance(actor, CacheActor)
@@ -75,17 +75,17 @@ class Watched:
 
 
 class _Watching:
-    """An actor that somebody watches after each of its turns."""
+    """An actor that calls an observer after each of its steps."""
 
     def __init__(self, actor: Actor, watch: Any) -> None:
         self.step = 0
         self._actor, self._watch = actor, watch
 
-    def act(self, turn: Turn) -> Numbers:
+    def act(self, step_input: StepInput) -> Numbers:
         """See `Actor.act`."""
-        actions = self._actor.act(turn)
-        self.step = turn.step
-        self._watch(turn, self._actor)
+        actions = self._actor.act(step_input)
+        self.step = step_input.step
+        self._watch(step_input, self._actor)
         return actions
 
     def kept(self) -> Numbers:

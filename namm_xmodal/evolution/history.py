@@ -1,4 +1,4 @@
-"""What a strategy was told, and how another one is brought to the same state: by telling it again."""
+"""The ask / tell history of a strategy, and deterministic replay of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from namm_xmodal.evolution.strategy import Strategy
 
 
 @dataclass(frozen=True)
-class Told:
-    """One tell.
+class PastTell:
+    """One finished tell of a history.
 
     Attributes:
         fitness: One number per member, None where it failed.
@@ -27,7 +27,7 @@ class Told:
     mean: str
 
     @classmethod
-    def of(cls, generation: Generation) -> "Told":
+    def of(cls, generation: Generation) -> "PastTell":
         """The tell of a finished generation."""
         return cls(generation.fitness, generation.members, generation.mean)
 
@@ -36,7 +36,7 @@ class Told:
         return {"fitness": self.fitness, "members": self.members, "mean": self.mean}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Told":
+    def from_json(cls, values: dict[str, Any]) -> "PastTell":
         """Reads `to_json`.
 
         Raises:
@@ -48,24 +48,24 @@ class Told:
             raise EvolutionError(f"not the record of a tell ({error})") from None
 
 
-def replay(strategy: Strategy, history: Iterable[Told]) -> None:
-    """Brings a new strategy to the state that another one reached, bit for bit.
+def replay(strategy: Strategy, history: Iterable[PastTell]) -> None:
+    """Brings a new strategy to the state that another one reached, bit for bit, by replaying its history.
 
-    Nothing is evaluated: its populations are asked for again and told the fitness on record. Digests prove at each step
-    that they are the same populations.
+    Nothing is evaluated: the strategy is asked again and told the recorded fitness. Digests check at each step that the
+    populations are the same.
 
     Args:
         strategy: Of the same spec and start as the one on record, not yet asked.
-        history: What that one was told, in order; see `read_run(...).history`.
+        history: Its tells, in order; see `read_run(...).history`.
 
     Raises:
         EvolutionError: If a population or mean differs from the record.
     """
-    for step, told in enumerate(history):
+    for step, past in enumerate(history):
         members = strategy.ask()
-        _same(digest(members), told.members, step, "population")
-        strategy.tell(members, np.array([np.nan if f is None else f for f in told.fitness], dtype=np.float64))
-        _same(digest(strategy.mean), told.mean, step, "mean")
+        _same(digest(members), past.members, step, "population")
+        strategy.tell(members, np.array([np.nan if f is None else f for f in past.fitness], dtype=np.float64))
+        _same(digest(strategy.mean), past.mean, step, "mean")
 
 
 def _same(found: str, recorded: str, step: int, what: str) -> None:

@@ -1,15 +1,15 @@
-"""The rule of ask and tell: in turn, the same members, and nothing that is not finite wins."""
+"""The rules of ask and tell: they alternate, about the same members, and a fitness that is not finite never wins."""
 
 import numpy as np
 
 from namm_xmodal.errors import ConfigError, ContractError, EvolutionError
 from namm_xmodal.evolution.arrays import Array
 
-SMALLEST_POPULATION = 4  # below, a rank says next to nothing and half of the members are no choice
+SMALLEST_POPULATION = 4  # below, ranks carry next to no information
 
 
-class Turn:
-    """Remembers the population that was asked for, and checks what is told about it."""
+class AskTell:
+    """Remembers the population that was asked for, and checks the fitness that is told."""
 
     def __init__(self) -> None:
         self._members: Array | None = None
@@ -18,19 +18,19 @@ class Turn:
         """Remembers a population and returns a copy that the caller may keep or change.
 
         Raises:
-            ContractError: If the one before has not been told.
+            ContractError: If the fitness of the one before has not been told.
         """
         self.check_free()
         self._members = members
         return members.copy()
 
     def check_free(self) -> None:
-        """Raises if a population waits to be told, before another one is drawn."""
+        """Raises if a population still waits for its fitness, before another one is drawn."""
         if self._members is not None:
-            raise ContractError("asked twice without a tell between; tell the fitness of the population first")
+            raise ContractError("ask was called twice; call tell with the fitness of the first population")
 
     def told(self, members: Array, fitness: Array) -> tuple[Array, Array]:
-        """Checks a tell and ends the turn.
+        """Checks a tell and forgets the population.
 
         Returns:
             The population as it was asked for, and the fitness with failures replaced: whatever is not finite becomes
@@ -41,11 +41,11 @@ class Turn:
             EvolutionError: If no fitness is finite.
         """
         if self._members is None:
-            raise ContractError("told without asking; call ask first")
+            raise ContractError("tell was called before ask; call ask first")
         asked = self._members
         given = np.asarray(members, dtype=np.float64)
         if given.shape != asked.shape or not np.array_equal(given, asked):
-            raise ContractError("told about other members than were asked for; tell them unchanged and in order")
+            raise ContractError("tell received other members than ask returned; pass them unchanged and in order")
         values = np.array(fitness, dtype=np.float64)
         if values.shape != (len(asked),):
             raise ContractError(f"fitness has shape {values.shape}, expected ({len(asked)},): one number per member")
@@ -74,7 +74,7 @@ def check_start(start: Array, population: int, sigma0: float) -> Array:
 
 
 def generator(seed: int) -> np.random.Generator:
-    """A strategy's own source of chance: numpy's global one is neither read nor changed."""
+    """A strategy's own random generator; numpy's global one is neither read nor changed."""
     if seed < 0:
         raise ConfigError(f"seed={seed}: expected 0 or more")
     return np.random.Generator(np.random.PCG64(seed))

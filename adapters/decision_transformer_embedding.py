@@ -1,4 +1,4 @@
-"""Embeds turns of an environment, a_{t-1}, R_t, s_t, by one product: of all their numbers with all their weights."""
+"""Embeds the tokens of a step, a_{t-1}, R_t and s_t, by one matrix product."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch import Tensor
 Numbers = NDArray[np.float64]
 
 
-class TurnEmbedding:
-    """What `embed_turn` computes, for episodes that are all at the same step, in a quarter of its time.
+class StepEmbedding:
+    """What `embed_step` computes, for episodes that are all at the same step, in a quarter of the time.
 
     The three linear maps become one matrix with zeros between them, and what is added to each of the three tokens (its bias
     and its timestep) one table.
@@ -33,7 +33,7 @@ class TurnEmbedding:
         self._hidden = int(norm.weight.shape[0])
 
     def __call__(self, previous_actions: Numbers | None, returns_to_go: Numbers, states: Numbers, step: int) -> Tensor:
-        """The tokens of one turn.
+        """The tokens of one step.
 
         Args:
             previous_actions: (B, act_dim), None at the first step.
