@@ -1,11 +1,10 @@
-"""The Decision Transformer's trunk without the overhead of its modules: for steps of two or three tokens, where overhead is most
-of the time.
+"""The Decision Transformer's trunk without the overhead of its modules, for steps of two or three tokens.
 
 A step of an environment is three tokens, and a call of the trunk through its modules, hooks and mask builders costs several
 times what the tokens themselves do. Here the same weights go through the same operations in the same order over the same
 cache; `forward` of the adapter remains what tests compare it with. Steps in which an update falls due take the engine's own
 attention, all others `attend_step`.
-"""  # noqa: D205  one sentence
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -47,7 +47,7 @@ def rollout(
     *,
     max_steps: int = 1000,
     batch: int = 8,
-    told: Callable[[int, int], None] = lambda step, running: None,
+    on_progress: Callable[[int, int], None] = lambda step, running: None,
 ) -> Iterator[Episode]:
     """Runs one episode per seed and yields their records in the order of the seeds, batch by batch.
 
@@ -60,7 +60,7 @@ def rollout(
         target: What the agent is asked to reach.
         max_steps: Steps after which an episode is stopped.
         batch: Episodes at once.
-        told: Called after each step with its number and the episodes still running.
+        on_progress: Called after each step with its number and the episodes still running.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -79,7 +79,7 @@ def rollout(
                     if each.stop is not None:  # a row that is fed and ignored, as that of an episode that has ended
                         each.state = np.zeros_like(begun[0].state)
                 with agent.begin(len(group)) as actor:
-                    _play(running, actor, target, max_steps, told)
+                    _play(running, actor, target, max_steps, on_progress)
                     survivors = [actor.survivors(row) for row in range(len(group))]
         finally:
             for each in running:
@@ -152,7 +152,7 @@ class _Running:
 
 
 def _play(
-    running: list[_Running], actor: Actor, target: Target, max_steps: int, told: Callable[[int, int], None]
+    running: list[_Running], actor: Actor, target: Target, max_steps: int, on_progress: Callable[[int, int], None]
 ) -> None:
     wanted = np.full(len(running), target.total / target.scale)
     actions: Numbers | None = None
@@ -170,7 +170,7 @@ def _play(
                 wanted[row] -= each.rewards[-1] / target.scale
         actions = np.nan_to_num(actions)
         left = sum(each.stop is None for each in running)
-        told(step, left)
+        on_progress(step, left)
         if left == 0:
             return
 

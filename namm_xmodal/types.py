@@ -16,9 +16,16 @@ token. A *slot* is a place in a layer's storage. Heads that keep fewer tokens th
 *dead* slots, whose position is -1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
+
+OnProgress = Callable[[int, int, str], None]
+"""Receives progress: `on_progress(done, total, what)`."""
+
+OnNotice = Callable[[str], None]
+"""Receives what is worth knowing and no error, one line at a time."""
 
 Budget = int | float
 """Cache size: an int is a number of tokens, a float in (0, 1] is a fraction of the tokens seen so far."""

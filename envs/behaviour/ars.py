@@ -21,9 +21,9 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import read_npz as read_arrays
 from namm_xmodal.trust.files import refusing
 from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.types import OnProgress
 
 Numbers = NDArray[np.float64]
-Told = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,11 @@ class _Running:
 
 
 def search(
-    make: Callable[[], Any], recipe: ArsRecipe, seed: int, folder: Path, told: Told = lambda done, total, what: None
+    make: Callable[[], Any],
+    recipe: ArsRecipe,
+    seed: int,
+    folder: Path,
+    on_progress: OnProgress = lambda done, total, what: None,
 ) -> list[Rung]:
     """Runs the search, or the rest of it, and returns its ladder, oldest rung first.
 
@@ -106,7 +110,7 @@ def search(
         recipe: What to spend.
         seed: Of everything drawn.
         folder: Where state and rungs are kept; a search that was stopped goes on from there.
-        told: Called after each iteration as `told(steps, total, what)`.
+        on_progress: Called after each iteration as `on_progress(steps, total, what)`.
 
     Raises:
         DataError: If the folder holds the state of another search.
@@ -122,7 +126,7 @@ def search(
             _iterate(environment, recipe, state)
             if state.iteration % recipe.evaluate_every == 0:
                 state.save(folder, recipe)
-            told(min(state.steps, recipe.steps), recipe.steps, f"ARS, best {state.best():.0f}")
+            on_progress(min(state.steps, recipe.steps), recipe.steps, f"ARS, best {state.best():.0f}")
         if state.ladder[-1]["steps"] != state.steps:
             _evaluate(make, recipe, state, folder)
             state.save(folder, recipe)

@@ -50,7 +50,7 @@ def record_tier(
     episodes: int,
     seed: int,
     environment: str,
-    told: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> Trajectories:
     """Plays a tier's episodes, in turn by each of its policies.
 
@@ -61,7 +61,7 @@ def record_tier(
         episodes: How many.
         seed: The episodes' seeds are drawn from it and from the tier's name.
         environment: Gymnasium id, for the record.
-        told: Called with the number of episodes done.
+        on_progress: Called with the number of episodes done.
     """
     rng = np.random.default_rng((seed, TIERS.index(tier)))
     made, world = [], make()
@@ -69,7 +69,7 @@ def record_tier(
         for i in range(episodes):
             noise = float(rng.uniform(0, REPLAY_NOISE)) if tier == "medium-replay" else NOISE
             made.append(record_episode(world, policies[i % len(policies)], int(rng.integers(2**31)), noise))
-            told(i + 1)
+            on_progress(i + 1)
     finally:
         world.close()
     names = ", ".join(policy.name for policy in policies)

@@ -22,7 +22,7 @@ def check_sources(setup: Setup, notice: Callable[[str], None], *, gradient: bool
 
     Args:
         setup: The run.
-        notice: Told which models are not on this machine.
+        notice: Called with which models are not on this machine.
         gradient: Whether gradients will be taken.
 
     Raises:
@@ -50,7 +50,7 @@ def check_source(source: AgreeSource, samples: int, notice: Callable[[str], None
     Args:
         source: Of any modality.
         samples: Its inputs at a time, if it does not say.
-        notice: Told if its model is not on this machine.
+        notice: Called if its model is not on this machine.
 
     Raises:
         NammError: The first mistake, on one line.

@@ -80,7 +80,7 @@ def calibrate_command(
             notice(not_at_hand(model))
         console.print(f"{start}: to keep {budget:.0%} of {count} texts of {length} tokens of {texts}", soft_wrap=True)
         return
-    with progress("calibrating") as advance:
+    with progress("calibrating") as on_progress:
         language = load_language_model(model, dtype=dtype)
         if statistics == "estimated":
             plain = PlainTexts(language, update_every)
@@ -95,8 +95,8 @@ def calibrate_command(
             )
         read = plain_texts(language, texts, length + SPARE, count, f"calibration {seed}")
 
-        def told(seen: int, last: int) -> None:
-            advance(seen, last, "tokens")
+        def on_update(seen: int, last: int) -> None:
+            on_progress(seen, last, "tokens")
 
         found = calibrate(
             language.model,
@@ -108,7 +108,7 @@ def calibrate_command(
             protect_first=protect_first,
             protect_recent=protect_recent,
             hold=beyond == "hold",
-            told=told,
+            on_progress=on_update,
         )
     how = {
         "budget": budget,

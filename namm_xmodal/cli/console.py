@@ -2,18 +2,18 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from namm_xmodal.trust.terminal import PlainConsole, printable
+from namm_xmodal.types import OnProgress
 
 console = PlainConsole()
 errors = PlainConsole(stderr=True, soft_wrap=True)
 
-Advance = Callable[[int, int, str], None]
 
 LINE_EVERY = 30.0
 """Seconds between two lines of progress where there is no terminal: in a log file, a batch job, under CI."""
@@ -25,8 +25,8 @@ def notice(text: str) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Advance]:
-    """Progress on stderr: a bar on a terminal, elsewhere a line now and then; called as `advance(done, total, what)`."""
+def progress(title: str) -> Iterator[OnProgress]:
+    """Progress on stderr: a bar on a terminal, elsewhere a line now and then; yields `on_progress`."""
     if not errors.is_terminal:
         yield _Lines(title).advance
         return
@@ -43,10 +43,10 @@ def progress(title: str) -> Iterator[Advance]:
     with bar:
         task = bar.add_task(title, total=None, what="loading the model")
 
-        def advance(done: int, total: int, what: str) -> None:
+        def on_progress(done: int, total: int, what: str) -> None:
             bar.update(task, completed=done, total=total, what=what)
 
-        yield advance
+        yield on_progress
 
 
 class _Lines:

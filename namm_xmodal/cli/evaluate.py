@@ -139,8 +139,8 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     from namm_xmodal.report.write import write_report
 
     with folder.claimed(), resumable():
-        with progress("evaluating") as advance:
-            records = evaluate(settings, plan, fresh=fresh, progress=advance, notice=notice)
+        with progress("evaluating") as on_progress:
+            records = evaluate(settings, plan, fresh=fresh, on_progress=on_progress, notice=notice)
         for table in write_report(records, settings, plan, notice=notice):
             console.print(table)
     console.print(

@@ -29,7 +29,7 @@ def check_run(setup: Setup, notice: Callable[[str], None] = lambda text: None, *
 
     Args:
         setup: The run.
-        notice: Told which tokenizers are not on this machine.
+        notice: Called with which tokenizers are not on this machine.
         gradient: Whether the run is a warm start.
 
     Raises:

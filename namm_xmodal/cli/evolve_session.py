@@ -67,8 +67,8 @@ def _resumed_or_new(setup: Setup, folder: Path, resume: bool) -> Session:
             read_run(Path(setup.config.after))
         except EvolutionError as error:
             raise at("after", error) from None
-    with progress("estimating feature statistics") as advance:
-        statistics = statistics_for(setup, folder, saved=begun, advance=advance)
+    with progress("estimating feature statistics") as on_progress:
+        statistics = statistics_for(setup, folder, saved=begun, on_progress=on_progress)
     if not begun:  # before the journal's first line, so that whatever has a journal can go on
         save_config(setup, statistics, folder)
     files = Files(setup, statistics, folder)
@@ -100,7 +100,7 @@ def draw_run(generations: tuple[Generation, ...], folder: Path) -> None:
 
 def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, folder: Path) -> Verdict:
     fresh = setup.validation()
-    with progress("comparing with the start") as advance:
+    with progress("comparing with the start") as on_progress:
         verdict = validate(
             fresh.evaluator(statistics),
             fresh.fresh_shards(),
@@ -108,7 +108,7 @@ def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, fo
             load_vector(folder / START),
             result.mean,
             result.generations[-1].weight,
-            advance,
+            on_progress,
         )
     content = {"answer": digest(result.mean), **verdict.to_json()}
     write_whole(folder / VALIDATION, json.dumps(content, indent=1) + "\n")

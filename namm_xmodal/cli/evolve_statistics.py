@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from namm_xmodal.cli.console import Advance
 from namm_xmodal.cli.evolve_files import STATISTICS
 from namm_xmodal.cli.evolve_setup import Setup, features_of, no_statistics
 from namm_xmodal.config.building import at
@@ -14,16 +13,17 @@ from namm_xmodal.fitness.statistics import statistics_of
 from namm_xmodal.policies.namm import FeatureStatistics, Namm
 from namm_xmodal.trust.files import MIB, refusing
 from namm_xmodal.trust.json_text import read_json
+from namm_xmodal.types import OnProgress
 
 
-def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance) -> FeatureStatistics:
+def statistics_for(setup: Setup, folder: Path, *, saved: bool, on_progress: OnProgress) -> FeatureStatistics:
     """The run's statistics; writes nothing.
 
     Args:
         setup: The run.
         folder: Its folder.
         saved: Whether the folder's own are to be used, as on a resume; made again if they are not there.
-        advance: Told of progress.
+        on_progress: Called as `on_progress(done, total, what)`.
 
     Raises:
         CheckpointError: If those to take over are not there, damaged or of other features.
@@ -31,7 +31,7 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, advance: Advance)
     """
     if saved and (folder / STATISTICS).exists():
         return load_statistics(folder / STATISTICS)
-    return given_statistics(setup.config) or _estimate(setup, advance)
+    return given_statistics(setup.config) or _estimate(setup, on_progress)
 
 
 def given_statistics(config: EvolveConfig) -> FeatureStatistics | None:
@@ -72,8 +72,8 @@ def load_statistics(path: Path) -> FeatureStatistics:
         return FeatureStatistics(mean, std, str(values["source"]), int(values["count"]))
 
 
-def _estimate(setup: Setup, advance: Advance) -> FeatureStatistics:
+def _estimate(setup: Setup, on_progress: OnProgress) -> FeatureStatistics:
     """Reads training samples with the unpruned models; every text moves the bar."""
     config = setup.config
     objective = setup.factory(no_statistics(config)).build()
-    return statistics_of(objective, config.statistics.samples, features_of(config), advance)
+    return statistics_of(objective, config.statistics.samples, features_of(config), on_progress)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from namm_xmodal.cli.console import Advance
 from namm_xmodal.errors import DataError
 from namm_xmodal.evaluation.estimate import FEWEST, Estimate, estimate
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.evaluators.evaluator import Evaluator
 from namm_xmodal.evolution.objective import Shard
+from namm_xmodal.types import OnProgress
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def validate(
     start: Array,
     answer: Array,
     weight: float,
-    advance: Advance,
+    on_progress: OnProgress,
 ) -> Verdict:
     """Scores start and answer on fresh samples.
 
@@ -87,7 +87,7 @@ def validate(
         start: Mean before the first generation, shape (N,).
         answer: Mean after the last, shape (N,).
         weight: Size weight to compute the fitness with.
-        advance: Told of progress.
+        on_progress: Called as `on_progress(done, total, what)`.
 
     Raises:
         DataError: If the full cache scores 0 on every task, or a score is not finite.
@@ -95,12 +95,12 @@ def validate(
     scores = np.empty((len(shards), 2))
     kept, base = np.empty_like(scores), np.empty(len(shards))
     try:
-        advance(0, len(shards), "loading the model")
+        on_progress(0, len(shards), "loading the model")
         for count, done in enumerate(evaluator.evaluate(np.stack([start, answer]), shards), start=1):
             result = done.result.check(2, shards[done.index])
             scores[done.index], kept[done.index] = result.scores[:, 0], result.kept[:, 0]
             base[done.index] = result.base[0]
-            advance(count, len(shards), shards[done.index].task)
+            on_progress(count, len(shards), shards[done.index].task)
     finally:
         evaluator.close()
     labels = list(dict.fromkeys(shard.label for shard in shards))

@@ -119,11 +119,11 @@ def _divide(settings: "HeadSharesConfig", model: str) -> None:
     else:
         found, losses = _by_retrieval(settings, run, f"of {texts}"), []
     total = 2 * settings.held_out * len(settings.sources())
-    with progress("judging") as advance:
+    with progress("judging") as on_progress:
         done = iter(range(1, total + 1))
 
         def read() -> None:
-            advance(next(done), total, "")
+            on_progress(next(done), total, "")
 
         even, divided = run.judge(None, read), run.judge(found, read)
     guarded(folder / SHARES, lambda: found.save(folder / SHARES))
@@ -143,12 +143,12 @@ def _by_gradients(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) 
     from namm_xmodal.cli.console import progress
     from namm_xmodal.gradient.divide import divide
 
-    with progress("dividing") as advance:
+    with progress("dividing") as on_progress:
 
-        def told(step: int, loss: float) -> None:
-            advance(step, settings.steps, f"{loss:.3g} nats")
+        def on_step(step: int, loss: float) -> None:
+            on_progress(step, settings.steps, f"{loss:.3g} nats")
 
-        division = divide(run, settings.steps, settings.rate, Path(settings.run), _decisive(settings), told)
+        division = divide(run, settings.steps, settings.rate, Path(settings.run), _decisive(settings), on_step)
     return division.answer(f"{_model(settings)}, {division.step} steps {texts}"), division.losses
 
 
@@ -171,10 +171,10 @@ def _by_retrieval(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) 
         )
     if scores is None:
         counts = [(source, source.count - settings.held_out) for source in settings.sources().values()]
-        with progress("reading") as advance:
+        with progress("reading") as on_progress:
             inputs = (each for source, count in counts for each in islice(open_source(source), count))
             total = sum(count for _, count in counts)
-            scores = retrieval_scores(inputs, lambda done: advance(done, total, ""))
+            scores = retrieval_scores(inputs, lambda done: on_progress(done, total, ""))
         guarded(path, lambda: save_scores(scores, path, _decisive(settings)))
     source = f"{_model(settings)}, DuoAttention on the fly, means {texts}"
     return shares_of(scores, settings.budget, settings.window, source)

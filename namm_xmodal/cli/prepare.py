@@ -194,8 +194,8 @@ def prepare_rl(
             raise ConfigError("--dataset: expected one --env with it, and no --policies")
         owned.check()
         data = read_dataset(dataset, chosen[0], timeouts=not no_timeouts)
-        with owned.claimed(), resumable(), progress(f"training on {data.source}") as advance:
-            made = prepare_dataset(chosen[0], data, steps, range(seeds), output, advance, updates)
+        with owned.claimed(), resumable(), progress(f"training on {data.source}") as on_progress:
+            made = prepare_dataset(chosen[0], data, steps, range(seeds), output, on_progress, updates)
         for folder in made:
             console.print(f"{folder}: {seeds} models; see {folder / 'README.md'}", soft_wrap=True)
         return
@@ -203,10 +203,10 @@ def prepare_rl(
     with owned.claimed(), resumable():
         Path(os.environ["MINARI_DATASETS_PATH"]).mkdir(parents=True, exist_ok=True)
         for name in chosen:
-            with progress(f"preparing {name}") as advance:
+            with progress(f"preparing {name}") as on_progress:
                 if name == "tmaze":
-                    made = prepare_tmaze(range(seeds), output, advance, updates)
+                    made = prepare_tmaze(range(seeds), output, on_progress, updates)
                 else:
-                    made = prepare_locomotion(name, behaviour, steps, range(seeds), output, advance, updates)
+                    made = prepare_locomotion(name, behaviour, steps, range(seeds), output, on_progress, updates)
             for folder in made:
                 console.print(f"{folder}: {counted(seeds, 'model')}; see {folder / 'README.md'}", soft_wrap=True)

@@ -11,8 +11,8 @@ def train_small(seed: int, output: Path, *, quick: bool, tiny: bool) -> Path:
     from namm_xmodal.training.llava_small.train import seconds_so_far, train
 
     recipe = TINY if tiny else QUICK if quick else Recipe()
-    with progress("training") as advance:
-        model = train(seed, output, recipe, advance, score_clips=2 if tiny else 40)
+    with progress("training") as on_progress:
+        model = train(seed, output, recipe, on_progress, score_clips=2 if tiny else 40)
     clips = 2 if tiny else 200
     with console.status("measuring on unseen videos"):
         seconds = seconds_so_far(output)
@@ -32,8 +32,8 @@ def train_real_parts(seed: int, output: Path, *, tiny: bool) -> Path:
     from namm_xmodal.video.parts.parts import Parts
 
     parts, recipe = Parts(), TINY if tiny else PartsRecipe()
-    with progress("training") as advance:
-        trained = train_parts(parts, seed, output, recipe, advance)
+    with progress("training") as on_progress:
+        trained = train_parts(parts, seed, output, recipe, on_progress)
     clips = 1 if tiny else 80
     with console.status("measuring on clips that were never trained on"):
         seconds = seconds_so_far(output)

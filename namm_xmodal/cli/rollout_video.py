@@ -28,15 +28,15 @@ def film(settings: "EvaluationConfig", wanted: str) -> None:
     plan.modality.check(section, plan.items, (arm,), notice)
     session = RlSession(section)
     loaded = next(iter(session.loaded_agents.values()))
-    with progress("filming") as advance:
+    with progress("filming") as on_progress:
 
-        def told(step: int, running: int) -> None:
-            advance(step + 1, section.max_steps, f"{loaded.label} · {arm.label} {arm.size}")
+        def on_step(step: int, running: int) -> None:
+            on_progress(step + 1, section.max_steps, f"{loaded.label} · {arm.label} {arm.size}")
 
-        agent = session.agent(arm, loaded, session.policy(arm, loaded, told))
+        agent = session.agent(arm, loaded, session.policy(arm, loaded, on_step))
         # A label may hold anything; the files stay in the folder.
         name = re.sub(r"[^\w.-]+", "-", f"{arm.label}-{arm.size.replace('%', 'pc')}")
-        made, episode = film_episode(agent, loaded, section, settings.folder, name, told)
+        made, episode = film_episode(agent, loaded, section, settings.folder, name, on_step)
     for path in made:
         console.print(f"{path}: one episode, seed {section.seed}, return {episode.total:.0f}", soft_wrap=True)
     if episode.message:

@@ -96,8 +96,8 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
     from namm_xmodal.gradient.ranking import RankingBatches, RankingSettings
     from namm_xmodal.traces.collect import check_recorded, collect, read_all
 
-    with progress("estimating feature statistics") as advance:
-        statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), advance=advance)
+    with progress("estimating feature statistics") as on_progress:
+        statistics = statistics_for(setup, folder, saved=(folder / STATISTICS).exists(), on_progress=on_progress)
     first = setup.strategy.mean if settings.start != "zeros" else None
     if not settings.traces:
         descend_to(setup, statistics, folder, first)
@@ -109,8 +109,8 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
     if settings.recorded is not None:
         check_recorded(sources, template, place)
     if settings.recorded is None:
-        with progress("recording traces") as advance:
-            collect(sources, template, place, advance)
+        with progress("recording traces") as on_progress:
+            collect(sources, template, place, on_progress)
     options = RankingSettings(**to_mapping(settings.ranking), seed=settings.seed)
     batches = RankingBatches(template, read_all(sources, template, place), options, settings.sharing)
     start = _ranked(settings, template, batches, folder, first)
@@ -173,10 +173,13 @@ def _ranked(
         if known.get("digest") == digest:
             return np.asarray(known["parameters"], dtype=np.float64).reshape(batches.sets.count, -1)
         raise ConfigError(f"{path}: of other traces, ranking, sharing, features, start or seed; choose another --run")
-    with progress("ranking") as advance:
+    with progress("ranking") as on_progress:
         steps = settings.ranking.steps
         found, losses = rank(
-            batches, template.parameters.shape[-1], lambda step, loss: advance(step, steps, f"loss {loss:.4f}"), first
+            batches,
+            template.parameters.shape[-1],
+            lambda step, loss: on_progress(step, steps, f"loss {loss:.4f}"),
+            first,
         )
     shown = found[0] if len(found) == 1 else found
     write_whole(path, json.dumps({"digest": digest, "losses": losses, "parameters": shown.tolist()}) + "\n")

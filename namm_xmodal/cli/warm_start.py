@@ -97,8 +97,8 @@ def _descend(setup: "Setup", folder: Path) -> int:
     from namm_xmodal.cli.evolve_statistics import statistics_for
     from namm_xmodal.gradient.run import STATE
 
-    with progress("estimating feature statistics") as advance:
-        statistics = statistics_for(setup, folder, saved=(folder / STATE).exists(), advance=advance)
+    with progress("estimating feature statistics") as on_progress:
+        statistics = statistics_for(setup, folder, saved=(folder / STATE).exists(), on_progress=on_progress)
     start = setup.strategy.mean if setup.config.start != "zeros" else None
     return descend_to(setup, statistics, folder, start)
 
@@ -160,11 +160,11 @@ def descend_to(
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
     saved_state(folder, digest)  # another run's folder is refused before anything of it is replaced
     save_config(setup, statistics, folder)
-    with progress("gradients") as advance:
+    with progress("gradients") as on_progress:
 
-        def told(record: StepRecord) -> None:
+        def on_step(record: StepRecord) -> None:
             losses = ", ".join(f"{task} {loss:.2f}" for task, loss in record.loss.items())
-            advance(record.step, settings.steps, f"kept {record.kept:.0%} of {record.budget:.0%}; loss {losses}")
+            on_progress(record.step, settings.steps, f"kept {record.kept:.0%} of {record.budget:.0%}; loss {losses}")
 
         descent = descend(
             setup.factory(statistics),
@@ -177,7 +177,7 @@ def descend_to(
             silence=setup.config.evaluator.silence,
             rollouts=rollouts,
             beside=beside,
-            told=told,
+            on_progress=on_step,
         )
     save_policy(setup, statistics, descent, folder / "policy", more or {})
     steps = read_steps(folder)

@@ -78,7 +78,7 @@ def calibrated(
     inputs: Sequence[Inputs],
     share: float,
     section: Section,
-    told: Callable[[int, int], None] = lambda seen, last: None,
+    on_progress: Callable[[int, int], None] = lambda seen, last: None,
 ) -> Namm:
     """The same network with thresholds that keep `share` of plain input, at least `FLOOR` tokens, and `share` beyond."""
     found = calibrate(
@@ -90,6 +90,6 @@ def calibrated(
         update_every=section.update_every,
         protect_first=section.protect_first,
         protect_recent=section.protect_recent,
-        told=told,
+        on_progress=on_progress,
     )
     return policy.with_thresholds(found.schedule)

@@ -1,7 +1,7 @@
 """An append-only results file: every line is on disk before the next item starts, so nothing is ever lost twice."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,10 @@ from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.types import OnNotice
 
 FORMAT = 2
 
-Notice = Callable[[str], None]
 Settings = dict[str, dict[str, Any]]
 """By section, the settings that all of its results depend on."""
 
@@ -54,7 +54,7 @@ class Journal:
         unread: Records of modalities that are not at hand.
     """
 
-    def __init__(self, path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None) -> None:
+    def __init__(self, path: Path, facts: Mapping[str, type], notice: OnNotice = lambda _: None) -> None:
         """Opens the file for appending; makes it if it does not exist.
 
         A last line that was cut off (a crash, a full disk) is dropped with a notice. Anything else that does not parse
@@ -63,7 +63,7 @@ class Journal:
         Args:
             path: The file.
             facts: The dataclass of facts of each modality; records of unknown ones are left alone.
-            notice: Told when a torn line is dropped.
+            notice: Called when a torn line is dropped.
 
         Raises:
             ResultsError: If the file is of another format, is in use, or cannot be written.
@@ -107,7 +107,7 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _open(self, notice: Notice) -> None:
+    def _open(self, notice: OnNotice) -> None:
         lines = self._file.read().split(b"\n")
         torn = lines.pop()
         if torn:
@@ -130,21 +130,21 @@ class Journal:
 
 
 def read_journal(
-    path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None, remedies: Remedies | None = None
+    path: Path, facts: Mapping[str, type], notice: OnNotice = lambda _: None, remedies: Remedies | None = None
 ) -> list[Record]:
     """The records of a journal; see `read_settings_and_records`."""
     return read_settings_and_records(path, facts, notice, remedies)[1]
 
 
 def read_settings_and_records(
-    path: Path, facts: Mapping[str, type], notice: Notice = lambda _: None, remedies: Remedies | None = None
+    path: Path, facts: Mapping[str, type], notice: OnNotice = lambda _: None, remedies: Remedies | None = None
 ) -> tuple[Settings, list[Record]]:
     """What a journal holds, also one that is being written; nothing is changed.
 
     Args:
         path: The file.
         facts: The dataclass of facts of each modality; records of unknown ones are left out.
-        notice: Told of a torn line.
+        notice: Called with the news of a torn line.
         remedies: What to advise; what `eval` can do if None.
 
     Returns:

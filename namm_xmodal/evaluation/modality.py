@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from namm_xmodal.memory import MemoryReport
 
 Status = Literal["scored", "skipped", "failed"]
-Told = Callable[[str], None]
+OnStatus = Callable[[str], None]
 """Called with what is being done, while one piece of work is under way."""
 
 
@@ -155,7 +155,7 @@ class Metric:
 class Session(Protocol):
     """A loaded model at work, in this process or in a worker."""
 
-    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+    def run(self, work: Sequence[Work], on_status: OnStatus) -> Iterator[Outcome]:
         """Yields the outcomes of all pieces of work in turn; later pieces may be prepared meanwhile."""
 
 

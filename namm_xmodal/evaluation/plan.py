@@ -64,7 +64,7 @@ class SectionPlan:
         """Refuses what the run would refuse, before a model is loaded.
 
         Args:
-            notice: Told what cannot be known yet.
+            notice: Called with what cannot be known yet.
 
         Raises:
             NammError: The first mistake, on one line.
@@ -124,7 +124,7 @@ def say_left_out(count: int, journal: Path, notice: Callable[[str], None]) -> No
     Args:
         count: How many.
         journal: Where they are.
-        notice: Told if there are any.
+        notice: Called if there are any.
     """
     if count:
         results = "1 result" if count == 1 else f"{count:,} results"

@@ -1,6 +1,6 @@
 """The folder of an evaluation: its journal, the configuration beside it, and a watch over what it already holds."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,21 +10,20 @@ from namm_xmodal.disk.own_files import is_own
 from namm_xmodal.disk.trouble import disk_trouble
 from namm_xmodal.disk.whole_file import replace_text
 from namm_xmodal.errors import ResultsError
-from namm_xmodal.evaluation.journal import Journal, Notice, Settings, read_settings_and_records, set_aside
+from namm_xmodal.evaluation.journal import Journal, Settings, read_settings_and_records, set_aside
 from namm_xmodal.evaluation.plan import SectionPlan
 from namm_xmodal.evaluation.record import Record
+from namm_xmodal.types import OnNotice
 
 JOURNAL = "results.jsonl"
 RESOLVED = "config.yaml"
 FORMER = ("scores", "accuracy", "survivors")
 """Pictures that earlier versions drew beside the results, not all of them signed."""
 
-Progress = Callable[[int, int, str], None]
-
 
 @contextmanager
 def open_results(
-    config: EvaluationConfig, plan: Sequence[SectionPlan], *, fresh: bool, notice: Notice
+    config: EvaluationConfig, plan: Sequence[SectionPlan], *, fresh: bool, notice: OnNotice
 ) -> Iterator[Journal]:
     """Creates or resumes the journal in the folder of the results, and saves the resolved configuration beside it.
 
@@ -32,7 +31,7 @@ def open_results(
         config: What is evaluated.
         plan: Its sections; the folder may hold others as well.
         fresh: Whether earlier results are backed up first.
-        notice: Told where they went, and of a torn line.
+        notice: Called with where they went, and about a torn line.
 
     Raises:
         ResultsError: If the folder holds results of other settings, or of another policy under a name that is used here,
@@ -56,7 +55,7 @@ def open_results(
         yield journal
 
 
-def check_results(config: EvaluationConfig, plan: Sequence[SectionPlan], notice: Notice) -> None:
+def check_results(config: EvaluationConfig, plan: Sequence[SectionPlan], notice: OnNotice) -> None:
     """Refuses what `open_results` would refuse of the results that a folder holds; writes nothing.
 
     Raises:

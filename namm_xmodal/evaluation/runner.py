@@ -11,13 +11,14 @@ from namm_xmodal.config.building import at
 from namm_xmodal.config.evaluation import EvaluationConfig, RunConfig
 from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.hardware import hardware
-from namm_xmodal.evaluation.journal import Notice, read_journal
-from namm_xmodal.evaluation.modality import Modality, Session, Told, Work
+from namm_xmodal.evaluation.journal import read_journal
+from namm_xmodal.evaluation.modality import Modality, OnStatus, Session, Work
 from namm_xmodal.evaluation.plan import SectionPlan, say_left_out, total
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.evaluation.results_folder import JOURNAL, Progress, open_results
+from namm_xmodal.evaluation.results_folder import JOURNAL, open_results
 from namm_xmodal.evaluation.threads import threads
 from namm_xmodal.evaluation.versions import software_versions
+from namm_xmodal.types import OnNotice, OnProgress
 from namm_xmodal.workers.messages import Task
 from namm_xmodal.workers.processes import process_pool
 
@@ -27,8 +28,8 @@ def evaluate(
     plan: Sequence[SectionPlan],
     *,
     fresh: bool = False,
-    progress: Progress = lambda done, total, what: None,
-    notice: Notice = lambda text: None,
+    on_progress: OnProgress = lambda done, total, what: None,
+    notice: OnNotice = lambda text: None,
 ) -> list[Record]:
     """Runs every arm on every item and returns all records, earlier ones of the same folder included.
 
@@ -36,8 +37,8 @@ def evaluate(
         config: What to evaluate and where results go.
         plan: What it consists of, of `make_plan`.
         fresh: Back earlier results up and start from scratch instead of resuming.
-        progress: Called after every record as `progress(done, total, what)`.
-        notice: Told what is worth knowing, such as a video that was skipped.
+        on_progress: Called after every record as `on_progress(done, total, what)`.
+        notice: Called with what is worth knowing, such as a video that was skipped.
 
     Raises:
         NammError: On the user's mistakes, before a model is loaded wherever possible.
@@ -57,24 +58,24 @@ def evaluate(
             )
         elif finished:
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
-        progress(finished, everything, "")
+        on_progress(finished, everything, "")
         known = _Known(journal.records)
         for section in plan:
 
-            def told(what: str, finished: int = finished) -> None:
-                progress(finished, everything, what)
+            def on_status(what: str, finished: int = finished) -> None:
+                on_progress(finished, everything, what)
 
-            for record in _records(section, works[section.name], config.run, told):
+            for record in _records(section, works[section.name], config.run, on_status):
                 known.check(record, str(journal.path))
                 journal.append(record)
                 finished += 1
-                progress(finished, everything, f"{record.section}: {record.task} · {record.policy}")
+                on_progress(finished, everything, f"{record.section}: {record.task} · {record.policy}")
                 if record.message and known.news(record):
                     notice(f"{record.section} {record.item}: {record.status}: {record.message}")
         return [record for section in plan for record in section.in_order(journal.records)]
 
 
-def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, notice: Notice) -> None:
+def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, notice: OnNotice) -> None:
     """Refuses what cannot run before anything is written; a section that is finished needs nothing any more."""
     path = config.folder / JOURNAL
     facts = {section.modality.name: section.modality.facts for section in plan}
@@ -112,7 +113,7 @@ class OpenSection:
     worker: SectionWorker
     session: Session
 
-    def records(self, works: Sequence[Work], told: Told = lambda what: None) -> Iterator[Record]:
+    def records(self, works: Sequence[Work], on_status: OnStatus = lambda what: None) -> Iterator[Record]:
         """Outcomes, and where they come from.
 
         Raises:
@@ -126,13 +127,13 @@ class OpenSection:
             "hardware": hardware(worker.section.device),
         }
         with blamed(worker.place, self.session):
-            for outcome in self.session.run(works, told):
+            for outcome in self.session.run(works, on_status):
                 if outcome.error is not None and outcome.item.id in worker.first:
                     raise at(f"{worker.place}: {outcome.item.id}", outcome.error)
                 yield Record.of(worker.name, outcome, **about)
 
 
-def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -> Iterator[Record]:
+def _records(plan: SectionPlan, works: list[Work], run: RunConfig, on_status: OnStatus) -> Iterator[Record]:
     if not works:
         return
     worker = SectionWorker(plan.name, plan.place, plan.modality, plan.section, plan.digest, plan.first)
@@ -142,7 +143,7 @@ def _records(plan: SectionPlan, works: list[Work], run: RunConfig, told: Told) -
                 yield from done.content
         return
     with threads(worker.section.threads):
-        yield from worker.open().records(works, told)
+        yield from worker.open().records(works, on_status)
 
 
 def _run(work: Work, session: "OpenSection") -> list[Record]:

@@ -39,7 +39,7 @@ class Journal:
             header: `config` (digest), `strategy` (spec), `seed`, `start` (digest of the first mean), `history`
                 (tells of the stages before) and whatever else is worth knowing.
             resume: Whether to continue what is there.
-            notice: Told when a torn last line is dropped.
+            notice: Called when a torn last line is dropped.
 
         Raises:
             EvolutionError: If there is nothing to resume, or something that was not to be resumed; if it belongs to

@@ -29,7 +29,7 @@ class Step:
             evaluator: Where shards are scored.
             pressure: Schedule of the size weight.
             journal: Gets a line per shard and per generation.
-            emit: Told of progress.
+            emit: Called with each event.
         """
         self._strategy = strategy
         self._evaluator = evaluator

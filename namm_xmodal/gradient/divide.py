@@ -107,7 +107,7 @@ class DivisionRun:
         worth = torch.stack([each.worth / _scale(each.worth) for each in found if each.worth is not None]).mean(0)
         division.take(worth, float(np.mean([each.loss for each in found])))
 
-    def judge(self, shares: HeadShares | None, told: Callable[[], None] = lambda: None) -> list[float]:
+    def judge(self, shares: HeadShares | None, on_progress: Callable[[], None] = lambda: None) -> list[float]:
         """Distances on the inputs that no step reads, nats; with even shares if None."""
         distances = []
         for label, source in self.objective.labelled.items():
@@ -115,7 +115,7 @@ class DivisionRun:
                 lesson = self.objective.lesson(Shard(label, (index,), source.model))
                 aim = self._aim(label, lesson, shares)
                 distances.append(read_divided(lesson, self.policy, aim, gradient=False).loss)
-                told()
+                on_progress()
         return distances
 
     def _lessons(self, step: int) -> Sequence[tuple[str, Lesson]]:
@@ -151,7 +151,7 @@ def _scale(worth: torch.Tensor) -> torch.Tensor:
 
 
 def divide(
-    run: DivisionRun, steps: int, rate: float, folder: Path, digest: str, told: Callable[[int, float], None]
+    run: DivisionRun, steps: int, rate: float, folder: Path, digest: str, on_progress: Callable[[int, float], None]
 ) -> Division:
     """All steps that the folder does not hold yet.
 
@@ -161,7 +161,7 @@ def divide(
         rate: Of the first step.
         folder: Where the state is saved after every step.
         digest: Of everything that decides the result.
-        told: Called with steps done and the last loss.
+        on_progress: Called with steps done and the last loss.
 
     Raises:
         EvolutionError: If the folder holds another run, is damaged, or the disk is full.
@@ -181,7 +181,7 @@ def divide(
             replace_text(path, json.dumps(state) + "\n")
         except OSError as error:
             raise EvolutionError(f"{path}: {disk_trouble(error)}; the step before it is kept") from None
-        told(division.step, division.losses[-1])
+        on_progress(division.step, division.losses[-1])
     return division
 
 

@@ -129,7 +129,7 @@ class RankingBatches:
 def rank(
     batches: RankingBatches,
     count: int,
-    told: Callable[[int, float], None] = lambda step, loss: None,
+    on_progress: Callable[[int, float], None] = lambda step, loss: None,
     first: Vector | None = None,
 ) -> tuple[Vector, list[float]]:
     """Adam, all vectors side by side.
@@ -137,7 +137,7 @@ def rank(
     Args:
         batches: What to learn from.
         count: Parameters of a vector.
-        told: Called every hundred steps with the number of steps done and the mean loss of the last hundred.
+        on_progress: Called every hundred steps with the number of steps done and the mean loss of the last hundred.
         first: (count,) where all of them start; at random if None.
 
     Returns:
@@ -166,5 +166,5 @@ def rank(
             if len(recent) == 100 or step + 1 == settings.steps:
                 losses.append(float(np.mean(recent)))
                 recent.clear()
-                told(step + 1, losses[-1])
+                on_progress(step + 1, losses[-1])
     return vectors.detach().double().numpy(), losses

@@ -67,7 +67,7 @@ def descend(
     silence: float = SILENCE,
     rollouts: RolloutSettings | None = None,
     beside: Callable[[Vector, int], Vector] | None = None,
-    told: Callable[[StepRecord], None] = lambda record: None,
+    on_progress: Callable[[StepRecord], None] = lambda record: None,
 ) -> Descent:
     """Runs all steps that the folder does not hold yet.
 
@@ -83,7 +83,7 @@ def descend(
         rollouts: For a policy gradient; None for straight-through gradients.
         beside: Parameters and step to the gradient of another objective, added to the mean of each batch; a part of what
             `digest` stands for.
-        told: Called after each step is on disk.
+        on_progress: Called after each step is on disk.
 
     Raises:
         EvolutionError: If the folder holds another run, or the disk is full.
@@ -107,7 +107,7 @@ def descend(
             record = _record(descent, budget, length, shards, results)
             _append(folder / JOURNAL, {"kind": "step", **asdict(record)})
             _save(descent, folder, digest)
-            told(record)
+            on_progress(record)
     return descent
 
 

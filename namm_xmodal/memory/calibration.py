@@ -113,7 +113,7 @@ def calibrate(
     protect_recent: int = 1,
     hold: bool = True,
     adapter: Adapter | str | None = None,
-    told: Callable[[int, int], None] = lambda seen, last: None,
+    on_progress: Callable[[int, int], None] = lambda seen, last: None,
 ) -> Calibration:
     """Reads all inputs side by side, update by update; every stretch between two updates is read twice.
 
@@ -135,7 +135,7 @@ def calibrate(
         hold: Whether each layer keeps its share of the last update beyond it, `budget` together (as `beyond` of the
             schedule); else the last threshold holds, and the kept share falls.
         adapter: As in `pruned`.
-        told: Called after each update with the tokens seen and how many will be.
+        on_progress: Called after each update with the tokens seen and how many will be.
 
     Returns:
         The schedule, to be used with threshold 0: `policy.with_thresholds(found.schedule)`.
@@ -172,7 +172,7 @@ def calibrate(
             recorder.policy = replace(policy, threshold=thresholds[seen], schedule=ThresholdSchedule())
             size = _read(memory, recorder, inputs, [caches[i] for i in reached], reached, seen)
             kept[seen] = size.share
-            told(seen, last)
+            on_progress(seen, last)
     schedule = ThresholdSchedule.of(thresholds)
     return Calibration(replace(schedule, beyond=size.shares(budget)) if hold else schedule, kept)
 

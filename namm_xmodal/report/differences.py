@@ -19,7 +19,7 @@ def differences(ours: Results, theirs: Results, notice: Callable[[str], None] = 
     Args:
         ours: One run.
         theirs: The other.
-        notice: Told which sections and tasks are left out, since items of the same name are not the same items.
+        notice: Called with which sections and tasks are left out, since items of the same name are not the same items.
 
     Raises:
         ResultsError: If there are no pairs.

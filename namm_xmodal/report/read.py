@@ -33,7 +33,7 @@ def read_results(folder: Path, notice: Callable[[str], None] = lambda text: None
 
     Args:
         folder: Of the results, wherever it lies now.
-        notice: Told of a torn line, and of results that the configuration does not ask for.
+        notice: Called with the news of a torn line, or of results that the configuration does not ask for.
 
     Raises:
         ResultsError: If it is no folder of results, or of another version.

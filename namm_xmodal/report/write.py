@@ -53,7 +53,7 @@ def write_report(
         config: Its configuration.
         plan: Its sections.
         width: Width of the returned tables; the terminal's if absent.
-        notice: Told what could not be shown.
+        notice: Called with what could not be shown.
         parquet: Whether to write the results as Parquet files.
         card: Whether to write `README.md` for the Hugging Face Hub.
 

@@ -1,7 +1,7 @@
 """Records the traces of all sources of a run, one shard at a time; shards that are there are not made again."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,22 @@ from namm_xmodal.traces.recorder import TraceRecorder
 from namm_xmodal.traces.shards import Traces, of_snapshots, read_shard, write_shard
 from namm_xmodal.trust.files import MIB
 from namm_xmodal.trust.json_text import read_json
+from namm_xmodal.types import OnProgress
 from namm_xmodal.unlabelled.opening import open_source
 from namm_xmodal.unlabelled.source import UnlabelledInput
 
 ABOUT = "about.json"
 """Written last: what the shards beside it are of."""
 
-Told = Callable[[int, int, str], None]
 
-
-def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told: Told) -> None:
+def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, on_progress: OnProgress) -> None:
     """Writes what is missing below `folder`, a folder for each source.
 
     Args:
         sources: By name.
         policy: The one that will be trained: its features and statistics.
         folder: Where to.
-        told: Called before each input with what is done, what is to do, and the source.
+        on_progress: Called before each input with what is done, what is to do, and the source.
 
     Raises:
         NammError: If a model cannot be loaded, an input reaches no update, or the disk refuses.
@@ -44,7 +43,7 @@ def collect(sources: Mapping[str, TraceSource], policy: Namm, folder: Path, told
         place = folder / name.replace("@", "-")
         if not _is_of(place, source, policy):
             for number, each in enumerate(open_source(source)):
-                told(before + number, everything, f"traces of {name}")
+                on_progress(before + number, everything, f"traces of {name}")
                 path = place / f"{each.name}.safetensors"
                 if not path.exists():
                     try:

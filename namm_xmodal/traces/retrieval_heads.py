@@ -101,7 +101,7 @@ class MeanRecorder:
         """Any clock."""
 
 
-def retrieval_scores(texts: Iterable[UnlabelledInput], told: Callable[[int], None], reach: int = 500) -> Tensor:
+def retrieval_scores(texts: Iterable[UnlabelledInput], on_progress: Callable[[int], None], reach: int = 500) -> Tensor:
     """How far back each kv head looks: (L, H), from 0 (at itself alone) to 1 (at the oldest token alone).
 
     The score is the mean of the cumulated attention, oldest first, of the mean query to `reach` copies of the mean key
@@ -111,7 +111,7 @@ def retrieval_scores(texts: Iterable[UnlabelledInput], told: Callable[[int], Non
 
     Args:
         texts: Unlabelled inputs of one model.
-        told: Called with texts done.
+        on_progress: Called with texts done.
         reach: Copies.
 
     Raises:
@@ -120,7 +120,7 @@ def retrieval_scores(texts: Iterable[UnlabelledInput], told: Callable[[int], Non
     recorder = MeanRecorder()
     for number, text in enumerate(texts):
         recorder.read(text)
-        told(number + 1)
+        on_progress(number + 1)
     if all(rotary is None for rotary in recorder.rotary.values()):
         raise DataError(
             "duo_attention: the model's keys are not turned by position (no rotary embedding), so a mean key is as near as "

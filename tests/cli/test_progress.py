@@ -13,10 +13,10 @@ def clock(monkeypatch):
 
 
 def test_a_line_every_half_minute_with_what_is_left(clock, capsys):
-    with console.progress("evaluating") as advance:
+    with console.progress("evaluating") as on_progress:
         for done in range(21, 61):  # an earlier session had done 20
             clock[0] += 3
-            advance(done, 60, f"video: item {done}")
+            on_progress(done, 60, f"video: item {done}")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "evaluating: 30 of 60 after 30 s, about 100 s left (video: item 30)".replace("100 s", "2 min")
     assert len(lines) == 4
@@ -24,7 +24,7 @@ def test_a_line_every_half_minute_with_what_is_left(clock, capsys):
 
 
 def test_what_is_done_within_half_a_minute_prints_nothing(clock, capsys):
-    with console.progress("filming") as advance:
+    with console.progress("filming") as on_progress:
         clock[0] += 29
-        advance(1, 2, "")
+        on_progress(1, 2, "")
     assert capsys.readouterr().err == ""

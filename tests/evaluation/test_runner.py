@@ -26,7 +26,7 @@ def small(folder, *changes):
 def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     seen = []
-    records = run(small(folder), progress=lambda done, total, what: seen.append((done, total)))
+    records = run(small(folder), on_progress=lambda done, total, what: seen.append((done, total)))
     return folder, records, seen
 
 
@@ -69,7 +69,7 @@ def test_an_interrupted_run_goes_on_to_the_same_results(reference, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(small(tmp_path), progress=stop)
+        run(small(tmp_path), on_progress=stop)
     kept = (tmp_path / "results.jsonl").read_text()
     assert len(kept.splitlines()) == 6  # header, settings, four records
     notices = []

@@ -147,7 +147,7 @@ def test_strategy_takes_asks_and_tells_in_turn(name):
     with pytest.raises(ContractError, match="tell was called before ask"):
         strategy.tell(np.zeros((16, 30)), np.zeros(16))
     members = strategy.ask()
-    with pytest.raises(ContractError, match="asked twice"):
+    with pytest.raises(ContractError, match="ask was called twice"):
         strategy.ask()
     with pytest.raises(ContractError, match="other members"):
         strategy.tell(members[::-1], np.zeros(16))

@@ -171,7 +171,7 @@ def test_killed_anywhere_it_ends_with_the_same_bits(whole, tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        descend(FACTORY, SETTINGS, tmp_path, "abc", told=kill)
+        descend(FACTORY, SETTINGS, tmp_path, "abc", on_progress=kill)
     journal = tmp_path / "gradient.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"kind": "step", "step": 3, "bud')  # and while writing a line
     again = descend(FACTORY, SETTINGS, tmp_path, "abc")
@@ -183,12 +183,12 @@ def test_killed_anywhere_it_ends_with_the_same_bits(whole, tmp_path):
 def test_two_workers_one_of_them_killed_give_the_same_bits(whole, tmp_path):
     killed = []
 
-    def told(record):
+    def on_progress(record):
         if not killed:
             killed.append(multiprocessing.active_children()[0].pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    there = descend(FACTORY, SETTINGS, tmp_path, "abc", workers=2, told=told)
+    there = descend(FACTORY, SETTINGS, tmp_path, "abc", workers=2, on_progress=on_progress)
     assert killed
     assert np.array_equal(there.parameters, whole[1])
 

@@ -202,7 +202,7 @@ def test_killed_and_with_other_workers_it_ends_with_the_same_bits(tmp_path):
 
     whole = descend(factory, settings, tmp_path / "whole", "abc", rollouts=rollouts)
     with pytest.raises(Killed):
-        descend(factory, settings, tmp_path / "cut", "abc", rollouts=rollouts, told=kill)
+        descend(factory, settings, tmp_path / "cut", "abc", rollouts=rollouts, on_progress=kill)
     again = descend(factory, settings, tmp_path / "cut", "abc", rollouts=rollouts, workers=2)
     assert np.array_equal(again.parameters, whole.parameters)
     assert read_steps(tmp_path / "cut") == read_steps(tmp_path / "whole")

@@ -201,7 +201,7 @@ def test_drawn_budgets_are_those_of_the_run_and_step(tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        descend(FACTORY, settings, tmp_path / "cut", "abc", told=kill)
+        descend(FACTORY, settings, tmp_path / "cut", "abc", on_progress=kill)
     again = descend(FACTORY, settings, tmp_path / "cut", "abc", workers=2)
     assert np.array_equal(again.parameters, whole.parameters)
     steps = read_steps(tmp_path / "whole")

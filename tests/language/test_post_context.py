@@ -141,7 +141,7 @@ def test_a_run_that_is_cut_short_in_the_middle_of_a_group_goes_on_to_the_same_nu
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(config(tmp_path / "cut", share=True), progress=stop)
+        run(config(tmp_path / "cut", share=True), on_progress=stop)
     forwards.clear()
     cut = config(tmp_path / "cut", share=True)
     digest = plan_of(cut)[0].digest  # the file of the questions has another name
@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_in_the_middle_of_a_group_goes_on_to_the_same_numbe
         if done == 5:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    assert not in_fork(lambda: run(config(cut, share=True), progress=die))
+    assert not in_fork(lambda: run(config(cut, share=True), on_progress=die))
     lines = (cut / "out" / "results.jsonl").read_text().splitlines()
     assert len(lines) == 2 + 5  # header, settings, records
     found = run(config(cut, share=True))

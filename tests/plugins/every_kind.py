@@ -100,7 +100,7 @@ class Count(Modality):
 
 
 class CountSession:
-    def run(self, work, told):
+    def run(self, work, on_status):
         for each in work:
             for arm, items in each.by_arm():
                 for item in items:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from namm_timeseries.modality import SeriesFacts, SeriesSection
-from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
+from namm_xmodal.evaluation.modality import Item, Kept, OnStatus, Outcome, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.modalities.language.continuation import log_likelihoods, read_prompt
@@ -21,7 +21,7 @@ class SeriesSession:
         self.section = section
         self.language = load_language_model(section.model, dtype=section.dtype, device=section.device)
 
-    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+    def run(self, work: Sequence[Work], on_status: OnStatus) -> Iterator[Outcome]:
         """One outcome for each arm on each series."""
         model = {"name": self.language.name, "source": self.language.source, "dtype": self.language.dtype}
         for each in work:

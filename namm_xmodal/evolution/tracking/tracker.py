@@ -41,7 +41,7 @@ class Mirrors:
             trackers: Not yet started.
             run: Identifier of the run.
             config: What the run is.
-            notice: Told of each failure.
+            notice: Called with each failure.
         """
         self._trackers = list(trackers)
         self._run = run

@@ -1,6 +1,6 @@
 """What an evaluation would be refused for, found before its model is loaded: texts, lengths, sizes, tokenizer, device."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,7 @@ from namm_xmodal.modalities.language.metrics import generated_scores
 from namm_xmodal.modalities.language.samples import make_samples
 from namm_xmodal.modalities.language.section import LanguageSection
 from namm_xmodal.modalities.language.tasks import Asked, missing_tasks, on_model, tasks_of
-from namm_xmodal.types import ONCE
-
-Notice = Callable[[str], None]
+from namm_xmodal.types import ONCE, OnNotice
 
 
 @dataclass
@@ -34,7 +32,7 @@ class _Met:
     likely_cut: list[str] = field(default_factory=list)  # not tokenised, but of many characters
     skipped: list[str] = field(default_factory=list)
 
-    def say(self, everything: int, notice: Notice) -> None:
+    def say(self, everything: int, notice: OnNotice) -> None:
         """Tells how many there are of all items.
 
         Raises:
@@ -54,7 +52,7 @@ class _Met:
                 raise DataError(f"none of {everything} items can be asked ({self.skipped[0]})")
 
 
-def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice = lambda text: None) -> None:
+def check_language(section: LanguageSection, arms: Sequence[Arm], notice: OnNotice = lambda text: None) -> None:
     """Makes samples with the model's tokenizer, and refuses what could not be read or would mean nothing.
 
     Of a suite the first, the longest and all short items of each task are made; the others are read, and what is wrong with
@@ -63,7 +61,7 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
     Args:
         section: What is evaluated.
         arms: Its arms.
-        notice: Told if the tokenizer is not on this machine, so that lengths are taken as written.
+        notice: Called if the tokenizer is not on this machine, so that lengths are taken as written.
 
     Raises:
         NammError: The first mistake, on one line.
@@ -120,7 +118,7 @@ def check_language(section: LanguageSection, arms: Sequence[Arm], notice: Notice
                 check_reading(row, share, reading, replace(pruning, every=section.update_every))
 
 
-def _say_what_is_missing(section: LanguageSection, tasks: Mapping[str, Asked], notice: Notice) -> None:
+def _say_what_is_missing(section: LanguageSection, tasks: Mapping[str, Asked], notice: OnNotice) -> None:
     if missing := missing_tasks(section):
         notice(
             f"{len(missing)} of {len(missing) + len(tasks) - len(section.tasks)} tasks of {section.suite} have no file in "
@@ -131,7 +129,7 @@ def _say_what_is_missing(section: LanguageSection, tasks: Mapping[str, Asked], n
             notice(f"{asked.path}: n: {section.n}: its file has {asked.count} items, all of which are asked")
 
 
-def _say_what_is_not_shared(label: str, asked: Asked, notice: Notice) -> None:
+def _say_what_is_not_shared(label: str, asked: Asked, notice: OnNotice) -> None:
     """Tells of a task that is to share contexts and has none to share: some prompts may differ by a space only."""
     if isinstance(asked.task, SuiteTask) or asked.count == 1:
         return

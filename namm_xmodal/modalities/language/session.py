@@ -10,7 +10,7 @@ from namm_xmodal.errors import ContractError, ItemError, NammError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.greedy import end_of_text
 from namm_xmodal.evaluation.meaning import check_reading
-from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
+from namm_xmodal.evaluation.modality import Item, Kept, OnStatus, Outcome, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.language.suites.task import SuiteTask
 from namm_xmodal.modalities.language.facts import LanguageFacts
@@ -80,7 +80,7 @@ class LanguageSession:
         if "generate" in section.scoring:
             self._model["end_of_text"] = end_of_text(language.model, language.tokenizer)
 
-    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+    def run(self, work: Sequence[Work], on_status: OnStatus) -> Iterator[Outcome]:
         """See `Session.run`: all arms on one sample, or on all samples with one context, after another."""
         from namm_xmodal.language.prompt import encode
 

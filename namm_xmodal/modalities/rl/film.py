@@ -45,7 +45,12 @@ def find_arm(arms: Sequence[Arm], wanted: str) -> Arm:
 
 
 def film_episode(
-    agent: Agent, loaded: LoadedAgent, config: RlSection, folder: Path, name: str, told: Callable[[int, int], None]
+    agent: Agent,
+    loaded: LoadedAgent,
+    config: RlSection,
+    folder: Path,
+    name: str,
+    on_progress: Callable[[int, int], None],
 ) -> tuple[list[Path], Episode]:
     """Plays the episode of seed `config.seed` and films it.
 
@@ -55,7 +60,7 @@ def film_episode(
         config: Clock, protection, steps.
         folder: Where the video and a still go.
         name: Of the files.
-        told: Called with the number of the step, and 1.
+        on_progress: Called with the number of the step, and 1.
 
     Returns:
         The files, and the episode; one that failed is filmed up to there.
@@ -78,7 +83,7 @@ def film_episode(
 
                 def draw(step: int, running: int) -> None:
                     nonlocal picture
-                    told(step, 1)
+                    on_progress(step, 1)
                     if step % EVERY != EVERY - 1 and running:
                         return
                     first = picture is None
@@ -90,7 +95,13 @@ def film_episode(
 
                 filmed = SimpleNamespace(begin=lambda episodes: nullcontext(actor))
                 (episode,) = rollout(
-                    lambda: world, filmed, [config.seed], loaded.target, max_steps=config.max_steps, batch=1, told=draw
+                    lambda: world,
+                    filmed,
+                    [config.seed],
+                    loaded.target,
+                    max_steps=config.max_steps,
+                    batch=1,
+                    on_progress=draw,
                 )
                 if picture is not None:
                     container.mux(stream.encode())

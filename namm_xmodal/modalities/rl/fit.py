@@ -25,7 +25,7 @@ CALIBRATION_SEED = 95_000
 
 
 def estimate_on(
-    loaded: LoadedAgent, namm: Namm, config: RlSection, told: Callable[[int, int], None]
+    loaded: LoadedAgent, namm: Namm, config: RlSection, on_progress: Callable[[int, int], None]
 ) -> list[FeatureStatistics]:
     """Statistics of a NAMM's features, one set for each layer, with a pooled set in front.
 
@@ -33,7 +33,7 @@ def estimate_on(
         loaded: The model that plays.
         namm: Whose features.
         config: Decides the clock and the number of episodes.
-        told: Called with step and running episodes.
+        on_progress: Called with step and running episodes.
 
     Raises:
         DataError: If every episode failed before its first step.
@@ -48,7 +48,15 @@ def estimate_on(
     )
     seeds = range(ESTIMATION_SEED, ESTIMATION_SEED + config.estimation_episodes)
     episodes = list(
-        rollout(loaded.make, agent, seeds, loaded.target, max_steps=config.max_steps, batch=config.batch, told=told)
+        rollout(
+            loaded.make,
+            agent,
+            seeds,
+            loaded.target,
+            max_steps=config.max_steps,
+            batch=config.batch,
+            on_progress=on_progress,
+        )
     )
     if not any(episode.length for episode in episodes):
         raise DataError(f"{loaded.label}: no episode to estimate feature statistics from ({episodes[0].message})")
@@ -65,7 +73,7 @@ def estimate_on(
 def full_memory_inputs(
     loaded: LoadedAgent,
     section: RlSection,
-    told: Callable[[int, int], None] = lambda step, running: None,
+    on_progress: Callable[[int, int], None] = lambda step, running: None,
     first: int = CALIBRATION_SEED,
 ) -> list[Inputs]:
     """Embedded tokens of episodes that the model plays with everything in memory, (1, T, hidden_size) each.
@@ -75,7 +83,7 @@ def full_memory_inputs(
     Args:
         loaded: The model that plays.
         section: Decides the number of episodes and their longest length.
-        told: Called with step and running episodes.
+        on_progress: Called with step and running episodes.
         first: Seed of the first episode.
 
     Raises:
@@ -84,7 +92,9 @@ def full_memory_inputs(
     recorder = Noted(CacheAgent(loaded.agent_model, None, update_every=section.update_every), loaded.agent_model)
     seeds = range(first, first + section.estimation_episodes)
     steps = section.max_steps
-    episodes = list(rollout(loaded.make, recorder, seeds, loaded.target, max_steps=steps, batch=1, told=told))
+    episodes = list(
+        rollout(loaded.make, recorder, seeds, loaded.target, max_steps=steps, batch=1, on_progress=on_progress)
+    )
     if not recorder.inputs:
         raise DataError(f"{loaded.label}: no episode with a step in it ({episodes[0].message})")
     return recorder.inputs

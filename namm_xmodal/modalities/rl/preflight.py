@@ -18,7 +18,7 @@ def check_rollout(config: RlSection, arms: Sequence[Arm], notice: Callable[[str]
     Args:
         config: What to play.
         arms: Its arms.
-        notice: Told which models must be fetched before they can be checked, of states that go in as they are, and of
+        notice: Called with which models must be fetched before they can be checked, about unscaled states, and about
             targets outside the data.
 
     Returns:

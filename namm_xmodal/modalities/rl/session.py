@@ -13,7 +13,7 @@ from namm_xmodal.envs.rollout import rollout
 from namm_xmodal.errors import ContractError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import Inputs, by_layer, calibrated, described
-from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
+from namm_xmodal.evaluation.modality import Item, Kept, OnStatus, Outcome, Work
 from namm_xmodal.modalities.rl.arms import Window, with_wrappers
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
 from namm_xmodal.modalities.rl.fit import estimate_on, full_memory_inputs
@@ -36,25 +36,25 @@ class RlSession:
         self._inputs: dict[str, list[Inputs]] = {}
         self._fitted: dict[tuple[str, str], Any] = {}
 
-    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+    def run(self, work: Sequence[Work], on_status: OnStatus) -> Iterator[Outcome]:
         """See `Session.run`: one arm on one model's episodes after another."""
         arms = {arm.key: arm for each in work for arm, _ in each.by_arm()}
         check_rows(self.section, list(arms.values()), self._setups)  # of models that were not here before
         for each in work:
             for arm, items in each.by_arm():
                 loaded = self.loaded_agents[items[0].content]
-                yield from self._episodes(arm, loaded, items, told)
+                yield from self._episodes(arm, loaded, items, on_status)
 
-    def _episodes(self, arm: Arm, loaded: LoadedAgent, items: Sequence[Item], told: Told) -> Iterator[Outcome]:
+    def _episodes(self, arm: Arm, loaded: LoadedAgent, items: Sequence[Item], on_status: OnStatus) -> Iterator[Outcome]:
         section = self.section
 
-        def step_told(step: int, running: int) -> None:
+        def on_step(step: int, running: int) -> None:
             if step % 20 == 0:
-                told(f"{loaded.label} · {arm.label}: step {step}, {running} running")
+                on_status(f"{loaded.label} · {arm.label}: step {step}, {running} running")
 
         try:
             with named(f"policies.{arm.label}", arm.policy):
-                policy = self.policy(arm, loaded, step_told)
+                policy = self.policy(arm, loaded, on_step)
                 agent = self.agent(arm, loaded, policy)
                 began = time.process_time()
                 episodes = list(
@@ -65,7 +65,7 @@ class RlSession:
                         loaded.target,
                         max_steps=section.max_steps,
                         batch=section.batch,
-                        told=step_told,
+                        on_progress=on_step,
                     )
                 )
         except (PluginError, ContractError) as error:
@@ -75,11 +75,11 @@ class RlSession:
         for item, episode in zip(items, episodes, strict=True):
             yield _outcome(item, arm, loaded, policy, episode, seconds)
 
-    def policy(self, arm: Arm, loaded: LoadedAgent, told: Callable[[int, int], None]) -> Any:
+    def policy(self, arm: Arm, loaded: LoadedAgent, on_progress: Callable[[int, int], None]) -> Any:
         """What prunes this model's memory: fitted once, then wrapped."""
         key = (arm.fingerprint, loaded.label)
         if key not in self._fitted:
-            self._fitted[key] = with_wrappers(self._fit(arm, loaded, told), self.section)
+            self._fitted[key] = with_wrappers(self._fit(arm, loaded, on_progress), self.section)
         return self._fitted[key]
 
     def agent(self, arm: Arm, loaded: LoadedAgent, policy: Any) -> Agent:
@@ -96,14 +96,14 @@ class RlSession:
             watch=section.survivors,
         )
 
-    def _fit(self, arm: Arm, loaded: LoadedAgent, told: Callable[[int, int], None]) -> Any:
+    def _fit(self, arm: Arm, loaded: LoadedAgent, on_progress: Callable[[int, int], None]) -> Any:
         policy, fit = arm.policy, arm.fit
         if policy is None:
             return None
         if fit.statistics != "frozen":
             features = f"{policy.features.name} {policy.features.config()}"
             if (loaded.label, features) not in self._statistics:
-                self._statistics[loaded.label, features] = estimate_on(loaded, policy, self.section, told)
+                self._statistics[loaded.label, features] = estimate_on(loaded, policy, self.section, on_progress)
             pooled, *layers = self._statistics[loaded.label, features]
             if fit.statistics == "estimated_by_layer":
                 return by_layer(policy, layers)
@@ -111,7 +111,7 @@ class RlSession:
         if fit.share is None:
             return policy
         if loaded.label not in self._inputs:
-            self._inputs[loaded.label] = full_memory_inputs(loaded, self.section, told)
+            self._inputs[loaded.label] = full_memory_inputs(loaded, self.section, on_progress)
         return calibrated(policy, loaded.agent_model.model, self._inputs[loaded.label], fit.share, self.section)
 
 

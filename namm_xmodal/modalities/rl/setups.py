@@ -48,7 +48,7 @@ def find_setups(
     Args:
         config: What to play.
         local: Leave out models that would have to be fetched from the hub first.
-        absent: Told the label of each that was left out.
+        absent: Called with the label of each that was left out.
 
     Raises:
         NammError: If a model, its environment or their sizes do not fit.

@@ -1,6 +1,6 @@
 """What a video evaluation would be refused for, found before its model is loaded: sizes, clock, processor, device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from namm_xmodal.adapters.llava_next_video import missing_grid
@@ -13,13 +13,12 @@ from namm_xmodal.language.precision import check_precision
 from namm_xmodal.modalities.language.preflight import not_at_hand
 from namm_xmodal.modalities.video.arms import cache_room
 from namm_xmodal.modalities.video.section import VideoSection
+from namm_xmodal.types import OnNotice
 from namm_xmodal.video.at_hand import VideoModelAtHand, video_model_at_hand
 from namm_xmodal.video.benchmarks.benchmark import Benchmark
 from namm_xmodal.video.benchmarks.question import Composed, Generated, VideoQuestion
 from namm_xmodal.video.reductions import FewerFrames, PoolingStride
 from namm_xmodal.video.tokens import chat_text
-
-Notice = Callable[[str], None]
 
 
 def check_videos(
@@ -27,7 +26,7 @@ def check_videos(
     arms: Sequence[Arm],
     benchmark: Benchmark,
     questions: Sequence[VideoQuestion],
-    notice: Notice = lambda text: None,
+    notice: OnNotice = lambda text: None,
 ) -> bool:
     """Refuses what could not run, and what `check_prompts` refuses if the processor is on this machine.
 
@@ -36,7 +35,7 @@ def check_videos(
         arms: Its policies and baselines.
         benchmark: Makes the prompts.
         questions: Those that are asked.
-        notice: Told if the processor is not on this machine, so that prompts cannot be counted yet.
+        notice: Called if the processor is not on this machine, so that prompts cannot be counted yet.
 
     Returns:
         Whether prompts were counted.
@@ -61,15 +60,15 @@ def check_videos(
     return model.cells is not None
 
 
-def _say_what_is_missing(questions: Sequence[VideoQuestion], notice: Notice) -> None:
+def _say_what_is_missing(questions: Sequence[VideoQuestion], notice: OnNotice) -> None:
     """What will be skipped or not scored, as far as it is known without opening a video; the first by name."""
     gone = [each for each in questions if isinstance(each.video, Path) and not each.video.exists()]
-    told = (
+    missing = (
         ("cannot be asked and will be skipped", [each.problem for each in questions if each.problem]),
         ("will be skipped, since their video is not there", [f"{_place(each)}: {each.video}" for each in gone]),
         ("will be asked, not scored: they have no answer", [_place(each) for each in questions if not each.keyed]),
     )
-    for what, found in told:
+    for what, found in missing:
         if found:
             notice(f"{len(found)} of {len(questions)} questions {what} (the first: {found[0]})")
 

@@ -10,7 +10,7 @@ from namm_xmodal.errors import ContractError, ItemError, PluginError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.fit import described, fitted
 from namm_xmodal.evaluation.greedy import end_of_text
-from namm_xmodal.evaluation.modality import Item, Kept, Outcome, Told, Work
+from namm_xmodal.evaluation.modality import Item, Kept, OnStatus, Outcome, Work
 from namm_xmodal.evaluation.pruning import pruned_for
 from namm_xmodal.modalities.video.arms import build_benchmark, cache_room, check_update, with_room
 from namm_xmodal.modalities.video.facts import VideoFacts
@@ -43,7 +43,7 @@ class VideoSession:
             self._model["end_of_text"] = end_of_text(loaded.model, loaded.tokenizer)
         self._fitted: dict[str, Any] = {}
 
-    def run(self, work: Sequence[Work], told: Told) -> Iterator[Outcome]:
+    def run(self, work: Sequence[Work], on_status: OnStatus) -> Iterator[Outcome]:
         """See `Session.run`: decoders work ahead on the videos of later pieces."""
         self._check(work)
         first = [each.items[0].content for each in work]

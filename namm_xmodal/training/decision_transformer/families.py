@@ -21,8 +21,8 @@ from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.training.decision_transformer.learn import learn, new_model
 from namm_xmodal.training.decision_transformer.recipes import Recipe
 from namm_xmodal.training.decision_transformer.windows import Batch
+from namm_xmodal.types import OnProgress
 
-Told = Callable[[int, int, str], None]
 Draw = Callable[[np.random.Generator, int, int], Batch]
 TRIAL_EPISODES, TRIAL_SEED = 10, 5000
 """Episodes that a new model is tried on; evaluations use other seeds."""
@@ -36,7 +36,7 @@ def train_family(
     seeds: Sequence[int],
     folder: Path,
     journal: StageJournal,
-    told: Told,
+    on_progress: OnProgress,
     extra: Callable[[AgentModel], dict[str, Any]] = lambda agent_model: {},
 ) -> None:
     """Trains what is missing.
@@ -49,7 +49,7 @@ def train_family(
         seeds: One model each.
         folder: Of all families; the models go to `<name>/seed-<n>` in it.
         journal: Of finished models.
-        told: Called as `told(done, total, what)`.
+        on_progress: Called as `on_progress(done, total, what)`.
         extra: More trials of a model, for its card.
     """
     for seed in seeds:
@@ -62,18 +62,24 @@ def train_family(
             )
 
             def count(update: int, loss: float, label: str = label) -> None:
-                told(update, recipe.schedule.updates, f"{label}: loss {loss:.4f}")
+                on_progress(update, recipe.schedule.updates, f"{label}: loss {loss:.4f}")
 
             loss = learn(model, draw(seed), recipe.schedule, seed, count)
             save_checkpoint(model, metadata, place)
             journal.add(label, {"loss": loss, "cpu_seconds": round(time.process_time() - started, 1)})
         if journal.result(f"{label}/trial") is None:
             agent_model = load_checkpoint(label, str(place), dtype=torch.float32).agent_model
-            journal.add(f"{label}/trial", {**try_model(agent_model, metadata, label, told), **extra(agent_model)})
+            journal.add(
+                f"{label}/trial", {**try_model(agent_model, metadata, label, on_progress), **extra(agent_model)}
+            )
 
 
 def try_model(
-    agent_model: AgentModel, metadata: CheckpointMetadata, label: str, told: Told, options: dict[str, Any] | None = None
+    agent_model: AgentModel,
+    metadata: CheckpointMetadata,
+    label: str,
+    on_progress: OnProgress,
+    options: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns of a model with the memory it was trained for: its window, or everything."""
     agent: Agent = (
@@ -87,7 +93,9 @@ def try_model(
             range(TRIAL_SEED, TRIAL_SEED + TRIAL_EPISODES),
             Target(metadata.target, metadata.scale, metadata.mode),
             batch=TRIAL_EPISODES,
-            told=lambda step, running: told(step + 1, 1000, f"{label}: trial, {running} episodes running"),
+            on_progress=lambda step, running: on_progress(
+                step + 1, 1000, f"{label}: trial, {running} episodes running"
+            ),
         )
     )
     return {

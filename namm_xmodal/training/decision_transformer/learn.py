@@ -48,7 +48,7 @@ def learn(
     draw: Callable[[np.random.Generator, int, int], Batch],
     schedule: Schedule,
     seed: int,
-    told: Callable[[int, float], None] = lambda update, loss: None,
+    on_progress: Callable[[int, float], None] = lambda update, loss: None,
 ) -> float:
     """Trains a model in place and leaves it in evaluation mode.
 
@@ -57,7 +57,7 @@ def learn(
         draw: `draw(rng, batch, update)` gives the windows of an update.
         schedule: How long and how fast.
         seed: Of the windows.
-        told: Called after each update with its number, from 1, and its loss.
+        on_progress: Called after each update with its number, from 1, and its loss.
 
     Returns:
         Mean loss of the last tenth of the updates.
@@ -80,7 +80,7 @@ def learn(
         optimiser.step()
         scheduler.step()
         losses.append(loss.item())
-        told(update + 1, losses[-1])
+        on_progress(update + 1, losses[-1])
     model.eval()
     return float(np.mean(losses[-max(1, schedule.updates // 10) :]))
 

@@ -25,8 +25,8 @@ from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION, Recipe
 from namm_xmodal.training.decision_transformer.windows import Windows
 from namm_xmodal.trust.files import MIB, read_bytes
+from namm_xmodal.types import OnProgress
 
-Told = Callable[[int, int, str], None]
 RATING_EPISODES = 5
 
 
@@ -66,7 +66,7 @@ def dataset_name(environment: str, tier: Tier, behaviour: Behaviour) -> str:
 
 
 def make_tiers(
-    environment: str, behaviour: Behaviour, folder: Path, journal: StageJournal, told: Told
+    environment: str, behaviour: Behaviour, folder: Path, journal: StageJournal, on_progress: OnProgress
 ) -> dict[Tier, Trajectories]:
     """Records all tiers that are not there yet, and reads them back.
 
@@ -75,20 +75,20 @@ def make_tiers(
         behaviour: Who plays.
         folder: For the state of a search.
         journal: Notes which policies made which tier.
-        told: Called as `told(done, total, what)`.
+        on_progress: Called as `on_progress(done, total, what)`.
     """
     gym_id = LOCOMOTION[environment][0].environment
     make = environment_maker(gym_id)
     missing: list[Tier] = [each for each in TIERS if not has_minari(dataset_name(environment, each, behaviour))]
     if missing:
-        rated = _rated(environment, behaviour, folder, make, told)
+        rated = _rated(environment, behaviour, folder, make, on_progress)
         chosen = choose(rated)
         means = {each.policy.name: round(each.mean, 1) for each in rated}
         for tier in missing:
             policies = chosen[tier]
 
             def count(done: int, tier: Tier = tier) -> None:
-                told(done, behaviour.episodes, f"{environment}: {tier} tier")
+                on_progress(done, behaviour.episodes, f"{environment}: {tier} tier")
 
             data = record_tier(make, tier, policies, behaviour.episodes, behaviour.seed, gym_id, count)
             name = dataset_name(environment, tier, behaviour)
@@ -105,17 +105,19 @@ def make_tiers(
     return {tier: read_minari(dataset_name(environment, tier, behaviour)) for tier in TIERS}
 
 
-def _rated(environment: str, behaviour: Behaviour, folder: Path, make: Callable[[], Any], told: Told) -> list[Rated]:
+def _rated(
+    environment: str, behaviour: Behaviour, folder: Path, make: Callable[[], Any], on_progress: OnProgress
+) -> list[Rated]:
     if behaviour.policies is None:
         recipe = RECIPES[environment]
         recipe = recipe if behaviour.steps is None else replace(recipe, steps=behaviour.steps)
         place = folder / "ars" / f"{environment}-{behaviour.seed}"
         place.mkdir(parents=True, exist_ok=True)
-        return [Rated(rung.policy, rung.mean) for rung in search(make, recipe, behaviour.seed, place, told)]
+        return [Rated(rung.policy, rung.mean) for rung in search(make, recipe, behaviour.seed, place, on_progress)]
     found = read_policies(behaviour.policies, environment)
     rated = []
     for number, policy in enumerate(found):
-        told(number, len(found), f"{environment}: rating {policy.name}")
+        on_progress(number, len(found), f"{environment}: rating {policy.name}")
         rated.append(Rated(policy, mean_return(make, policy, RATING_EPISODES, 0)))
     return rated
 
@@ -126,7 +128,7 @@ def train_on(
     seeds: Sequence[int],
     folder: Path,
     journal: StageJournal,
-    told: Told,
+    on_progress: OnProgress,
 ) -> CheckpointMetadata:
     """Trains a family on windows of all tiers; returns what a rollout must know of it.
 
@@ -136,7 +138,7 @@ def train_on(
         seeds: See `train_family`.
         folder: See `train_family`.
         journal: See `train_family`.
-        told: See `train_family`.
+        on_progress: See `train_family`.
     """
     data = joined(list(tiers.values()), "all tiers")
     mean, std = data.state_statistics()
@@ -169,7 +171,7 @@ def train_on(
         seeds,
         folder,
         journal,
-        told,
+        on_progress,
     )
     return metadata
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from namm_xmodal.training.decision_transformer.families import write_card
 from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.training.decision_transformer.locomotion import describe_tiers, train_on
 from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION
-
-Told = Callable[[int, int, str], None]
+from namm_xmodal.types import OnProgress
 
 
 def read_dataset(name: str, environment: str, *, timeouts: bool = True) -> Trajectories:
@@ -60,7 +59,7 @@ def prepare_dataset(
     windows: Sequence[int],
     seeds: Sequence[int],
     folder: Path,
-    told: Told,
+    on_progress: OnProgress,
     updates: int | None = None,
 ) -> list[Path]:
     """Models of one environment, trained on one dataset; returns the families' folders.
@@ -71,7 +70,7 @@ def prepare_dataset(
         windows: K of the families to train: 20, 200 or both.
         seeds: One model each.
         folder: Where everything goes, and what is there already is not made again.
-        told: Called as `told(done, total, what)`.
+        on_progress: Called as `on_progress(done, total, what)`.
         updates: Instead of the recipe's.
 
     Raises:
@@ -90,7 +89,7 @@ def prepare_dataset(
     made = []
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
         recipe = replace(recipe.shortened(updates), name=f"{recipe.name}-{label}", environment=data.environment)
-        metadata = train_on(recipe, {recipe.target_tier: data}, seeds, folder, journal, told)
+        metadata = train_on(recipe, {recipe.target_tier: data}, seeds, folder, journal, on_progress)
         described = describe_tiers({recipe.target_tier: data}, data.environment)[recipe.target_tier]
         if data.reference is not None:
             described["dataset_mean"] = round(float(of_dataset(data)(data.returns()).mean()), 1)

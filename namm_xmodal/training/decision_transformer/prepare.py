@@ -1,6 +1,6 @@
 """Everything that the offline default needs, from nothing: policies, datasets, Decision Transformers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from namm_xmodal.training.decision_transformer.journal import StageJournal
 from namm_xmodal.training.decision_transformer.locomotion import Behaviour, describe_tiers, make_tiers, train_on
 from namm_xmodal.training.decision_transformer.mazes import DEMONSTRATIONS, STAGES, TMAZE_RECIPE, maze_windows
 from namm_xmodal.training.decision_transformer.recipes import LOCOMOTION
+from namm_xmodal.types import OnProgress
 
-Told = Callable[[int, int, str], None]
 ENVIRONMENTS = (*LOCOMOTION, "tmaze")
 
 
@@ -28,7 +28,7 @@ def prepare_locomotion(
     windows: Sequence[int],
     seeds: Sequence[int],
     folder: Path,
-    told: Told,
+    on_progress: OnProgress,
     updates: int | None = None,
 ) -> list[Path]:
     """Policies, tiers and models of one MuJoCo environment; returns the families' folders.
@@ -39,12 +39,12 @@ def prepare_locomotion(
         windows: K of the families to train: 20, 200 or both.
         seeds: One model each.
         folder: Where everything goes, and what is there already is not made again.
-        told: Called as `told(done, total, what)`.
+        on_progress: Called as `on_progress(done, total, what)`.
         updates: Instead of the recipe's.
     """
     journal = StageJournal(folder / "journal.jsonl")
     source = environment.split("-")[0]
-    whole = make_tiers(source, behaviour, folder, journal, told)
+    whole = make_tiers(source, behaviour, folder, journal, on_progress)
     described = describe_tiers(whole, LOCOMOTION[source][0].environment)
     for tier, each in described.items():
         each.update(journal.result(f"{source}/{tier}/{behaviour.label}") or {})
@@ -52,14 +52,16 @@ def prepare_locomotion(
     for recipe in (each for each in LOCOMOTION[environment] if each.steps in windows):
         recipe = recipe.shortened(updates)
         metadata = train_on(
-            recipe, {tier: data.seen(recipe.seen) for tier, data in whole.items()}, seeds, folder, journal, told
+            recipe, {tier: data.seen(recipe.seen) for tier, data in whole.items()}, seeds, folder, journal, on_progress
         )
         write_card(recipe, metadata, described, folder, journal, behaviour.origin)
         made.append(folder / recipe.name)
     return made
 
 
-def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int | None = None) -> list[Path]:
+def prepare_tmaze(
+    seeds: Sequence[int], folder: Path, on_progress: OnProgress, updates: int | None = None
+) -> list[Path]:
     """Demonstrations and models of the T-maze; returns the family's folder."""
     journal = StageJournal(folder / "journal.jsonl")
     recipe = TMAZE_RECIPE.shortened(updates)
@@ -72,7 +74,7 @@ def prepare_tmaze(seeds: Sequence[int], folder: Path, told: Told, updates: int |
         memory="cache",
         returns=(1.0, 1.0),
     )
-    train_family(recipe, metadata, (2, 2), lambda seed: maze_windows(recipe, seed), seeds, folder, journal, told)
+    train_family(recipe, metadata, (2, 2), lambda seed: maze_windows(recipe, seed), seeds, folder, journal, on_progress)
     about = f"right demonstrations, corridors of 4 to {STAGES[0][0]}, then to {STAGES[1][0]} steps"
     data: dict[str, Any] = {
         "demonstrations": {

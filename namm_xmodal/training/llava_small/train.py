@@ -24,15 +24,15 @@ from namm_xmodal.training.llava_small.recipe import Recipe
 from namm_xmodal.training.llava_small.snapshot import load_snapshot, save_snapshot
 from namm_xmodal.trust.files import read_text, refusing
 from namm_xmodal.trust.json_text import parse_json
+from namm_xmodal.types import OnProgress
 from namm_xmodal.video.procedural.words import KINDS
 
 SAVE_EVERY, SCORE_EVERY = 100, 200
-Advance = Callable[[int, int, str], None]
 Weigh = Callable[[Tensor, Tensor], Tensor]
 
 
 def train(
-    seed: int, folder: Path, recipe: Recipe, advance: Advance, score_clips: int = 40
+    seed: int, folder: Path, recipe: Recipe, on_progress: OnProgress, score_clips: int = 40
 ) -> LlavaNextVideoForConditionalGeneration:
     """Trains, or goes on with what `folder` holds.
 
@@ -43,7 +43,7 @@ def train(
         seed: Of weights and data.
         folder: Gets `snapshot.safetensors` (replaced) and `journal.jsonl` (appended: loss, accuracy, CPU seconds).
         recipe: Sizes.
-        advance: Called as `advance(done, total, what)`.
+        on_progress: Called as `on_progress(done, total, what)`.
         score_clips: Unseen videos of 8 frames for the accuracy in the journal.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def train(
         place = load_snapshot(snapshot, modules, optimiser, run)
         done, spent = int(place["done"]), float(place["seconds"])  # type: ignore[call-overload,arg-type]
     total, began = recipe.steps, process_time()
-    advance(done, total, "")
+    on_progress(done, total, "")
     while done < total:
         for group in optimiser.param_groups:
             group["lr"] = 0.0
@@ -104,7 +104,7 @@ def train(
             append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done % SAVE_EVERY == 0 or done == total:
             save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds}, run)
-        advance(done, total, f"loss {note['loss']:.2f}")
+        on_progress(done, total, f"loss {note['loss']:.2f}")
     return model.eval()
 
 

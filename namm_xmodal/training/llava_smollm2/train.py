@@ -1,7 +1,6 @@
 """Trains projector and low-rank additions: names first, then questions about composed clips; killed runs go on."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -17,6 +16,7 @@ from namm_xmodal.training.llava_smollm2.features import Bank, make_bank
 from namm_xmodal.training.llava_smollm2.naming_stage import NameSpace, rescale_projector, start_projector
 from namm_xmodal.training.llava_smollm2.packed import answer_losses, pack
 from namm_xmodal.training.llava_smollm2.recipe import PartsRecipe
+from namm_xmodal.types import OnProgress
 from namm_xmodal.video.composed.clip import ComposedClip, compose_from
 from namm_xmodal.video.composed.pictures import Picture
 from namm_xmodal.video.composed.questions import questions_about
@@ -25,11 +25,10 @@ from namm_xmodal.video.parts.low_rank import add_low_rank
 from namm_xmodal.video.parts.parts import Parts
 
 SAVE_EVERY, TELL_EVERY = 20, 10
-Advance = Callable[[int, int, str], None]
 
 
 def train_parts(
-    parts: Parts, seed: int, folder: Path, recipe: PartsRecipe, advance: Advance, pictures: Path | None = None
+    parts: Parts, seed: int, folder: Path, recipe: PartsRecipe, on_progress: OnProgress, pictures: Path | None = None
 ) -> dict[str, Tensor]:
     """Trains, or goes on with what `folder` holds.
 
@@ -40,7 +39,7 @@ def train_parts(
         seed: Of weights and data.
         folder: Gets features.safetensors, snapshot.safetensors (replaced) and journal.jsonl (appended).
         recipe: Sizes.
-        advance: Called as `advance(done, total, what)`.
+        on_progress: Called as `on_progress(done, total, what)`.
         pictures: As in `find_pictures`.
 
     Returns:
@@ -75,8 +74,8 @@ def train_parts(
             rates = (recipe.projector_rate * share, recipe.rate * share)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate
-        naming, told = _naming_loss(projector, bank, names, recipe, rng)
-        note: dict[str, Any] = {"naming": told}
+        naming, naming_loss = _naming_loss(projector, bank, names, recipe, rng)
+        note: dict[str, Any] = {"naming": naming_loss}
         loss = naming
         if step >= 0:
             answers, by_kind = _question_loss(model, processor.tokenizer, bank, names, recipe, step, rng)
@@ -98,7 +97,7 @@ def train_parts(
             append_line(folder / "journal.jsonl", json.dumps({"done": done, "seconds": round(seconds, 1), **note}))
         if done == recipe.naming_steps or (step >= 0 and done % SAVE_EVERY == 0) or done == recipe.total:
             save_snapshot(snapshot, modules, optimiser, {"done": done, "seconds": seconds}, run)
-        advance(done, recipe.total, f"naming {told:.2f}" if step < 0 else f"loss {note['answers']:.2f}")
+        on_progress(done, recipe.total, f"naming {naming_loss:.2f}" if step < 0 else f"loss {note['answers']:.2f}")
     trained = {f"projector.{name}": value.detach() for name, value in projector.state_dict().items()}
     return trained | {name: value.detach() for name, value in additions.state_dict().items()}
 
