@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 class StepEmbedding:
@@ -32,7 +32,9 @@ class StepEmbedding:
         self._norm = (norm.weight, norm.bias, float(norm.eps))
         self._hidden = int(norm.weight.shape[0])
 
-    def __call__(self, previous_actions: Numbers | None, returns_to_go: Numbers, states: Numbers, step: int) -> Tensor:
+    def __call__(
+        self, previous_actions: FloatArray | None, returns_to_go: FloatArray, states: FloatArray, step: int
+    ) -> Tensor:
         """The tokens of one step.
 
         Args:

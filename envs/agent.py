@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class StepInput:
     """
 
     step: int
-    states: Numbers
-    returns_to_go: Numbers
-    previous_actions: Numbers | None
+    states: FloatArray
+    returns_to_go: FloatArray
+    previous_actions: FloatArray | None
     running: NDArray[np.bool_] | None = None
 
 
 class Actor(Protocol):
     """Plays one batch of episodes."""
 
-    def act(self, step_input: StepInput) -> Numbers:
+    def act(self, step_input: StepInput) -> FloatArray:
         """(B, act_dim) actions, before they are clipped to the action space."""
 
-    def kept(self) -> Numbers:
+    def kept(self) -> FloatArray:
         """(B,) tokens in memory after the last action, averaged over layers and heads."""
 
     def survivors(self, row: int) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from namm_xmodal.envs.agent import Actor, Agent, Numbers, StepInput
+from namm_xmodal.envs.agent import Actor, Agent, FloatArray, StepInput
 from namm_xmodal.envs.episode import Episode, Stop
 from namm_xmodal.envs.spaces import as_reward, as_state, size_of
 from namm_xmodal.errors import ConfigError, NammError
@@ -95,7 +95,7 @@ class _Running:
     make: Callable[[], Any]
     seed: int
     environment: Any = None
-    state: Numbers = field(default_factory=lambda: np.zeros(0))
+    state: FloatArray = field(default_factory=lambda: np.zeros(0))
     rewards: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     stop: Stop | None = None
@@ -110,7 +110,7 @@ class _Running:
         except Exception as error:  # an environment may raise anything
             self._fail(f"the environment did not start: {_named(error)}")
 
-    def step(self, action: Numbers) -> None:
+    def step(self, action: FloatArray) -> None:
         """Takes an action."""
         if not np.isfinite(action).all():
             self._fail("the agent's action is not finite")
@@ -155,7 +155,7 @@ def _play(
     running: list[_Running], actor: Actor, target: Target, max_steps: int, on_progress: Callable[[int, int], None]
 ) -> None:
     wanted = np.full(len(running), target.total / target.scale)
-    actions: Numbers | None = None
+    actions: FloatArray | None = None
     for step in range(max_steps):
         states = np.stack([each.state for each in running])
         alive = np.array([each.stop is None for each in running])

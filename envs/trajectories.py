@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from namm_xmodal.errors import DataError
 
-Numbers = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Trajectory:
         terminated: Whether the environment ended it; false for a time limit, or where the recording stops.
     """
 
-    observations: Numbers
-    actions: Numbers
-    rewards: Numbers
+    observations: Float32Array
+    actions: Float32Array
+    rewards: Float32Array
     terminated: bool
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ class Trajectories:
         return states.mean(0), states.std(0) + 1e-6
 
 
-def as_vectors(values: Any, name: str) -> Numbers:
+def as_vectors(values: Any, name: str) -> Float32Array:
     """What a dataset holds for T steps -> (T, size); numbers become vectors of one.
 
     Args:
@@ -133,7 +133,7 @@ def as_vectors(values: Any, name: str) -> Numbers:
     return _float32(array.reshape(len(array), -1) if array.size else np.zeros((len(array), 1)))
 
 
-def as_rewards(values: Any) -> Numbers:
+def as_rewards(values: Any) -> Float32Array:
     """Rewards of T steps, (T,) or (T, 1) -> (T,).
 
     Raises:
@@ -172,7 +172,7 @@ def _numbers(values: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def _float32(array: NDArray[Any]) -> Numbers:
+def _float32(array: NDArray[Any]) -> Float32Array:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
         return np.ascontiguousarray(array, dtype=np.float32)
 

@@ -19,7 +19,7 @@ from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.trust.pickled import array_of, attributes_of, read_pickle
 from namm_xmodal.trust.torch_file import read_tensors
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 _HEADS = (  # layers of the network, the last layer, whether tanh follows: one row per kind of policy
     ("mlp_extractor.policy_net", "action_net", False),  # A2C, PPO, TRPO
     ("actor.latent_pi", "actor.mu", True),  # SAC, TQC
@@ -71,7 +71,7 @@ def read_archive(path: Path) -> BehaviourPolicy:
         return _policy(path, data, {name: value.double().numpy() for name, value in tensors.items()})
 
 
-def _policy(path: Path, data: dict[str, Any], state: dict[str, Numbers]) -> BehaviourPolicy:
+def _policy(path: Path, data: dict[str, Any], state: dict[str, FloatArray]) -> BehaviourPolicy:
     weights, biases, squash = _layers(state, path)
     kwargs = data.get("policy_kwargs")
     settings = kwargs if isinstance(kwargs, dict) else {}
@@ -89,7 +89,9 @@ def _policy(path: Path, data: dict[str, Any], state: dict[str, Numbers]) -> Beha
     )
 
 
-def _layers(state: dict[str, Numbers], path: Path) -> tuple[tuple[Numbers, ...], tuple[Numbers, ...], bool | None]:
+def _layers(
+    state: dict[str, FloatArray], path: Path
+) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...], bool | None]:
     """Weights and biases in order, and whether tanh follows (None: see the archive's data)."""
     for body, head, squash in _HEADS:
         layers = sorted(

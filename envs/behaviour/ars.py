@@ -23,7 +23,7 @@ from namm_xmodal.trust.files import refusing
 from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.types import OnProgress
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Running:
     def __init__(self, size: int) -> None:
         self.count, self.mean, self.squares = 0.0, np.zeros(size), np.zeros(size)
 
-    def add(self, state: Numbers) -> None:
+    def add(self, state: FloatArray) -> None:
         self.count += 1
         shift = state - self.mean
         self.mean += shift / self.count
@@ -143,7 +143,7 @@ class _State:
     attempt: int
     iteration: int
     steps: int
-    weights: Numbers
+    weights: FloatArray
     running: _Running
     ladder: list[dict[str, Any]]
 
@@ -242,7 +242,13 @@ def _iterate(environment: Any, recipe: ArsRecipe, state: _State) -> None:
 
 
 def _try(
-    environment: Any, weights: Numbers, mean: Numbers, factor: Numbers, seen: _Running, recipe: ArsRecipe, seed: int
+    environment: Any,
+    weights: FloatArray,
+    mean: FloatArray,
+    factor: FloatArray,
+    seen: _Running,
+    recipe: ArsRecipe,
+    seed: int,
 ) -> tuple[float, int]:
     """Return (without the alive bonus) and length of one episode."""
     observation, _ = environment.reset(seed=seed)

@@ -12,7 +12,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import read_npz as read_arrays
 from namm_xmodal.trust.files import refusing
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 Activation = Literal["tanh", "relu"]
 _ACTIVATIONS: dict[str, Any] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
 HORIZON = 1000.0  # steps of an episode, for policies that see how much of it is left
@@ -29,12 +29,12 @@ class Normalisation:
         clip: Standardised numbers are clipped to [-clip, clip].
     """
 
-    mean: Numbers
-    var: Numbers
+    mean: FloatArray
+    var: FloatArray
     eps: float = 1e-8
     clip: float = 10.0
 
-    def __call__(self, observations: Numbers) -> Numbers:
+    def __call__(self, observations: FloatArray) -> FloatArray:
         """(inputs,) -> (inputs,)."""
         return np.clip((observations - self.mean) / np.sqrt(self.var + self.eps), -self.clip, self.clip)
 
@@ -53,8 +53,8 @@ class BehaviourPolicy:
     """
 
     name: str
-    weights: tuple[Numbers, ...]
-    biases: tuple[Numbers, ...]
+    weights: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
     activation: Activation = "tanh"
     squash: bool = False
     normalisation: Normalisation | None = None
@@ -103,7 +103,7 @@ class BehaviourPolicy:
         """Whether observations of this length fit: as many as inputs, or one fewer for policies that see the time."""
         return self.inputs in (state_dim, state_dim + 1)
 
-    def act(self, observation: Numbers, step: int) -> Numbers:
+    def act(self, observation: FloatArray, step: int) -> FloatArray:
         """(state_dim,) -> (act_dim,) actions in [-1, 1].
 
         Args:

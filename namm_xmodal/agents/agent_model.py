@@ -10,7 +10,7 @@ from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 ACTION_DIGITS = 6
 """Actions are rounded to this many decimals: batches of other sizes take other kernels, whose last bits differ, and MuJoCo
 would make two different episodes of them. In float64 the difference is 1e-15, which rounding removes."""
@@ -25,8 +25,8 @@ class StateStatistics:
         std: (state_dim,), positive.
     """
 
-    mean: Numbers
-    std: Numbers
+    mean: FloatArray
+    std: FloatArray
 
     def __post_init__(self) -> None:
         """Refuses vectors that do not fit together.
@@ -72,11 +72,11 @@ class AgentModel:
         if self.statistics is not None:
             self.statistics.check_size(self.model.config.state_dim)
 
-    def states(self, states: Numbers) -> Tensor:
+    def states(self, states: FloatArray) -> Tensor:
         """(B, state_dim) -> the same, standardised, as a tensor."""
         return self.tensor(self.standardised(states))
 
-    def standardised(self, states: Numbers) -> Numbers:
+    def standardised(self, states: FloatArray) -> FloatArray:
         """(B, state_dim) -> the same in units of the data that the model was trained on.
 
         Raises:
@@ -91,11 +91,11 @@ class AgentModel:
             states = (states - self.statistics.mean) / self.statistics.std
         return states
 
-    def tensor(self, numbers: Numbers) -> Tensor:
+    def tensor(self, numbers: FloatArray) -> Tensor:
         """A tensor on the model's device, of its precision."""
         return torch.as_tensor(numbers, dtype=self.model.dtype, device=self.model.device)
 
-    def rounded(self, actions: Tensor) -> Numbers:
+    def rounded(self, actions: Tensor) -> FloatArray:
         """(B, act_dim) actions of the model -> the same, rounded, as numbers."""
-        numbers: Numbers = actions.double().cpu().numpy()
+        numbers: FloatArray = actions.double().cpu().numpy()
         return np.round(numbers, ACTION_DIGITS)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
 from namm_xmodal.adapters.decision_transformer_steps import TrunkWeights, action_of, step_trunk
-from namm_xmodal.agents.agent_model import AgentModel, Numbers
+from namm_xmodal.agents.agent_model import AgentModel, FloatArray
 from namm_xmodal.agents.survivors import EVERY, Survivors
 from namm_xmodal.envs.agent import Actor, StepInput
 from namm_xmodal.memory import Memory, pruned
@@ -80,7 +80,7 @@ class CacheActor:
         self._embed, self._weights = StepEmbedding(agent_model.model), TrunkWeights.of(agent_model.model)
 
     @torch.inference_mode()
-    def act(self, step_input: StepInput) -> Numbers:
+    def act(self, step_input: StepInput) -> FloatArray:
         """Feeds a_{t-1}, R_t, s_t; see `Actor.act`."""
         states = self._agent_model.standardised(step_input.states)
         embedded = self._embed(step_input.previous_actions, step_input.returns_to_go, states, step_input.step)
@@ -89,7 +89,7 @@ class CacheActor:
             self._survivors.look(self._cache, step_input.running)
         return self._agent_model.rounded(action_of(self._weights, hidden[:, -1]))
 
-    def kept(self) -> Numbers:
+    def kept(self) -> FloatArray:
         """See `Actor.kept`."""
         batch = len(self._cache.layers[0].index)
         kept = np.zeros(batch)

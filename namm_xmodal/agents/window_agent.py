@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from namm_xmodal.agents.agent_model import AgentModel, Numbers
+from namm_xmodal.agents.agent_model import AgentModel, FloatArray
 from namm_xmodal.envs.agent import Actor, StepInput
 from namm_xmodal.errors import ConfigError
 
@@ -47,7 +47,7 @@ class WindowActor:
         self._inputs: list[StepInput] = []
 
     @torch.no_grad()
-    def act(self, step_input: StepInput) -> Numbers:
+    def act(self, step_input: StepInput) -> FloatArray:
         """Recomputes the window; see `Actor.act`."""
         agent_model, model = self._agent_model, self._agent_model.model
         self._inputs = [*self._inputs, step_input][-self._steps :]
@@ -64,7 +64,7 @@ class WindowActor:
         )
         return agent_model.rounded(output.action_preds[:, -1])
 
-    def kept(self) -> Numbers:
+    def kept(self) -> FloatArray:
         """The window's tokens; see `Actor.kept`."""
         return np.full(len(self._inputs[-1].states), TOKENS_PER_STEP * len(self._inputs) - 1.0)
 

@@ -12,7 +12,7 @@ from namm_xmodal.config.save import digest
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.modality import Item, Modality, Work
-from namm_xmodal.evaluation.record import Key, Record
+from namm_xmodal.evaluation.record import Record, RecordKey
 
 _NAMED_BY_RECORDS = frozenset({"policies", "budgets", "schedules", "fit", "threads"})
 """Keys of every section that its digest leaves out: records name what they belong to, or results do not depend on them."""
@@ -72,11 +72,11 @@ class SectionPlan:
         with named(self.place):
             self.modality.check(self.section, self.items, self.arms, notice)
 
-    def key(self, item: Item, arm: Arm) -> Key:
+    def key(self, item: Item, arm: Arm) -> RecordKey:
         """Of the record of an arm on an item."""
         return (self.name, item.id, arm.key)
 
-    def works(self, done: frozenset[Key]) -> list[Work]:
+    def works(self, done: frozenset[RecordKey]) -> list[Work]:
         """What is left, group by group; arm by arm outside of that where arms share nothing."""
         together = [self.arms] if self.modality.arms_together else [(arm,) for arm in self.arms]
         works = []

@@ -11,7 +11,7 @@ from namm_xmodal.errors import ResultsError
 from namm_xmodal.evaluation.arm import ArmKey
 from namm_xmodal.evaluation.modality import Kept, Outcome, Status
 
-Key = tuple[str, str, ArmKey]
+RecordKey = tuple[str, str, ArmKey]
 """Section, item, arm."""
 
 
@@ -133,7 +133,7 @@ class Record:
         return (self.policy, repr(self.budget), self.schedule)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RecordKey:
         """What tells this record from all others of a run."""
         return (self.section, self.item, self.arm)
 

@@ -9,7 +9,7 @@ from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.arrays import Array
 from namm_xmodal.evolution.fitness import Fitness
 
-Numbers = tuple[float | None, ...]
+FitnessValues = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Generation:
     """
 
     generation: int
-    fitness: Numbers
+    fitness: FitnessValues
     members: str
     mean: str
     sigma: float

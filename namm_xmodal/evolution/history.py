@@ -8,7 +8,7 @@ import numpy as np
 
 from namm_xmodal.errors import EvolutionError
 from namm_xmodal.evolution.arrays import digest
-from namm_xmodal.evolution.generation import Generation, Numbers
+from namm_xmodal.evolution.generation import FitnessValues, Generation
 from namm_xmodal.evolution.strategy import Strategy
 
 
@@ -22,7 +22,7 @@ class PastTell:
         mean: Digest of the mean after it.
     """
 
-    fitness: Numbers
+    fitness: FitnessValues
     members: str
     mean: str
 

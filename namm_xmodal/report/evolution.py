@@ -16,7 +16,7 @@ from namm_xmodal.report.styles import COLOURS
 BOTH = (".png", ".svg")
 QUIET = 0.2  # agreement below which selection is mostly luck
 COLLAPSE = "#D55E00"
-WINDOW = 9  # generations of a running mean
+RUNNING_MEAN = 9  # generations of a running mean
 
 
 def plot_evolution(generations: Sequence[Generation], path: Path, title: str = "") -> Path:
@@ -107,8 +107,8 @@ def _agreement(generations: Sequence[Generation], axis: Any) -> None:
         return
     x, values = zip(*pairs, strict=True)
     axis.plot(x, values, linestyle="none", marker="o", markersize=2.5, color=COLOURS[0], alpha=0.5)
-    means = [float(np.mean(values[max(0, i - WINDOW + 1) : i + 1])) for i in range(len(values))]
-    axis.plot(x, means, color=COLOURS[0], linewidth=1.4, label=f"mean of the last {WINDOW}")
+    means = [float(np.mean(values[max(0, i - RUNNING_MEAN + 1) : i + 1])) for i in range(len(values))]
+    axis.plot(x, means, color=COLOURS[0], linewidth=1.4, label=f"mean of the last {RUNNING_MEAN}")
     axis.legend(fontsize=7, frameon=False, loc="lower right")
 
 

@@ -10,7 +10,7 @@ from namm_xmodal.gradient.run import StepRecord
 from namm_xmodal.report.picture import save_picture
 from namm_xmodal.report.styles import COLOURS
 
-WINDOW = 9  # steps of a running mean; single samples scatter
+RUNNING_MEAN = 9  # steps of a running mean; single samples scatter
 
 
 def plot_warm_start(steps: Sequence[StepRecord], path: Path, title: str = "") -> Path:
@@ -53,5 +53,7 @@ def plot_warm_start(steps: Sequence[StepRecord], path: Path, title: str = "") ->
 def _curve(axis: Any, steps: list[int], values: list[float], colour: str, label: str) -> None:
     """Single values pale, their running mean strong."""
     axis.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-    mean = [float(np.mean(values[max(0, i - WINDOW // 2) : i + WINDOW // 2 + 1])) for i in range(len(values))]
+    mean = [
+        float(np.mean(values[max(0, i - RUNNING_MEAN // 2) : i + RUNNING_MEAN // 2 + 1])) for i in range(len(values))
+    ]
     axis.plot(steps, mean, color=colour, linewidth=1.6, label=label)

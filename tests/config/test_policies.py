@@ -11,10 +11,10 @@ from namm_xmodal.policies.namm import Namm
 from namm_xmodal.policies.table import POLICIES
 
 OTHERS = ("full", "namm", "by_head", "simlayerkv")  # without a budget, or in need of a file
-RIVALS = [name for name in POLICIES if name not in OTHERS]
+BASELINES = [name for name in POLICIES if name not in OTHERS]
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_every_rival_takes_a_budget(name):
     assert takes_budget(name)
     assert not takes_budget({"policy": name, "budget": 0.3})

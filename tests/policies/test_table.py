@@ -14,8 +14,8 @@ from namm_xmodal.policies.protocol import Policy
 from namm_xmodal.policies.table import POLICIES
 
 OTHERS = ("full", "namm", "by_head", "simlayerkv")  # without a budget, or with tests of their own
-RIVALS = [name for name in POLICIES if name not in OTHERS]
-STREAMING = [name for name in [*RIVALS, "simlayerkv"] if name != "fastv"]  # which prunes after a prompt alone
+BASELINES = [name for name in POLICIES if name not in OTHERS]
+STREAMING = [name for name in [*BASELINES, "simlayerkv"] if name != "fastv"]  # which prunes after a prompt alone
 SMALL = {
     "snapkv": {"window": 8},
     "adakv": {"base": {"policy": "snapkv", "window": 8}},
@@ -50,7 +50,7 @@ def test_every_policy_says_in_one_line_what_it_keeps(name):
     assert line.endswith(".")
 
 
-@pytest.mark.parametrize("name", [*RIVALS, "full", "simlayerkv"])
+@pytest.mark.parametrize("name", [*BASELINES, "full", "simlayerkv"])
 def test_policies_are_frozen_hashable_and_printable(name):
     policy = POLICIES[name]()
     assert isinstance(policy, Policy)
@@ -67,7 +67,7 @@ def _documentation(cls):
     return "\n".join(part.__doc__ or "" for part in cls.__mro__ if part is not object)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("budget", [0, -3, 0.0, 1.5, "many", True])
 def test_impossible_budgets_are_refused(name, budget):
     with pytest.raises(BudgetError, match=r"^budget="):
@@ -107,7 +107,7 @@ def test_oracle(name):
     torch.testing.assert_close(logits[real], expected[real])
 
 
-@pytest.mark.parametrize("name", [name for name in RIVALS if name != "fastv"])  # its first layers keep everything
+@pytest.mark.parametrize("name", [name for name in BASELINES if name != "fastv"])  # its first layers keep everything
 def test_pruning_after_prefill(name):
     model, batch = tiny("llama"), padded_batch(40, 5)
     policy = small(name, budget=16)

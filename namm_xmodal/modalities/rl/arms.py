@@ -6,7 +6,7 @@ from typing import Any
 from namm_xmodal.config.policies import split_spec
 from namm_xmodal.errors import ConfigError
 from namm_xmodal.evaluation.arm import Arm, in_order, policy_arms
-from namm_xmodal.modalities.rl.section import WINDOW, RlSection
+from namm_xmodal.modalities.rl.section import WINDOW_POLICY, RlSection
 from namm_xmodal.policies.whole_steps import WholeSteps
 from namm_xmodal.policies.within import Within
 
@@ -35,7 +35,7 @@ def rl_arms(section: RlSection) -> list[Arm]:
     for label, spec in section.policies.items():
         path = f"policies.{label}"
         name, values = split_spec(spec, path)
-        if name == WINDOW:
+        if name == WINDOW_POLICY:
             steps = values.pop("steps", 20)
             if values or isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
                 raise ConfigError(f"{path}: {spec}: expected {{policy: window, steps: a number of at least 1}}")

@@ -11,7 +11,7 @@ from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.modalities.rl.facts import EpisodeFacts
-from namm_xmodal.modalities.rl.section import WINDOW, RlSection
+from namm_xmodal.modalities.rl.section import WINDOW_POLICY, RlSection
 
 
 class ReinforcementLearning(Modality):
@@ -21,7 +21,7 @@ class ReinforcementLearning(Modality):
     section = RlSection
     facts = EpisodeFacts
     arms_together = False
-    own_policies = frozenset({WINDOW})
+    own_policies = frozenset({WINDOW_POLICY})
     named_by_records = frozenset({"model", "model_seeds", "episodes", "score", "dataset", "references"})
 
     def items(self, section: RlSection) -> Sequence[Item]:

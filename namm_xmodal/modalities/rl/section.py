@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from namm_xmodal.config.section import Budgets, Section, as_list
 
-WINDOW = "window"
+WINDOW_POLICY = "window"
 """Name of the policy that only agents have: the last steps, computed anew at every step."""
 
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(as_list), Field(min_length=1)]

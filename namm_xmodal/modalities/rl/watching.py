@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
-from namm_xmodal.agents.agent_model import AgentModel, Numbers
+from namm_xmodal.agents.agent_model import AgentModel, FloatArray
 from namm_xmodal.agents.cache_agent import CacheActor
 from namm_xmodal.envs.agent import Actor, Agent, StepInput
 from namm_xmodal.evaluation.fit import Inputs
@@ -81,14 +81,14 @@ class _Watching:
         self.step = 0
         self._actor, self._watch = actor, watch
 
-    def act(self, step_input: StepInput) -> Numbers:
+    def act(self, step_input: StepInput) -> FloatArray:
         """See `Actor.act`."""
         actions = self._actor.act(step_input)
         self.step = step_input.step
         self._watch(step_input, self._actor)
         return actions
 
-    def kept(self) -> Numbers:
+    def kept(self) -> FloatArray:
         """See `Actor.kept`."""
         return self._actor.kept()
 
