@@ -80,7 +80,7 @@ def names() -> str:
         "# Names in configurations",
         "",
         "What there is to write in a file, with its fields and their defaults, as `namm-xmodal list ...` prints it. "
-        "Plug-ins of yours add to it ([how](../CONTRIBUTING.md#two-ways-to-add-something)).",
+        "Plug-ins of yours add to it ([how](../docs/extend/plugins.md)).",
         "",
     ]
     for name, command in group.items():
