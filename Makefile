@@ -44,7 +44,7 @@ unit: $(STAMP)
 
 # NO_MKDOCS_2_WARNING: the theme would advertise its successor.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f docs/site/mkdocs.yml
 	@echo "open site/index.html"
 
 bench: $(STAMP)

@@ -29,13 +29,13 @@ def site(tmp_path_factory):
     folder, done = shared / "site", shared / "site.done"
     with FileLock(shared / "site.lock"):
         if not done.exists():
-            command = ["mkdocs", "build", "--quiet", "--strict", "-f", "docs/site/mkdocs.yml", "-d", str(folder)]
+            command = ["mkdocs", "build", "--strict", "-f", "docs/site/mkdocs.yml", "-d", str(folder)]
             environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
             run = subprocess.run(
                 [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
             assert run.returncode == 0, (
-                f"a page that is in no navigation has a line to get in {command[5]}\n{run.stderr}"
+                f"a page that is in no navigation has a line to get in {command[4]}\n{run.stderr}"
             )
             done.touch()
     return folder
