@@ -13,9 +13,10 @@ LINK = re.compile(r"\]\((?P<target>[^)#\s]+)")
 
 
 def first_pages() -> list[Path]:
-    """README, CONTRIBUTING, CHANGELOG and the guides; other pages are found by their links."""
+    """README, CONTRIBUTING, CHANGELOG, the guides and the tutorials; other pages are found by their links."""
     top = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-    return [*top, *sorted((ROOT / "docs").glob("*.md"))]
+    guides = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+    return [*top, *guides]
 
 
 def linked(page: Path) -> list[Path]:

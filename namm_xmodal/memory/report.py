@@ -33,7 +33,7 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class MemoryReport:
-    """A whole cache; `str()` draws a table.
+    """A whole cache; `str()` has a line for each layer, `summary` one line in all.
 
     Attributes:
         policy: Name of the policy.
@@ -99,15 +99,20 @@ class MemoryReport:
             "live": self.live,
         }
 
-    def __str__(self) -> str:
-        """The totals, then a line for each run of layers that keep the same; a batch row's heads are joined by `/`."""
+    @property
+    def summary(self) -> str:
+        """One line about the whole cache."""
         beside = f"; {_megabytes(self.recurrent_bytes)} of recurrent states beside" if self.recurrent_bytes else ""
-        lines = [
+        return (
             f"{self.policy}: keeps {self.kept_fraction:.1%} of {max(self.seen, default=0)} tokens; "
             f"{_megabytes(self.allocated_bytes)} allocated instead of {_megabytes(self.full_bytes)} for a full cache "
             f"({_megabytes(self.live_bytes)} of kept tokens, {_megabytes(self.state_bytes)} of the policy's own state)"
             f"{beside}"
-        ]
+        )
+
+    def __str__(self) -> str:
+        """The summary, then a line for each run of layers that keep the same; a batch row's heads are joined by `/`."""
+        lines = [self.summary]
         for what, alike in groupby(self.layers, key=_what_it_holds):
             first, *others = (layer.layer for layer in alike)
             which = f"layers {first} to {others[-1]}, each" if others else f"layer {first}"

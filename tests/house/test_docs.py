@@ -2,6 +2,12 @@
 
 A block that cannot run here (a GPU, a download of gigabytes) says so in a comment on the line before it:
 `<!-- not run: reason -->`.
+
+Of most pages the python blocks run first, then the bash blocks in a folder of their own. A tutorial runs from top to bottom
+in one empty folder: one process for its python, which calls each bash block where it stands, so that files are shared and
+names of python last (a `cd` or a variable of bash does not). What it promises is compared with what was printed: after
+`<!-- output -->`, each line of a text block occurs in the output of the block before it, in order, where `...` stands for
+anything. After `<!-- output, about -->`, numbers may be others.
 """
 
 import os
@@ -15,10 +21,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 BLOCK = re.compile(  # in lists, blocks are indented
-    r"(?P<before>[^\n]*)\n(?P<indent> *)```(?P<language>python|bash)\n(?P<code>.*?)^(?P=indent)```$",
+    r"(?P<before>[^\n]*)\n(?P<indent> *)```(?P<language>python|bash|text)\n(?P<code>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
 )
+PROMISE = re.compile(r"<!-- output(?P<about>, about)? -->")
+NUMBER = r"[-+]?\d[\d.,]*"
+MARK = "<block>"  # printed before each block of a tutorial
 LINK = re.compile(r"\]\((?P<target>[^)#\s]+)[^)]*\)")
 
 
@@ -27,13 +37,27 @@ def blocks(page: Path, language: str) -> list[str]:
     return [dedent(m["code"]) for m in found if m["language"] == language and "<!-- not run:" not in m["before"]]
 
 
-def run(command: list[str], folder: Path) -> None:
+def run(command: list[str], folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": ""}
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=environment, timeout=600, check=False
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, cwd=folder, text=True, env=environment, timeout=600, check=False, **out)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+def plain(text: str) -> str:
+    """Without line breaks and the frames of tables."""
+    return re.sub(r"[\s\u2500-\u257f]+", " ", text).strip()
+
+
+def promised(line: str, about: bool) -> re.Pattern[str]:
+    """What a line of expected output stands for."""
+    wild = [r"\.\.\.", NUMBER] if about else [r"\.\.\."]
+    parts = re.split(f"({'|'.join(wild)})", plain(line))  # text and wild parts in turn
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = (".*?" if part == "..." else NUMBER for part in parts[1::2])
+    return re.compile("".join(parts))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -56,7 +80,27 @@ def test_bash_blocks_run(page, tmp_path):
     run(["bash", "-euo", "pipefail", "-c", code], tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda p: p.name)
+def test_tutorials_run_and_print_what_they_promise(page, tmp_path):
+    code, promises = [], []
+    for block in BLOCK.finditer(page.read_text()):
+        text = dedent(block["code"])
+        if mark := PROMISE.search(block["before"]):
+            promises.append((len(code), text, mark["about"] is not None))
+        elif block["language"] != "text" and "<!-- not run:" not in block["before"]:
+            bash = f"__import__('subprocess').run(['bash', '-euo', 'pipefail', '-c', {text!r}], check=True)"
+            code.append(f"print({MARK!r})\n{text if block['language'] == 'python' else bash}\n")
+    (tmp_path / "page.py").write_text("".join(code))
+    printed = run([sys.executable, "-u", "page.py"], tmp_path).split(MARK)
+    for number, text, about in promises:
+        output, at = plain(printed[number]), 0
+        for line in filter(plain, text.splitlines()):
+            found = promised(line, about).search(output, at)
+            assert found, f"{page.name} promises {line!r}, which the block before it did not print:\n{printed[number]}"
+            at = found.end()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *TUTORIALS], ids=lambda p: p.name)
 def test_links_and_pictures_exist(page):
     for match in LINK.finditer(page.read_text()):
         target = match["target"]

@@ -25,7 +25,8 @@ def test_bytes_of_a_full_cache_are_those_of_transformers_own():
     assert report.kept_fraction == pytest.approx((24 / 96 + 43 / 83) / 2)
     stored = sum(x.numel() * x.element_size() for layer in cache.layers for x in (layer.keys, layer.values))
     assert stored <= report.allocated_bytes
-    assert "keeps 38.4% of 96 tokens" in str(report)
+    assert "keeps 38.4% of 96 tokens" in report.summary
+    assert str(report).splitlines()[0] == report.summary
     assert str(report).splitlines()[1:] == ["  layers 0 to 2, each: 24/24 43/43 tokens, 0.01 MiB of 0.01 MiB allocated"]
     assert report.to_dict()["live"] == report.live
 
