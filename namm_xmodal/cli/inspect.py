@@ -100,6 +100,9 @@ def inspect_command(
         raise ConfigError(f"--schedule {schedule!r}: expected {', '.join(get_args(ReadingSchedule))}")
     if schedule == "post_context" and text is not None and not question:
         raise ConfigError("--schedule post_context: expected a --question, which is read after the text was pruned")
+    if text is not None and (layer is not None or options):
+        given = "--option" if options else f"--layer {layer}"
+        raise ConfigError(f"{given}: of a video only; a text is drawn with all its layers, leave it out")
     pruning: ReadingSchedule = schedule  # type: ignore[assignment]
     if video is not None:
         from namm_xmodal.cli.inspect_video import POLICIES, inspect_video_file

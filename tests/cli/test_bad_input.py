@@ -88,6 +88,8 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
             "--schedule post_context: expected a --question, which is read",
         ),
         (("--text", "-", "--policy", "namm", "--set", "path=nowhere"), "nowhere"),
+        (("--text", "-", "--layer", "1"), "--layer 1: of a video only"),
+        (("--text", "-", "--option", "red"), "--option: of a video only"),
     ],
 )
 def test_inspect(refused, arguments, expected, tmp_path, monkeypatch):
