@@ -35,17 +35,23 @@ if TYPE_CHECKING:
     from namm_xmodal.policies.l2_norm import L2Norm as L2Norm
     from namm_xmodal.policies.lagkv import LagKV as LagKV
     from namm_xmodal.policies.namm import Namm as Namm
+    from namm_xmodal.policies.protocol import ALL_ROWS as ALL_ROWS
     from namm_xmodal.policies.protocol import Observation as Observation
+    from namm_xmodal.policies.protocol import Reads as Reads
+    from namm_xmodal.policies.protocol import Tile as Tile
     from namm_xmodal.policies.pyramidkv import PyramidKV as PyramidKV
     from namm_xmodal.policies.random import RandomEviction as RandomEviction
     from namm_xmodal.policies.recency import Recency as Recency
     from namm_xmodal.policies.rkv import RKV as RKV
     from namm_xmodal.policies.simlayerkv import SimLayerKV as SimLayerKV
     from namm_xmodal.policies.snapkv import SnapKV as SnapKV
+    from namm_xmodal.policies.state import State as State
     from namm_xmodal.policies.streaming_llm import StreamingLLM as StreamingLLM
     from namm_xmodal.policies.tova import TOVA as TOVA
+    from namm_xmodal.types import LayerShape as LayerShape
 
 _HOMES = {
+    "ALL_ROWS": "policies.protocol",
     "AdaKV": "policies.adakv",
     "Budgeted": "policies.budgeted",
     "ByHead": "policies.by_head",
@@ -63,6 +69,7 @@ _HOMES = {
     "KeyDiff": "policies.keydiff",
     "L2Norm": "policies.l2_norm",
     "LagKV": "policies.lagkv",
+    "LayerShape": "types",
     "Memory": "memory",
     "MemoryReport": "memory",
     "Namm": "policies.namm",
@@ -70,10 +77,13 @@ _HOMES = {
     "PyramidKV": "policies.pyramidkv",
     "RandomEviction": "policies.random",
     "Recency": "policies.recency",
+    "Reads": "policies.protocol",
     "RKV": "policies.rkv",
     "SimLayerKV": "policies.simlayerkv",
     "SnapKV": "policies.snapkv",
+    "State": "policies.state",
     "StreamingLLM": "policies.streaming_llm",
+    "Tile": "policies.protocol",
     "TOVA": "policies.tova",
     "check_adapter": "adapters.check",
     "check_policy": "policies.check",

@@ -40,8 +40,16 @@ class Commands(TyperGroup):
         except typer.Exit:
             raise
         except Exception as error:
+            _say_where(error, ctx)
             _blame_a_plugin(error, ctx)
             raise
+
+
+def _say_where(error: Any, ctx: Any) -> None:
+    """Adds to the message about an option that a command does not know that the root does."""
+    name = getattr(error, "option_name", None)
+    if any(name in option.opts for option in ctx.command.params):
+        error.message += f"; it stands before the command: namm-xmodal {name} ... {ctx.invoked_subcommand}"
 
 
 def _say(error: NammError, ctx: Any) -> None:

@@ -110,3 +110,9 @@ def test_check_names_what_is_unknown(refused):
 
 def test_prepare_names_what_is_unknown(refused):
     assert "unknown text source 'python-topic'" in refused("prepare", "language", "--texts", "python-topic")
+
+
+def test_an_option_of_the_root_behind_the_command_is_told_where_it_belongs(run):
+    said = " ".join(run("list", "policies", "--plugins", "mine.py", code=2).stderr.replace("│", " ").split())
+    assert "it stands before the command: namm-xmodal --plugins ... list" in said
+    assert "before the command" not in run("list", "policies", "--plugin", "mine.py", code=2).stderr
