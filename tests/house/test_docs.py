@@ -80,6 +80,15 @@ def test_bash_blocks_run(page, tmp_path):
     run(["bash", "-euo", "pipefail", "-c", code], tmp_path)
 
 
+def test_what_a_promised_line_stands_for():
+    printed = plain("│ full  │ 0.95 [0.94, 0.96] │\nkept.png written")
+    assert promised("full   0.95", False).search(printed)
+    assert promised("full ... written", False).search(printed)
+    assert promised("full 0.80 [0.7, 0.9]", True).search(printed)
+    assert not promised("full 0.80", False).search(printed)
+    assert not promised("random 0.95", True).search(printed)
+
+
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda p: p.name)
 def test_tutorials_run_and_print_what_they_promise(page, tmp_path):
     code, promises = [], []
