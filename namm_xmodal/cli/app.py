@@ -19,6 +19,7 @@ from namm_xmodal.cli.plot import plot_command
 from namm_xmodal.cli.prepare import prepare_app
 from namm_xmodal.cli.report import report_command
 from namm_xmodal.cli.train import train_command
+from namm_xmodal.cli.version import version_text
 from namm_xmodal.cli.warm_start import warm_start_command
 
 app = typer.Typer(
@@ -51,16 +52,15 @@ app.add_typer(prepare_app, name="prepare")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"namm-xmodal {version('namm-xmodal')}")
+        typer.echo(version_text())
         raise typer.Exit
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the versions that a report needs."),
     ] = False,
     plugins: Annotated[
         list[Path] | None,

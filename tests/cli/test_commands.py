@@ -1,6 +1,8 @@
 """Every command does what its help says."""
 
 import json
+import platform
+from importlib.metadata import version
 
 import pytest
 
@@ -90,8 +92,12 @@ def test_help_of_every_command_has_an_example(run):
         )
 
 
-def test_version(run):
-    assert run("--version").stdout.startswith("namm-xmodal 0.")
+def test_version_says_what_a_bug_report_needs(run):
+    own, machine, libraries = run("--version").stdout.splitlines()
+    assert own == f"namm-xmodal {version('namm-xmodal')}"
+    assert machine.startswith(f"Python {platform.python_version()}, ")
+    for name in ("torch", "transformers", "numpy"):
+        assert f"{name} {version(name)}" in libraries
 
 
 @pytest.mark.parametrize("beyond", ["hold", "last"])
