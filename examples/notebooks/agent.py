@@ -76,14 +76,14 @@ COLOURS = {"namm-universal": "#d62f2f", "H2O": "#2f7fbf", "recency": "#c98500", 
 CLOCK = {"update_every": 16, "protect_recent": 6}
 
 ((label, place),) = find_checkpoints("tmaze", seeds=model_seeds[:1]).items()
-body = load_checkpoint(label, place).body
-heads = body.model.config.n_layer * body.model.config.n_head
+agent_model = load_checkpoint(label, place).agent_model
+heads = agent_model.model.config.n_layer * agent_model.model.config.n_head
 maze = environment_maker("namm_xmodal/TMaze-v0", length=corridor, distractors=0.25)
 
 
 pictures = {}
 for name, make in POLICIES.items():
-    agent = Watched(CacheAgent(body, make(budgets[0]), **CLOCK), every=1)
+    agent = Watched(CacheAgent(agent_model, make(budgets[0]), **CLOCK), every=1)
     (episode,) = rollout(maze, agent, [seed], Target(1.0, scale=1.0))
     picture = np.full((episode.tokens_seen, episode.length), np.nan)
     for step, remembered in agent.looks:  # of each layer, the tokens that its heads hold
