@@ -84,6 +84,19 @@ def families_folder(output: Path, families: Iterable[str], policies: Path | None
     return OwnedFolder(output, "prepare rl", ("journal.jsonl", "ars", *families))
 
 
+def harness_folder(output: str, models: Iterable[str]) -> OwnedFolder:
+    """Of `namm-xmodal lm-eval`; names of its files bear the date, so that none is replaced.
+
+    Args:
+        output: `--output_path`: a folder, or a name that ends in `.json`, beside which results are written.
+        models: What `--model_args` names.
+    """
+    place = Path(output)
+    return OwnedFolder(
+        place.parent if place.suffix == ".json" else place, "lm-eval", (), saved_in(*models), "--output_path"
+    )
+
+
 def saved_in(*names: str) -> list[Path]:
     """Those of the names that are folders of saved models or policies, and no names of tables or of the hub."""
     folders = [Path(name).expanduser() for name in names]

@@ -2,6 +2,10 @@
 
 import sys
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any
 
 import typer
 
@@ -11,6 +15,8 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 _OTHER_COMMANDS = ("ls", "validate")
 _THEIRS = ("lm_eval", "datasets", "huggingface_hub")
 """Packages whose complaints are about tasks and data that were asked for."""
+_NO_TASK = "Tasks not found: "
+"""How the harness begins to say that it does not know a task."""
 _CHOOSES_A_MODEL = ("--model", "-M", "--config", "-C")
 
 
@@ -34,13 +40,62 @@ def lm_eval_command(context: typer.Context) -> None:
     before = sys.argv
     sys.argv = ["lm_eval", *arguments]  # the harness reads it there
     try:
-        harness.cli_evaluate()
-    except (ValueError, KeyError, OSError) as error:
+        asked = harness.HarnessCLI().parse_args()
+        settings = _settings(asked)
+        with _claimed(settings):
+            harness.cli_evaluate()
+    except (ValueError, TypeError, KeyError, OSError) as error:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if str(frame.f_globals.get("__name__")).partition(".")[0] not in _THEIRS:
             raise
-        line = ConfigError(f"lm-eval: {error.args[0] if isinstance(error, KeyError) and error.args else error}")
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        if str(said).startswith(_NO_TASK):
+            said = _nearest_tasks(str(said).removeprefix(_NO_TASK).split(", "), settings.get("include_path"))
+        line = ConfigError(f"lm-eval: {said}")
         line.add_note("".join(traceback.format_exception(error)))
         raise line from None
     finally:
         sys.argv = before
+
+
+def _settings(asked: Any) -> dict[str, Any]:
+    """Arguments over those of the file that `--config` names."""
+    settings: dict[str, Any] = {}
+    if file := getattr(asked, "config", None):
+        from lm_eval.config.evaluate_config import EvaluatorConfig
+
+        settings = dict(EvaluatorConfig.load_yaml_config(file))
+    return settings | {key: value for key, value in vars(asked).items() if value}
+
+
+@contextmanager
+def _claimed(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Refuses the folder of another command, and keeps others out of this one; beside a `.json` file, others may write."""
+    from namm_xmodal.cli.folders import harness_folder
+
+    output, given = settings.get("output_path"), settings.get("model_args")
+    if not output:
+        yield
+        return
+    models = [value for value in given.values() if isinstance(value, str)] if isinstance(given, Mapping) else []
+    folder = harness_folder(str(output), models)
+    if str(output).endswith(".json"):
+        folder.check()
+        yield
+        return
+    with folder.claimed():
+        yield
+
+
+def _nearest_tasks(missing: Sequence[str], include_path: Any) -> str:
+    """What to tell of names that are no tasks."""
+    from lm_eval.tasks import TaskManager
+
+    known = TaskManager(include_path=include_path).all_tasks
+    near = [f"{name}: no such task{_near(name, known)}" for name in missing]
+    return f"{'; '.join(near)}; `namm-xmodal lm-eval ls tasks` lists all"
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    found = get_close_matches(name, known, n=3, cutoff=0.6)
+    return f", did you mean {' or '.join(found)}?" if found else ""

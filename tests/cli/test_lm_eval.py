@@ -13,7 +13,10 @@ ARGUMENTS = "pretrained=tiny-random,policy=keydiff,budget=0.5,update_every=32,dt
 @pytest.fixture
 def task(tmp_path, monkeypatch):
     import datasets
+    from lm_eval.tasks import TaskManager
 
+    # The harness's own 14,000 tasks are left out: their names alone take seconds to read.
+    monkeypatch.setattr(TaskManager.__init__, "__defaults__", (None, None, False, None))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
     (tmp_path / "lines.jsonl").write_text(json.dumps({"text": "One line of a few words. " * 4, "answer": "no"}) + "\n")
@@ -55,13 +58,42 @@ def test_mistakes_are_one_line(run, task):
 
 def test_what_the_harness_refuses_is_one_line(run, task, tmp_path):
     given = ("lm-eval", "--model_args", "pretrained=tiny-random,policy=full")
-    line = run(*given, "--tasks", "nothing_such", *task[2:], code=2).stderr.splitlines()[-1]
-    assert line == "namm-xmodal: lm-eval: Tasks not found: nothing_such; `namm-xmodal --traceback ...` shows more"
+    ends = "; `namm-xmodal lm-eval ls tasks` lists all; `namm-xmodal --traceback ...` shows more"
+    line = run(*given, "--tasks", "mime,mine,xyz", *task[2:], code=2).stderr.splitlines()[-1]
+    assert line == f"namm-xmodal: lm-eval: mime: no such task, did you mean mine?; xyz: no such task{ends}"
     (tmp_path / "lines.jsonl").unlink()
     line = run(*given, *task, code=2).stderr.splitlines()[-1]
     assert line.startswith("namm-xmodal: lm-eval: ") and "lines.jsonl" in line
     line = run(*given, *task, "--model", "namm_xmodel", code=2).stderr.splitlines()[-1]
     assert line.startswith("namm-xmodal: lm-eval: ") and "'namm_xmodel'" in line
+
+
+def test_the_folder_of_another_command_is_refused(run, task, tmp_path):
+    given = ("lm-eval", "--model_args", ARGUMENTS, *task)
+    run("eval", "language/smoke", "--set", "language.tasks.next_token=null", "--output", tmp_path / "there")
+    before = sorted(tmp_path.rglob("*"))
+    in_a_file = tmp_path / "settings.yaml"
+    for output in (
+        ("--output_path", tmp_path / "there"),
+        ("--output", f"{tmp_path}/there/lines.json"),  # the harness writes beside it
+        ("--config", in_a_file),
+    ):
+        in_a_file.write_text(yaml.safe_dump({"output_path": str(tmp_path / "there")}))
+        line = run(*given, *output, code=2).stderr.splitlines()[-1]
+        assert line == (
+            f"namm-xmodal: {tmp_path}/there: was made by `namm-xmodal eval`, expected a new folder or one of `namm-xmodal "
+            "lm-eval`; choose another --output_path"
+        )
+        in_a_file.unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+    own = tmp_path / "own"
+    run(*given, "--tasks", "nosuch", "--output_path", own, code=2)
+    assert not own.exists()  # nothing was written
+    for times in (1, 2):
+        run(*given, "--output_path", own)
+        assert len(list(own.rglob("results_*.json"))) == times
+    line = run("eval", "language/smoke", "--output", own, code=2).stderr.splitlines()[-1]
+    assert f"{own}: was made by `namm-xmodal lm-eval`" in line
 
 
 def test_the_harness_s_own_models_stay_known():
