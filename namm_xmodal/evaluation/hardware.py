@@ -10,7 +10,7 @@ _DECIDING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16
 
 
 def hardware(device: str) -> dict[str, str]:
-    """Processor, the instruction sets by which its kernels are chosen, its cores, and the accelerator if a model runs on one.
+    """Processor, instruction sets on which its kernels depend, cores, and the accelerator if a model runs on one.
 
     Args:
         device: Where the model runs: `cpu`, `cuda`, `cuda:1`, `mps`.
