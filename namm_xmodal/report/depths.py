@@ -1,6 +1,7 @@
 """A needle in a haystack as it is usually drawn: score by length of the text and depth of the fact, for every arm."""
 
 import re
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -96,6 +97,8 @@ def _by_policy(
         groups.setdefault(row.label, []).append(_panel(row, cells, metric, lengths, depths))
     most = max(map(len, groups.values()))
     across = most * max(1, MOST_ACROSS // most)
+    if most == 1:  # lines of about the same length: six panels are two lines of three
+        across = math.ceil(len(groups) / math.ceil(len(groups) / MOST_ACROSS))
     found = [panel for group in groups.values() if len(group) == 1 for panel in group]
     if len(groups) > len(found):
         found += [None] * (-len(found) % across)
