@@ -1,7 +1,7 @@
 """A needle in a haystack as it is usually drawn: score by length of the text and depth of the fact, for every arm."""
 
-import re
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 
