@@ -1,18 +1,18 @@
 """From a mapping in a YAML file to a language task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 from namm_xmodal.config.blame import blamed
 from namm_xmodal.config.building import at, build
-from namm_xmodal.errors import ConfigError, UnknownNameError
+from namm_xmodal.errors import ConfigError, NammError, UnknownNameError
 
 
 def build_task(spec: object, path: str = "task") -> tuple[Any, int]:
     """Builds a task and the number of its samples.
 
     Args:
-        spec: `{task: name, n: samples, field: value, ...}`.
+        spec: `{task: name, n: samples, field: value, ...}`. Without `n`, all that a task with a length (`len(task)`) has.
         path: Where the mapping stands in the configuration, for messages.
 
     Raises:
@@ -28,9 +28,15 @@ def build_task(spec: object, path: str = "task") -> tuple[Any, int]:
         kind = find_task(name)
     except UnknownNameError as error:
         raise at(f"{path}.task", error) from None
-    count = spec.get("n")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ConfigError(f"{path}.n: {count!r}: expected a number of samples, at least 1")
     values = {key: value for key, value in spec.items() if key not in ("task", "n")}
+    count = spec.get("n")
     with blamed(path):
+        if count is None and issubclass(kind, Sized):
+            task = build(kind, values, path, f"task {name}")
+            try:
+                return task, len(task)
+            except NammError as error:
+                raise at(path, error) from None
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ConfigError(f"{path}.n: {count!r}: expected a number of samples, at least 1")
         return build(kind, values, path, f"task {name}"), count

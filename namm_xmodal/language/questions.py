@@ -33,10 +33,14 @@ class Questions:
     file: str
     share: bool = False
 
+    def __len__(self) -> int:
+        """Questions in the file: what is asked where a configuration gives no `n`."""
+        return len(self._all_lines())
+
     def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:
         """See `Task.samples`. Tags: `line`, and the line's `tags`."""
-        path = Path(self.file).expanduser()
-        return [self._sample(at, f"{path}:{number}", number, row) for at, (number, row) in enumerate(self._lines(n))]
+        lines = enumerate(self._lines(n))
+        return [self._sample(at, f"{self._path}:{number}", number, row) for at, (number, row) in lines]
 
     def groups(self, n: int) -> list[int] | None:
         """See `SharesContexts.groups`."""
@@ -47,11 +51,17 @@ class Questions:
 
     def _lines(self, n: int) -> list[tuple[int, dict[str, Any]]]:
         """Number and content of the first `n` lines."""
-        path = Path(self.file).expanduser()
-        lines = read_lines(path, ("prompt",), texts=("prompt", "question", "answer"), known=FIELDS)
+        lines = self._all_lines()
         if not 1 <= n <= len(lines):
-            raise DataError(f"n: {n}: expected 1 to {len(lines)}, the number of questions in {path}")
+            raise DataError(f"n: {n}: expected 1 to {len(lines)}, the number of questions in {self._path}")
         return lines[:n]
+
+    def _all_lines(self) -> list[tuple[int, dict[str, Any]]]:
+        return read_lines(self._path, ("prompt",), texts=("prompt", "question", "answer"), known=FIELDS)
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.file).expanduser()
 
     def _sample(self, index: int, place: str, number: int, row: dict[str, Any]) -> Sample:
         answers, choices = _texts(row, "answers", place, least=1), _texts(row, "choices", place, least=2)

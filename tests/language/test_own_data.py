@@ -6,7 +6,8 @@ import pytest
 from evaluations import make, run
 
 from namm_xmodal import check_task
-from namm_xmodal.errors import DataError
+from namm_xmodal.config.tasks import build_task
+from namm_xmodal.errors import ConfigError, DataError
 from namm_xmodal.language import find_texts
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.own_texts import is_path
@@ -153,3 +154,14 @@ def test_own_questions_are_evaluated(tmp_path):
         ("full", 0), ("full", 1), ("recency", 0), ("recency", 1),
     ]  # fmt: skip
     assert "accuracy" in records[1].scores and "accuracy" not in records[0].scores
+
+
+def test_questions_without_a_number_are_all_asked(tmp_path):
+    path = written(tmp_path / "mine.jsonl", *LINES)
+    task, count = build_task({"task": "questions", "file": str(path)}, "tasks.mine")
+    assert count == len(task) == 2
+    assert build_task({"task": "questions", "file": str(path), "n": 1}, "tasks.mine")[1] == 1
+    with pytest.raises(DataError, match=r"^tasks.mine: .*gone.jsonl"):
+        build_task({"task": "questions", "file": str(tmp_path / "gone.jsonl")}, "tasks.mine")
+    with pytest.raises(ConfigError, match=r"^tasks.keys.n: None: expected a number of samples, at least 1"):
+        build_task({"task": "key_retrieval"}, "tasks.keys")  # made on the spot: there is no "all"
