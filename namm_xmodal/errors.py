@@ -1,4 +1,4 @@
-"""One exception per kind of mistake a person can make; each message is one line: value given, value expected, remedy."""
+"""One exception class per kind of user error; each message is one line: value given, value expected, remedy."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class NammError(Exception):
         return _restored, (type(self), self.args, vars(self))
 
     def at(self, place: str) -> "NammError":
-        """The same mistake with its place, such as a file or a key, in front of the message."""
+        """The same error with its place, such as a file or a key, in front of the message."""
         return _restored(type(self), (f"{place}: {self}",), vars(self))
 
 
@@ -40,7 +40,7 @@ class UnknownNameError(NammError):
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
         if kind in PLUGGABLE:
-            hint += f"; one of a plug-in needs {PLUGINS_FIRST}"
+            hint += f"; a name from a plug-in file needs {PLUGINS_FIRST}"
         super().__init__(f"unknown {kind} {name!r}: {hint}")
         self.kind, self.name, self.known = kind, name, known
 
@@ -66,15 +66,15 @@ class CheckpointError(NammError):
 
 
 class DataError(NammError):
-    """Raised when a text, dataset or task cannot provide what was asked of it."""
+    """Raised when a text, dataset or task cannot provide what is requested."""
 
 
 class ItemError(DataError):
-    """Raised when one item of a benchmark cannot be asked; it is counted as skipped, with the reason."""
+    """Raised when a benchmark item is unusable; it is counted as skipped, with the reason."""
 
 
 class VideoError(ItemError):
-    """Base of everything that can be wrong with a video file."""
+    """Base class of errors about video files."""
 
 
 class MissingVideoError(VideoError):
@@ -86,19 +86,19 @@ class EmptyVideoError(VideoError):
 
 
 class NotAVideoError(VideoError):
-    """Raised when a file is not a readable media container: random bytes, a web page, an index never written."""
+    """Raised when a file is not a readable media container, such as a web page or a file without its index."""
 
 
 class NoVideoStreamError(VideoError):
-    """Raised when a media file holds no pictures, only audio for example."""
+    """Raised when a media file has no video stream, such as audio only."""
 
 
 class TruncatedVideoError(VideoError):
-    """Raised when fewer frames exist than the file promises; says how many can be salvaged."""
+    """Raised when a file has fewer frames than it declares; says how many can be decoded."""
 
 
 class CorruptVideoError(VideoError):
-    """Raised when frames that were asked for are damaged or do not decode; says how many."""
+    """Raised when requested frames are damaged or do not decode; says how many."""
 
 
 class UnsupportedCodecError(VideoError):
@@ -106,7 +106,7 @@ class UnsupportedCodecError(VideoError):
 
 
 class OversizedVideoError(VideoError):
-    """Raised when a video's pictures or its index are larger than is read; says how large they may be."""
+    """Raised when a video's pictures or its index exceed the size limit; gives the limit."""
 
 
 class VideoTimeoutError(VideoError):
@@ -114,7 +114,7 @@ class VideoTimeoutError(VideoError):
 
 
 class ContractError(NammError):
-    """Raised with the clause that does not hold, by the checks of contracts and by what uses a policy, task or metric."""
+    """Raised when a policy, task, adapter or metric breaks its contract; names the clause."""
 
 
 class MissingDependencyError(NammError):
@@ -126,7 +126,7 @@ class MissingDependencyError(NammError):
 
 
 class PluginError(NammError):
-    """Raised when a plug-in cannot be imported, takes a name that exists, or raises an error itself; names the plug-in."""
+    """Raised when a plug-in cannot be imported, reuses an existing name, or raises an error; names the plug-in."""
 
 
 class ResultsError(NammError):
@@ -138,12 +138,12 @@ class FolderError(NammError):
 
 
 class FolderInUseError(FolderError):
-    """Raised when another process writes into a folder right now."""
+    """Raised when another process is writing into a folder."""
 
 
 class EvolutionError(NammError):
-    """Raised when a run of evolution cannot go on, resume or start; its journal is left intact."""
+    """Raised when a run of evolution cannot start, continue or resume; its journal is left intact."""
 
 
 class WorkerError(NammError):
-    """Raised when worker processes cannot be started, or are lost again and again; says over what."""
+    """Raised when worker processes cannot be started or keep dying; names the piece of work."""

@@ -24,7 +24,7 @@ _INSTANCES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def wrong_entry(kind: Kind, name: str, entry: Any) -> str:
-    """What is wrong with an entry, as the end of a sentence; empty if it is what its table holds.
+    """What is wrong with an entry, as the end of a sentence; empty if it fits its table.
 
     Args:
         kind: Of the table.

@@ -1,8 +1,8 @@
-"""Policies, tasks and the like from outside the package: of installed distributions, or of files named on the command line.
+"""Plug-ins: policies, tasks and the like from installed distributions, or from files named on the command line.
 
-An installed distribution declares entry points in a group such as `namm_xmodal.policies`; the name of the entry point is
-the name in configurations. A file defines a mapping in capitals for each kind, `POLICIES = {"mine": Mine}`. Nothing is ever
-imported because a configuration says so.
+An installed distribution declares entry points in a group such as `namm_xmodal.policies`; the name of the entry point
+is the name in configurations. A file defines a mapping in capitals for each kind, `POLICIES = {"mine": Mine}`. A
+configuration can never cause an import.
 """
 
 import json
@@ -53,14 +53,14 @@ class Registry(Mapping[str, Any]):
     @cached_property
     def _entries(self) -> dict[str, Any]:
         if _under_way:  # the table would lack what that file is about to define
-            raise PluginError(f"looks up {self._kind} while it is being imported; do that in a function")
+            raise PluginError(f"looks up {self._kind} while it is being imported; move the lookup into a function")
         found = dict(self._known)
         for point in entry_points(group=f"namm_xmodal.{self._kind}"):
             origin = f"plug-in {point.name!r} of {point.dist.name if point.dist else 'an installed distribution'}"
             try:
                 entry = point.load()
             except (Exception, SystemExit) as error:  # a plug-in may raise anything
-                raise PluginError(f"{origin}: cannot be imported ({_line(error)}); mend or uninstall it") from None
+                raise PluginError(f"{origin}: cannot be imported ({_line(error)}); fix or uninstall it") from None
             self._add(found, point.name, entry, origin)
         for path in _files():
             for name, entry in getattr(_import_file(path), self._kind.upper(), {}).items():
@@ -69,21 +69,21 @@ class Registry(Mapping[str, Any]):
 
     def _add(self, found: dict[str, Any], name: str, entry: Any, origin: str) -> None:
         if name in found:
-            raise PluginError(f"{origin}: {self._kind} has a {name!r} already; rename it")
+            raise PluginError(f"{origin}: {self._kind} already has {name!r}; rename the plug-in's entry")
         if wrong := wrong_entry(self._kind, name, entry):
             raise PluginError(f"{origin}: {self._kind}: {wrong}")
         found[name] = entry
 
 
 def use_files(paths: list[Path]) -> None:
-    """Makes what files define known, here and in the processes that this one starts.
+    """Registers what files define, in this process and in those that it starts.
 
     Args:
         paths: Python files; each is imported under its own name, with its folder on the search path.
 
     Raises:
-        PluginError: If a file is missing, cannot be imported, adds nothing or something that is not what its kind has to
-            be, or its name is that of another module.
+        PluginError: If a file is missing, cannot be imported, adds nothing or something that is not what its kind has
+            to be, or its name is that of another module.
     """
     for path in paths:
         _check(path, vars(_import_file(path.resolve())))
@@ -111,17 +111,17 @@ def _files() -> list[Path]:
 
 def _import_file(path: Path) -> Any:
     if path.suffix != ".py" or not path.stem.isidentifier() or not path.is_file():
-        raise PluginError(f"--plugins {path}: no such Python file; expected a file such as mine.py")
+        raise PluginError(f"--plugins {path}: no such file; expected a Python file such as mine.py")
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # last: it hides no other module
     spec = find_spec(path.stem)
     if spec is None or Path(str(spec.origin)).resolve() != path:
-        raise PluginError(f"--plugins {path}: another module is called {path.stem}; rename the file")
+        raise PluginError(f"--plugins {path}: another module is already named {path.stem}; rename the file")
     _under_way.append(path)
     try:
         return import_module(path.stem)
     except (Exception, SystemExit) as error:  # a plug-in may raise anything
-        raise PluginError(f"--plugins {path}: cannot be imported ({_line(error)}); mend it") from None
+        raise PluginError(f"--plugins {path}: cannot be imported ({_line(error)}); fix the file") from None
     finally:
         _under_way.remove(path)
 

@@ -1,4 +1,4 @@
-"""Shapes and small records that every room speaks of.
+"""Shapes and small records that all subpackages share.
 
 Tensor dimensions, in the order in which they appear:
 
@@ -31,13 +31,13 @@ Budget = int | float
 """Cache size: an int is a number of tokens, a float in (0, 1] is a fraction of the tokens seen so far."""
 
 Selection = Literal["ragged", "layer_max"]
-"""`ragged`: every head keeps its own number of tokens. `layer_max`: every head of a layer and row keeps as many tokens as
-the head that keeps most, its own best ones (what the published NAMM code does)."""
+"""`ragged`: every head keeps its own number of tokens. `layer_max`: every head of a layer and row keeps as many tokens
+as the head that keeps most, its own best ones (what the published NAMM code does)."""
 
 PruningSchedule = Literal["streaming", "post_prefill"]
-"""`streaming`: an update whenever a row has seen a multiple of `update_every` tokens, inside prefill and while decoding.
-`post_prefill`: one update after each forward of more than one token, so the question is read before anything is evicted
-(as SnapKV and most published baselines do)."""
+"""`streaming`: an update whenever a row has seen a multiple of `update_every` tokens, inside prefill and while
+decoding. `post_prefill`: one update after each forward of more than one token, so the question is read before anything
+is evicted (as SnapKV and most published baselines do)."""
 
 ReadingSchedule = Literal["streaming", "post_context", "post_prefill"]
 """When something with a context and a question is pruned. `streaming`: by the clock, while both are read.
@@ -45,11 +45,11 @@ ReadingSchedule = Literal["streaming", "post_context", "post_prefill"]
 evicted. `post_prefill`: once, after both, so that it does (query-aware)."""
 
 ONCE: frozenset[str] = frozenset({"post_context", "post_prefill"})
-"""Schedules that prune once, not by a clock."""
+"""Schedules that prune once instead of periodically."""
 
 
 def plain(value: Any) -> Any:
-    """A number of numpy as Python's own, whose arithmetic does not wrap around; anything else as it is."""
+    """A NumPy number as a Python number, whose arithmetic does not overflow; anything else unchanged."""
     if isinstance(value, int | float):
         return value
     if isinstance(value, Integral):

@@ -1,4 +1,4 @@
-"""What a source of agreement would be refused for, found before a model is loaded."""
+"""Checks the sources of an agreement objective before any model is loaded."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from namm_xmodal.unlabelled.opening import count_inputs
 
 
 def check_sources(setup: Setup, notice: Callable[[str], None], *, gradient: bool) -> None:
-    """Refuses sources that could not be read, or from which nothing could be learnt.
+    """Refuses sources that cannot be read, or from which nothing can be learnt.
 
     Args:
         setup: The run.
@@ -45,11 +45,11 @@ def check_sources(setup: Setup, notice: Callable[[str], None], *, gradient: bool
 
 
 def check_source(source: AgreeSource, samples: int, notice: Callable[[str], None]) -> None:
-    """Refuses a source that could not be read.
+    """Refuses a source that cannot be read.
 
     Args:
         source: Of any modality.
-        samples: Its inputs at a time, if it does not say.
+        samples: Inputs per step, if the source sets none.
         notice: Called if its model is not on this machine.
 
     Raises:
@@ -68,8 +68,8 @@ def check_source(source: AgreeSource, samples: int, notice: Callable[[str], None
         raise ConfigError(f"count: {inputs} inputs: expected at least samples = {wanted}")
     if source.length is not None and source.length <= source.update_every:
         raise ConfigError(
-            f"{source.length} tokens reach no update (update_every={source.update_every}); use more tokens or a smaller "
-            "update_every"
+            f"{source.length} tokens: the cache is never updated (update_every={source.update_every}); use more tokens "
+            "or a smaller update_every"
         )
 
 
@@ -77,8 +77,8 @@ def _check_dtype(source: LanguageSource, config: EvolveConfig) -> None:
     mine, theirs = (choose_dtype(each.dtype, each.device) for each in (source, config))
     if source.model in config.models and source.device == config.device and mine != theirs:
         raise ConfigError(
-            f"dtype: {source.dtype}: the tasks read {source.model} in {str(theirs).removeprefix('torch.')}; give both the "
-            "same, or it would be in memory twice and answer differently"
+            f"dtype: {source.dtype}: the tasks read {source.model} in {str(theirs).removeprefix('torch.')}; use one "
+            "dtype, or the model is loaded twice and answers differently"
         )
 
 
@@ -90,13 +90,13 @@ def _check_language(source: LanguageSource, notice: Callable[[str], None]) -> No
         notice(not_at_hand(source.model))
     elif model.max_context is not None and source.length is not None and source.length > model.max_context:
         raise ConfigError(
-            f"tokens: {source.length} tokens, repetition included: {source.model} was built for {model.max_context}; use "
-            "fewer"
+            f"tokens: {source.length} tokens, repetition included: the context of {source.model} is "
+            f"{model.max_context}; use fewer"
         )
 
 
 def check_evicts(source: AgreeSource, *, budget: float, floor: int, share_of: str, protected: tuple[int, int]) -> None:
-    """Refuses a budget under which gradients would learn nothing, where the length of inputs is known.
+    """Refuses a budget from which gradients can learn nothing, where the input length is known.
 
     Args:
         source: What is read.
@@ -115,8 +115,8 @@ def check_evicts(source: AgreeSource, *, budget: float, floor: int, share_of: st
     seen = pruning.last_update(reading)
     if floor >= seen:
         raise ConfigError(
-            f"floor: {floor}: keeps everything, since no update comes after more than {seen} tokens; set a floor of its "
-            "own, or read more"
+            f"floor: {floor}: keeps everything, since the last update comes after {seen} tokens; set a smaller floor "
+            "for this source, or use longer inputs"
         )
     whole = source.length if share_of == "whole" else seen
     check_reading("budget", max(budget_tokens(budget, whole), min(floor, seen)), reading, pruning)

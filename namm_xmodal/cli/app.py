@@ -66,14 +66,19 @@ def options(
         list[Path] | None,
         typer.Option(
             metavar="FILE.py",
-            help="Policies, channels, tasks, metrics, benchmarks, adapters, environments, modalities or strategies of your "
-            "own, in mappings such as `POLICIES = {'mine': Mine}`; before the name of the command, as often as needed.",
+            help=(
+                "Your own policies, channels, tasks, metrics, benchmarks, adapters, environments, modalities or "
+                "strategies, in mappings such as `POLICIES = {'mine': Mine}`. Give it before the command; may be "
+                "repeated."
+            ),
             show_default=False,
         ),
     ] = None,
     whole_traceback: Annotated[
         bool,
-        typer.Option("--traceback", help="Show where an error was raised, such as in a plug-in; before the command."),
+        typer.Option(
+            "--traceback", help="Show the traceback of an error, such as one in a plug-in. Give it before the command."
+        ),
     ] = False,
 ) -> None:
     """Options of the command itself."""

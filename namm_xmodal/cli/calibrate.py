@@ -1,4 +1,4 @@
-"""`namm-xmodal calibrate`: a NAMM made to keep a given share of the cache of a model, short texts and long ones alike."""
+"""`namm-xmodal calibrate`: sets a NAMM's thresholds so that it keeps a given share of a model's cache, at any length."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 def calibrate_command(
     policy: Annotated[str, typer.Argument(help="A saved NAMM: folder, shipped name or hub id.", show_default=False)],
     output: Annotated[Path, typer.Option(help="Folder for the calibrated policy.", show_default=False)],
-    budget: Annotated[float, typer.Option(help="Share of the tokens seen that is kept after every update.")] = 0.25,
-    floor: Annotated[int, typer.Option(help="Tokens kept at least, up to --length.", min=0)] = 96,
+    budget: Annotated[float, typer.Option(help="Share of the tokens seen to keep after every update.")] = 0.25,
+    floor: Annotated[int, typer.Option(help="Minimum number of tokens to keep, up to --length.", min=0)] = 96,
     beyond: Annotated[
-        str, typer.Option(help="After more tokens than --length: hold the share, or the last threshold (last).")
+        str,
+        typer.Option(
+            help=("After more than --length tokens: hold the share (hold), or use the last threshold (last).")
+        ),
     ] = "hold",
     model: Annotated[
         str, typer.Option(help="A name of `namm-xmodal list models`, a folder or a hub id.")
@@ -26,21 +29,24 @@ def calibrate_command(
         str, typer.Option(help="Feature statistics: frozen, as saved, or estimated on this model.")
     ] = "frozen",
     texts: Annotated[str, typer.Option(help="Texts to read: a name of `namm-xmodal list texts`.")] = "python-topics",
-    length: Annotated[int, typer.Option(help="Tokens of each text; thresholds end there.", min=32)] = 1536,
+    length: Annotated[
+        int, typer.Option(help=("Tokens per text; thresholds are found up to this length."), min=32)
+    ] = 1536,
     count: Annotated[int, typer.Option(help="Texts.", min=1)] = 6,
     update_every: Annotated[int, typer.Option(help="Tokens between two updates.", min=1)] = 128,
     protect_first: Annotated[int, typer.Option(help="Oldest tokens that are never evicted.", min=0)] = 4,
     protect_recent: Annotated[int, typer.Option(help="Newest tokens that are never evicted.", min=0)] = 8,
-    seed: Annotated[int, typer.Option(help="Of the choice of texts.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the choice of texts.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Find the thresholds at which a NAMM keeps a given share of plain text, and save it with them.
 
-    No labels and no reward: only sizes are looked at. The ranking of tokens stays the policy's own.
+    No labels and no reward are used, only cache sizes. The policy's ranking of tokens does not change.
 
     Example: `namm-xmodal calibrate namm-smollm2 --budget 0.5 --output policies/half`, or for another model
-    `namm-xmodal calibrate namm-smollm2 --model gemma3-270m --statistics estimated --budget 0.33 --output policies/gemma`
+    `namm-xmodal calibrate namm-smollm2 --model gemma3-270m --statistics estimated --budget 0.33 --output
+    policies/gemma`
     """
     from dataclasses import replace
 
@@ -131,7 +137,7 @@ def calibrate_command(
 
 
 def _check_size(length: int, budget: float, floor: int, pruning: "Pruning") -> None:
-    """Refuses a floor that keeps everything, and protected tokens that are more than what should be kept."""
+    """Refuses a floor that keeps everything, and more protected tokens than the target size."""
     from namm_xmodal.errors import ConfigError
     from namm_xmodal.evaluation.meaning import Reading, check_reading
     from namm_xmodal.policies.selection import budget_tokens
@@ -140,13 +146,13 @@ def _check_size(length: int, budget: float, floor: int, pruning: "Pruning") -> N
     last = pruning.last_update(text)
     if floor >= last:
         raise ConfigError(
-            f"--floor={floor}: keeps everything, since no update comes after more than {last} tokens; expected fewer tokens"
+            f"--floor={floor}: keeps everything, since the last update comes after {last} tokens; use a smaller floor"
         )
     check_reading("--budget", max(budget_tokens(budget, last), floor), text, pruning)
 
 
 def _check_model(model: str, texts: str, tokens: int) -> bool:
-    """Refuses texts that are not there, and lengths beyond the model's context; returns whether the model is here."""
+    """Refuses missing texts and lengths beyond the model's context; returns whether the model is on this machine."""
     from namm_xmodal.errors import DataError
     from namm_xmodal.language.at_hand import model_at_hand
     from namm_xmodal.language.texts import find_texts
@@ -155,6 +161,7 @@ def _check_model(model: str, texts: str, tokens: int) -> bool:
     known = model_at_hand(model)
     if known is not None and known.max_context is not None and tokens > known.max_context:
         raise DataError(
-            f"--length: texts are cut from {tokens} tokens, {model} was built for {known.max_context}; use a shorter length"
+            f"--length: texts are cut from {tokens} tokens, but the context of {model} is {known.max_context}; use a "
+            "shorter length"
         )
     return known is not None

@@ -1,12 +1,14 @@
-"""`namm-xmodal check`: runs the executable contracts on shipped and on your own implementations."""
+"""`namm-xmodal check`: runs the contract checks on shipped and on your own implementations."""
 
 from typing import Annotated
 
 import typer
 
 check_app = typer.Typer(
-    help="Run the contract of policies, adapters or tasks; say whether a model can be pruned. "
-    "Example: `namm-xmodal check policy h2o budget=0.25`",
+    help=(
+        "Run the contract checks on a policy, adapter or task, or check whether a model can be pruned. Example: "
+        "`namm-xmodal check policy h2o budget=0.25`"
+    ),
     no_args_is_help=True,
 )
 
@@ -18,7 +20,7 @@ def check_policy_command(
         list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Hyper-parameters, as in a configuration.")
     ] = None,
 ) -> None:
-    """Check a policy on a small random model: chunking, padding, batch-mates, beams, budgets.
+    """Check a policy on a small random model: chunking, padding, other rows of the batch, beams, budgets.
 
     Example: `namm-xmodal check policy snapkv budget=64`
     """
@@ -48,7 +50,7 @@ def check_adapter_command(
         ),
     ] = None,
 ) -> None:
-    """Check an adapter on a model: it switches, restores, counts layers, and equals the masked oracle.
+    """Check an adapter on a model: it switches attention on and off, counts layers, and agrees with the masked oracle.
 
     Example: `namm-xmodal check adapter language --model smollm2-135m`
     """
@@ -61,7 +63,8 @@ def check_adapter_command(
     adapter = adapter_by_name(name)
     if name not in EXAMPLES:
         raise ConfigError(
-            f"check adapter {name}: a plug-in has no example; call namm_xmodal.check_adapter(adapter, model, inputs)"
+            f"check adapter {name}: no example inputs for a plug-in's adapter; call namm_xmodal.check_adapter(adapter, "
+            "model, inputs)"
         )
     usual, example = EXAMPLES[name]
     model = model or usual
@@ -79,7 +82,7 @@ def check_model_command(
         ),
     ],
 ) -> None:
-    """Say whether a model can be pruned: exact, or refused and why. It is loaded in float32 and reads random tokens.
+    """Check whether a model can be pruned exactly, and if not, say why. It reads random tokens in float32.
 
     Example: `namm-xmodal check model smollm2-135m`
     """
@@ -103,11 +106,12 @@ def check_task_command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Whose tokenizer counts: a name of `namm-xmodal list models`.", show_default="one token per byte"
+            help=("Model whose tokenizer counts tokens: a name of `namm-xmodal list models`."),
+            show_default="one token per byte",
         ),
     ] = None,
 ) -> None:
-    """Check a language task: the same samples again and whatever their number, answers among choices, true lengths.
+    """Check a language task: reproducible samples at any number, answers among the choices, exact lengths.
 
     Example: `namm-xmodal check task key_retrieval length=[512]`
     """
@@ -119,7 +123,7 @@ def check_task_command(
     from namm_xmodal.language.models import load_language_model
     from namm_xmodal.language.table import find_task
 
-    find_task(name)  # an unknown name is told without a place in a file
+    find_task(name)  # an unknown name is reported without a place in a file
     task, n = build_task(apply_overrides({"task": name, "n": 4}, fields or [], option=""), name)
     tokenizer = load_language_model(model).tokenizer if model else None
     with blamed(f"task {name}", task):

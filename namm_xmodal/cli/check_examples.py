@@ -51,4 +51,4 @@ EXAMPLES: dict[str, tuple[str, Callable[[str], Example]]] = {
     "vision_language": ("llava-small", _video),
     "decision_transformer": ("tmaze", _decision_transformer),
 }
-"""For each adapter, the name of a model that is always there, and a function from a name to an example."""
+"""For each adapter, the name of a model that is always available, and a function from a name to an example."""

@@ -32,7 +32,8 @@ def load_any_model(name: str) -> Any:
         kind = getattr(transformers, str(named[0]), None)
         if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)):
             raise UnsupportedModelError(
-                f"{name}: its config.json names the class {named[0]!r}; expected `architectures` with one of transformers'"
+                f"{name}: its config.json names the class {named[0]!r}; expected a class of transformers under "
+                "`architectures`"
             )
         model, _ = folder.model(kind, torch.float32)
     return model.eval()

@@ -14,7 +14,7 @@ def compare_command(
 ) -> None:
     """Compare two runs item by item: arms of the same name and size, on the items that both have.
 
-    Tasks whose items differ, of another seed or length, are left out and named.
+    Tasks whose items differ, such as in seed or length, are left out and listed.
 
     Example: `namm-xmodal compare results/a results/b`
     """
@@ -26,9 +26,7 @@ def compare_command(
 
     results = read_results(ours, notice), read_results(theirs, notice)
     if is_same(ours, theirs):
-        raise ResultsError(
-            f"{theirs}: is the same folder as {ours}, expected another one; name the results of another run"
-        )
+        raise ResultsError(f"{theirs}: the same folder as {ours}; give the results of another run")
     found = differences(*results, notice)
     if as_json:
         typer.echo(json.dumps([each.to_json() for each in found], indent=1))

@@ -8,14 +8,14 @@ if TYPE_CHECKING:
 
 
 def evolution_keys() -> list[dict[str, Any]]:
-    """Those of the file, and those of each kind of what must agree."""
+    """Keys of an evolution file, and of each kind of agreement source."""
     from namm_xmodal.config import EvolveConfig, describe
 
     return [_key(row) for row in describe(EvolveConfig)] + agree_keys()
 
 
 def agree_keys() -> list[dict[str, Any]]:
-    """Those of each kind of what must agree."""
+    """Keys of each kind of agreement source."""
     from namm_xmodal.config import describe
     from namm_xmodal.config.agree import KINDS
 
@@ -23,7 +23,7 @@ def agree_keys() -> list[dict[str, Any]]:
 
 
 def training_keys() -> list[dict[str, Any]]:
-    """Those of the file, and those of each kind of source."""
+    """Keys of a training file, and of each kind of source."""
     from namm_xmodal.config import describe
     from namm_xmodal.config.train import KINDS, TrainConfig
 
@@ -33,7 +33,7 @@ def training_keys() -> list[dict[str, Any]]:
 
 
 def evaluation_keys() -> list[dict[str, Any]]:
-    """Those of the whole file, those that all sections share, and what each section adds or defaults otherwise."""
+    """Keys of the whole file, keys that all sections share, and those that a section adds or gives another default."""
     from namm_xmodal.config import RunConfig, Section, describe
     from namm_xmodal.modalities.table import MODALITIES
 

@@ -16,11 +16,11 @@ errors = PlainConsole(stderr=True, soft_wrap=True)
 
 
 LINE_EVERY = 30.0
-"""Seconds between two lines of progress where there is no terminal: in a log file, a batch job, under CI."""
+"""Seconds between two lines of progress without a terminal: in a log file, a batch job or CI."""
 
 
 def notice(text: str) -> None:
-    """Tells something that is worth knowing and no error."""
+    """Prints something that is worth knowing but not an error."""
     errors.print(Text.assemble(("note:", "yellow"), f" {text}"))
 
 

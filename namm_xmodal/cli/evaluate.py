@@ -23,8 +23,8 @@ def evaluate_command(
 ) -> None:
     """Evaluate memory policies on language, video and agents; print tables with intervals, write JSONL and a report.
 
-    A file has a section for each modality: `language`, `video`, `rl`. Partial results are saved item by item: after Ctrl-C
-    or a crash, run the command again to resume.
+    A file has a section for each modality: `language`, `video`, `rl`. Partial results are saved item by item: after
+    Ctrl-C or a crash, run the command again to resume.
 
     Example: `namm-xmodal eval language/demo --set language.budgets=[0.5,0.25] --output results/demo`
     """
@@ -41,8 +41,10 @@ def rollout_command(
         str | None,
         typer.Option(
             metavar="POLICY",
-            help="Instead of the table, film one episode of the first model under this policy of the file; `POLICY:150` "
-            "names its budget.",
+            help=(
+                "Instead of the table, film one episode of the first model under this policy of the file; `POLICY:150` "
+                "picks a budget."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -50,13 +52,15 @@ def rollout_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Import this module of yours, which registers environments; no file can ask for one.",
+            help=(
+                "Import this module of yours, which registers environments. Configuration files cannot import modules."
+            ),
             show_default=False,
         ),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Roll out agents with pruned memory: the section `rl` of a file alone. Or film one episode.
+    """Roll out agents with pruned memory: only the section `rl` of a file. Or film one episode.
 
     Example: `namm-xmodal rollout rl/tmaze --set rl.episodes=8`
     """
@@ -82,12 +86,12 @@ def video_qa_command(
     workers: Workers = None,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Count items whose video cannot be used as wrong instead of leaving them out."),
+        typer.Option("--strict", help="Count questions with an unusable video as wrong instead of leaving them out."),
     ] = False,
     fresh: Fresh = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Score video questions at equal numbers of kept visual tokens: the section `video` of a file alone.
+    """Score video questions at equal numbers of kept visual tokens: only the section `video` of a file.
 
     Each video is decoded and encoded once for all policies.
 
@@ -114,7 +118,7 @@ def load(
 
 
 def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
-    """Runs what is missing and reports, or says what would run."""
+    """Runs what is missing and writes the report, or prints what would run."""
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
@@ -144,7 +148,7 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
         for table in write_report(records, settings, plan, notice=notice):
             console.print(table)
     console.print(
-        f"results.jsonl, summary.json, table.txt and config.yaml are in {settings.run.output}; the page to open is "
+        f"results.jsonl, summary.json, table.txt and config.yaml are in {settings.run.output}; open "
         f"{settings.folder / 'report' / 'index.html'}",
         soft_wrap=True,
     )

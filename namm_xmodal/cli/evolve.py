@@ -1,4 +1,4 @@
-"""`namm-xmodal evolve`: a NAMM from one file; Ctrl-C any time, `--resume` goes on as if nothing had happened."""
+"""`namm-xmodal evolve`: evolves a NAMM from one file; stop it any time with Ctrl-C and continue with `--resume`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,7 @@ def evolve_command(
         Path | None, typer.Option(help="Folder of the run; default: `run` of the file.", show_default=False)
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder, instead of a file.", show_default=False)
+        Path | None, typer.Option(help="Resume the run in this folder; give no file then.", show_default=False)
     ] = None,
     assignments: Annotated[
         list[str] | None,
@@ -40,9 +40,9 @@ def evolve_command(
         bool, typer.Option("--dry-run", help="Check the configuration, print what would run, and stop.")
     ] = False,
 ) -> None:
-    """Evolve a memory policy (NAMM) on tasks, or on agreement with the full cache; keep journal, policy and plot.
+    """Evolve a memory policy (NAMM) on tasks, or on agreement with the full cache; write journal, policy and plot.
 
-    Every finished piece of work is on disk at once: after Ctrl-C or a crash, `--resume` ends with the same bits.
+    Finished work is saved at once: after Ctrl-C or a crash, `--resume` gives bit-identical results.
 
     Example: `namm-xmodal evolve evolve/smoke --run runs/first`, then `namm-xmodal evolve --resume runs/first`
     """
@@ -52,7 +52,9 @@ def evolve_command(
     if (config is None) == (resume is None):
         raise ConfigError("expected either a file, such as `namm-xmodal evolve evolve/smoke`, or --resume FOLDER")
     if resume is not None and run is not None:
-        raise ConfigError(f"--run {run}: not together with --resume {resume}, which goes on in its own folder")
+        raise ConfigError(
+            f"--run {run}: cannot be combined with --resume {resume}, which continues in its own folder; remove --run"
+        )
 
     from namm_xmodal.cli.console import console, notice
     from namm_xmodal.cli.evolve_preflight import check_run
@@ -75,8 +77,8 @@ def evolve_command(
     done = len(session.result.generations)
     if session.result.interrupted:
         console.print(
-            f"interrupted after {done} of {setup.config.generations} generations; continue with: "
-            f"namm-xmodal evolve --resume {folder}",
+            f"interrupted after {done} of {setup.config.generations} generations; resume with: namm-xmodal evolve "
+            f"--resume {folder}",
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED)
@@ -107,17 +109,18 @@ def describe(setup: "Setup") -> str:
     names = dict.fromkeys([*(config.models if config.tasks else ()), *(source.model for source in sources)])
     return (
         f"{', '.join(names)}: {counted(config.generations, 'generation')} of {strategy.population} "
-        f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} of "
+        f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} "
+        "of "
         f"{' and '.join(of)} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
         f"{config.run}"
     )
 
 
 def verdict_lines(verdict: "Verdict") -> list[str]:
-    """The comparison with the start, in words that it can bear."""
+    """The comparison with the start, phrased no more strongly than the interval allows."""
     lines = [
-        f"{verdict.words}, by {verdict.fitness.n} fresh samples of each training task "
-        f"(seed {verdict.seed}; they chose nothing, but they are of the tasks that it was trained on)",
+        f"{verdict.words}, on {verdict.fitness.n} fresh samples of each training task (seed {verdict.seed}; not used "
+        "in training, but from the same tasks)",
         f"  fitness (score - {verdict.weight:.2f} x kept): {_interval(verdict.fitness)}",
         f"  score over the full cache's: {_interval(verdict.score)}",
         f"  cache kept: {_interval(verdict.kept)}",

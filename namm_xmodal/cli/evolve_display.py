@@ -15,7 +15,7 @@ LINES = 12
 
 
 class Display:
-    """A listener; use it as a context, so that the terminal is left as it was found."""
+    """A listener; use it as a context manager, so that the terminal is restored."""
 
     def __init__(self) -> None:
         """Shows nothing yet."""

@@ -40,7 +40,7 @@ VALIDATION = "validation.json"
 
 
 class Files:
-    """A listener that keeps the folder up to date: at each moment `policy/` is the answer so far."""
+    """A listener that keeps the folder up to date: `policy/` is always the answer so far."""
 
     def __init__(self, setup: Setup, statistics: FeatureStatistics, folder: Path) -> None:
         """Remembers what goes into the policy.
@@ -57,7 +57,7 @@ class Files:
         self._digest = setup.settings(statistics).config
 
     def __call__(self, event: Event) -> None:
-        """Writes what an event changes. The journal has been accepted by then, so nothing of another run is spoilt."""
+        """Writes what an event changes. The journal is checked before, so files of another run are never overwritten."""
         if isinstance(event, Started):
             save_config(self._setup, self._statistics, self._folder)
             mean = load_vector(self._folder / ANSWER)
@@ -69,7 +69,7 @@ class Files:
             self._save(event.mean, event.record)
 
     def settle(self, result: RunResult) -> None:
-        """Brings the policy up to the last generation, whatever Ctrl-C cut off; else the next session does."""
+        """Brings the policy up to the last generation, even after Ctrl-C; otherwise the next session does."""
         if result.generations and digest(result.mean) == result.generations[-1].mean:
             self._save(result.mean, result.generations[-1])
 
@@ -112,14 +112,14 @@ class Files:
 
 
 def save_config(setup: Setup, statistics: FeatureStatistics, folder: Path) -> None:
-    """Writes statistics, the resolved configuration, and the file that judges the run on its held-out tasks."""
+    """Writes statistics, the resolved configuration, and the file that evaluates the run on its held-out tasks."""
     save_statistics(statistics, folder / STATISTICS)
     write_whole(folder / CONFIG, to_yaml(setup.config))
     evaluation = held_out_evaluation(setup.config, str(folder / POLICY))
     if evaluation is not None:
         content = yaml.safe_dump(evaluation, sort_keys=False, allow_unicode=True, width=120)
         head = (
-            f"# Judges {folder / POLICY} on tasks that it was not trained on.\n#\n#   namm-xmodal eval "
+            f"# Evaluates {folder / POLICY} on tasks that it was not trained on.\n#\n#   namm-xmodal eval "
             f"{folder / HELD_OUT}\n"
         )
         write_whole(folder / HELD_OUT, head + content)
@@ -128,7 +128,7 @@ def save_config(setup: Setup, statistics: FeatureStatistics, folder: Path) -> No
 
 
 def save_statistics(statistics: FeatureStatistics, path: Path) -> None:
-    """Writes them in one step; a float32 number keeps all its bits."""
+    """Writes them atomically; float32 numbers keep all their bits."""
     values = {
         "mean": statistics.mean.double().tolist(),
         "std": statistics.std.double().tolist(),
@@ -148,7 +148,7 @@ def judged(folder: Path) -> tuple[str, int]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replaces a file in one step.
+    """Replaces a file atomically.
 
     Raises:
         EvolutionError: If the disk is full or the file cannot be written; the old file is kept.

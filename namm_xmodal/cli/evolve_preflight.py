@@ -1,4 +1,4 @@
-"""What a run of `evolve` or `warm-start` would be refused for, found before a model is loaded."""
+"""Checks a run of `evolve` or `warm-start` before any model is loaded."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ from namm_xmodal.policies.selection import budget_tokens
 
 
 def check_run(setup: Setup, notice: Callable[[str], None] = lambda text: None, *, gradient: bool = False) -> None:
-    """Makes the training samples with each model's tokenizer, and refuses what could not be read or would mean nothing.
+    """Makes the training samples with each model's tokenizer, and refuses those that cannot be read or scored.
 
     Args:
         setup: The run.
@@ -80,7 +80,7 @@ def _pool(setup: Setup, label: str, model: ModelAtHand) -> SamplePool:
 
 
 def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> None:
-    """The cache that the last steps aim at must be smaller than the texts, and larger than what is protected."""
+    """The target cache size of the last steps must be below the length of the texts and above the protected tokens."""
     options = setup.config.gradient
     if options.selection == "head" and setup.config.max_tokens not in (None, options.budget):
         raise ConfigError(
@@ -92,8 +92,8 @@ def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> 
     longest = max(map(pruning.last_update, readings), default=0)
     if options.floor >= longest:
         raise ConfigError(
-            f"gradient.floor: {options.floor}: keeps everything, since no update comes after more than {longest} tokens; "
-            "expected fewer tokens"
+            f"gradient.floor: {options.floor}: keeps everything, since the last update comes after {longest} tokens; "
+            "use a smaller floor"
         )
     for reading in readings:
         seen = pruning.last_update(reading)
@@ -103,7 +103,7 @@ def _check_gradient(setup: Setup, readings: list[Reading], pruning: Pruning) -> 
 
 
 def _check_held_out(setup: Setup) -> None:
-    """What `namm-xmodal eval` would refuse of the held-out tasks when the run is over."""
+    """Checks the held-out tasks as `namm-xmodal eval` will after the run."""
     judged = held_out_evaluation(setup.config, "")
     if judged is None:
         return

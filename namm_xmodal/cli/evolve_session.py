@@ -1,4 +1,4 @@
-"""One session of a run: statistics, generations, picture, and at its end the comparison with its start."""
+"""One session of a run: statistics, generations, plot, and finally the comparison with the start."""
 
 import json
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ from namm_xmodal.report.evolution import BOTH, plot_evolution
 
 @dataclass(frozen=True)
 class Session:
-    """How it ended: `verdict` is None after Ctrl-C, where no validation is wanted, and where it stood already."""
+    """How it ended: `verdict` is None after Ctrl-C, without validation, and if the verdict was already on disk."""
 
     result: RunResult
     verdict: Verdict | None
 
 
 def run_session(setup: Setup, *, resume: bool) -> Session:
-    """Starts a run or resumes it; in the end all files of the folder are those of its journal's last generation.
+    """Starts or resumes a run; at the end, all files in the folder match the journal's last generation.
 
     Args:
         setup: The run.
@@ -50,7 +50,7 @@ def run_session(setup: Setup, *, resume: bool) -> Session:
     Raises:
         NammError: On the user's mistakes and on trouble with the disk; the journal is intact.
     """
-    again = f"; a run that had begun is resumed with `namm-xmodal evolve --resume {setup.config.run}`"
+    again = f"; to resume a run that was started before, use `namm-xmodal evolve --resume {setup.config.run}`"
     with run_folder(setup.config, "evolve").claimed(), resumable(again):
         return _resumed_or_new(setup, Path(setup.config.run), resume)
 
@@ -59,8 +59,8 @@ def _resumed_or_new(setup: Setup, folder: Path, resume: bool) -> Session:
     begun = has_begun(folder)
     if begun and not resume:
         raise EvolutionError(
-            f"{folder / JOURNAL}: a run is here already; continue with `namm-xmodal evolve --resume {folder}`, or choose "
-            "another --run"
+            f"{folder / JOURNAL}: a run already exists here; resume it with `namm-xmodal evolve --resume {folder}`, or "
+            "choose another --run"
         )
     if not begun and setup.config.after:
         try:
@@ -116,7 +116,7 @@ def _validate(setup: Setup, statistics: FeatureStatistics, result: RunResult, fo
 
 
 def resumed_config(folder: Path) -> Path:
-    """The configuration of a run that is to go on.
+    """The configuration of a run that is to be resumed.
 
     Raises:
         EvolutionError: If there is none.
@@ -124,7 +124,7 @@ def resumed_config(folder: Path) -> Path:
     path = folder / CONFIG
     if not path.is_file():
         raise EvolutionError(
-            f"--resume {folder}: no run there (no {CONFIG}); expected the --run folder of an earlier namm-xmodal evolve; "
-            "one that was killed before it wrote that file is started again with the same command"
+            f"--resume {folder}: no run there (no {CONFIG}); expected the --run folder of an earlier namm-xmodal "
+            "evolve. If that run was killed before it wrote the file, start it again with its first command"
         )
     return path

@@ -1,4 +1,4 @@
-"""From a configuration of `namm-xmodal evolve` to the parts of a run; every mistake is found before a model is loaded."""
+"""Builds the parts of a run from a configuration of `namm-xmodal evolve`; mistakes are found before a model is loaded."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,13 +31,13 @@ from namm_xmodal.report.words import counted, listed
 
 @dataclass(frozen=True)
 class Setup:
-    """A run that is ready but for its feature statistics.
+    """A run that is ready except for its feature statistics.
 
     Attributes:
         config: What it is made from.
         objective: The tasks of the fitness, and how members prune.
         agree: The sources of agreement of the fitness.
-        pressure: Price of a kept token.
+        pressure: Penalty per kept token.
         strategy: Not yet asked.
         trackers: Not yet started.
     """
@@ -54,7 +54,7 @@ class Setup:
         return _template(self.config, statistics)
 
     def evaluator(self, statistics: FeatureStatistics) -> Evaluator:
-        """Where members are scored, nothing of it started yet."""
+        """The evaluator that scores members, not yet started."""
         return _evaluator(self.config, self.factory(statistics))
 
     def factory(self, statistics: FeatureStatistics) -> MixtureFactory:
@@ -62,7 +62,7 @@ class Setup:
         return MixtureFactory(self.objective, self.template(statistics), self.agree)
 
     def validation(self) -> "Setup":
-        """The same tasks and sources with samples that no generation has seen.
+        """The same tasks and sources with samples that no generation used.
 
         The videos of a benchmark on disk are left out: they have one order, so there are no fresh ones.
         """
@@ -113,7 +113,7 @@ class Setup:
         return of_tasks + sum(source.samples or config.samples for source in sources)
 
     def tokens(self) -> int:
-        """About how many tokens the models read in a generation; the cached base scores and videos are left out."""
+        """Approximate number of tokens that the models read per generation, without cached base scores and videos."""
         config, total = self.config, 0.0
         models = max(1, len(config.models))
         for task in self.objective.tasks.values():
@@ -170,7 +170,7 @@ def make_setup(config: EvolveConfig) -> Setup:
 
 
 def no_statistics(config: EvolveConfig) -> FeatureStatistics:
-    """Stands in for statistics that are not known yet: features stay raw."""
+    """Placeholder for statistics that are not known yet: features stay raw."""
     return Namm.untrained("zeros", features=features_of(config)).statistics
 
 

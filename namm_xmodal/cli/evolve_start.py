@@ -20,7 +20,7 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
     """The first mean, shape (N,).
 
     Raises:
-        ConfigError: If the policy to start from is of other parts than the configuration's, or weights do not fit.
+        ConfigError: If the policy to start from has other parts than the configuration, or weights do not fit.
     """
     size = template.parameters.shape[-1]
     if config.start == "zeros":
@@ -44,8 +44,8 @@ def start_vector(config: EvolveConfig, template: Namm) -> Array:
         for key, value in old.items():
             if new[key] != value:
                 raise ConfigError(
-                    f"start: {config.start}: evolved with {key}={value}, this run has {new[key]}; set {key}: {value}"
-                    + (f" of the channel {old['channel']}" if len(policy.features.channels) > 1 else "")
+                    f"start: {config.start}: was evolved with {key}={value}, but this run has {new[key]}; set {key}: "
+                    f"{value}" + (f" of the channel {old['channel']}" if len(policy.features.channels) > 1 else "")
                 )
     return np.asarray(policy.parameters[0].double().numpy(), dtype=np.float64)
 
@@ -69,8 +69,8 @@ def check_selection(config: EvolveConfig) -> None:
         raise at("start", error) from None
     if policy.threshold == -math.inf:
         raise ConfigError(
-            f"start: {config.start}: keeps the best tokens of every head, this run those above a threshold; set "
-            f"threshold=-.inf and max_tokens={policy.max_tokens}"
+            f"start: {config.start}: keeps the best tokens of every head, but this run keeps those above a threshold; "
+            f"set threshold=-.inf and max_tokens={policy.max_tokens}"
         )
 
 
@@ -99,4 +99,6 @@ def start_schedules(config: EvolveConfig) -> dict[str, ThresholdSchedule]:
     except NammError as error:
         raise at("start", error) from None
     except (AttributeError, TypeError, ValueError):
-        raise ConfigError(f"start: {config.start}: its {SCHEDULES} are no mapping of tokens to thresholds") from None
+        raise ConfigError(
+            f"start: {config.start}: its {SCHEDULES} are not a mapping of token counts to thresholds"
+        ) from None

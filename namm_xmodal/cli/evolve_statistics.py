@@ -1,4 +1,4 @@
-"""The feature statistics of a run: taken over or estimated once, then read from its folder ever after."""
+"""The feature statistics of a run: copied or estimated once, afterwards read from its folder."""
 
 from pathlib import Path
 
@@ -22,11 +22,11 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, on_progress: OnPr
     Args:
         setup: The run.
         folder: Its folder.
-        saved: Whether the folder's own are to be used, as on a resume; made again if they are not there.
+        saved: Whether to use those in the folder, as when resuming; they are made again if they are missing.
         on_progress: Called as `on_progress(done, total, what)`.
 
     Raises:
-        CheckpointError: If those to take over are not there, damaged or of other features.
+        CheckpointError: If those to copy are missing, damaged or of other features.
         DataError: If a text is too short.
     """
     if saved and (folder / STATISTICS).exists():
@@ -35,10 +35,10 @@ def statistics_for(setup: Setup, folder: Path, *, saved: bool, on_progress: OnPr
 
 
 def given_statistics(config: EvolveConfig) -> FeatureStatistics | None:
-    """The statistics that a configuration takes over; None if they are to be estimated.
+    """The statistics that a configuration copies; None if they are to be estimated.
 
     Raises:
-        CheckpointError: If they are not there, or damaged.
+        CheckpointError: If they are missing or damaged.
         ConfigError: If they are of other features.
     """
     source = config.statistics.path or config.after
@@ -73,7 +73,7 @@ def load_statistics(path: Path) -> FeatureStatistics:
 
 
 def _estimate(setup: Setup, on_progress: OnProgress) -> FeatureStatistics:
-    """Reads training samples with the unpruned models; every text moves the bar."""
+    """Reads training samples with the unpruned models."""
     config = setup.config
     objective = setup.factory(no_statistics(config)).build()
     return statistics_of(objective, config.statistics.samples, features_of(config), on_progress)

@@ -1,4 +1,4 @@
-"""After a run: is its answer better than its start, on samples that no generation has seen?"""
+"""After a run: is its answer better than its start, on samples that no generation used?"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -57,11 +57,11 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The verdict: what the interval of the fitness allows to say, and no more."""
+        """The verdict, phrased no more strongly than the fitness interval allows."""
         if self.fitness.n < FEWEST:
             return f"{self.fitness.n} samples are too few to compare the answer with its start"
         if not self.fitness.excludes_zero:
-            return "no difference shown: the interval holds 0"
+            return "no difference shown: the interval includes 0"
         return "better than its start" if self.fitness.value > 0 else "worse than its start"
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +118,10 @@ def validate(
 def _verdict(tables: list[tuple[str, Array, Array, Array]], weight: float, seed: int) -> Verdict:
     """From (n, 2) scores and sizes and (n,) base scores of each task."""
     if not tables:
-        raise DataError("validation: the full cache scores 0 on every sample, so nothing can be compared with it")
+        raise DataError(
+            "validation: the full cache scores 0 on every sample, so there is no base to compare with; use tasks that "
+            "the model can solve"
+        )
     relative = [scores / base.mean() for _, scores, _, base in tables]
     # One value per sample: the mean over tasks of the difference on their i-th samples, which are independent draws.
     score = np.mean([part[:, 1] - part[:, 0] for part in relative], axis=0)

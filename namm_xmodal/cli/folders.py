@@ -1,4 +1,4 @@
-"""Where each command writes: names in its folder, and what it reads and must not write over."""
+"""Where each command writes: the names in its folder, and the inputs that it must not overwrite."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -79,7 +79,8 @@ def families_folder(output: Path, families: Iterable[str], policies: Path | None
     """
     if policies is not None and output.is_relative_to(policies.resolve()):
         raise FolderError(
-            f"--output {output}: lies in --policies {policies}, all of which is read; choose another place"
+            f"--output {output}: is inside --policies {policies}, whose files are all read as policies; choose a "
+            "folder outside it"
         )
     return OwnedFolder(output, "prepare rl", ("journal.jsonl", "ars", *families))
 
@@ -98,7 +99,7 @@ def harness_folder(output: str, models: Iterable[str]) -> OwnedFolder:
 
 
 def saved_in(*names: str) -> list[Path]:
-    """Those of the names that are folders of saved models or policies, and no names of tables or of the hub."""
+    """The names that are folders of saved models or policies, without table names and hub ids."""
     folders = [Path(name).expanduser() for name in names]
     saved = ("config.json", "parts.json", "seed-*/config.json")
     return [folder for folder in folders if folder.is_dir() and any(any(folder.glob(each)) for each in saved)]

@@ -1,4 +1,4 @@
-"""How every command ends: 0 done, 2 a mistake of the user in one line, 130 Ctrl-C, a traceback for our own faults."""
+"""Exit codes: 0 success, 2 user error (printed on one line), 130 Ctrl-C; our own bugs show a traceback."""
 
 import sys
 import traceback
@@ -14,14 +14,14 @@ from namm_xmodal.trust.terminal import printable
 USER_ERROR = 2
 INTERRUPTED = 130
 LONGEST = 4000
-"""Characters of an error that are printed; one may quote a value of any length."""
+"""Characters of an error message that are printed; a message may quote a value of any length."""
 
 
 class Commands(TyperGroup):
     """The root command."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the chosen command; turns what a person caused into a line and an exit code."""
+        """Runs the chosen command; turns a user error into one line and an exit code."""
         try:
             return super().invoke(ctx)
         except NammError as error:
@@ -59,7 +59,7 @@ def _say(error: NammError, ctx: Any) -> None:
         print(*map(_safe, traceback.format_exception(error)), sep="\n", file=sys.stderr)
     said = printable(" ".join(str(error).split()))
     said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
-    hint = "; `namm-xmodal --traceback ...` shows more" if notes and not ctx.params.get("whole_traceback") else ""
+    hint = "; run `namm-xmodal --traceback ...` for details" if notes and not ctx.params.get("whole_traceback") else ""
     print(f"namm-xmodal: {said}{hint}", file=sys.stderr)
 
 
@@ -68,7 +68,7 @@ def _safe(text: str) -> str:
 
 
 def _blame_a_plugin(error: Exception, ctx: Any) -> None:
-    """Ends the command if the error is a plug-in's; a fault of ours shows its traceback."""
+    """Ends the command if a plug-in raised the error; our own bugs show a traceback."""
     from namm_xmodal.config.blame import plugin_error
 
     if (found := plugin_error("plug-in", error)) is not None:

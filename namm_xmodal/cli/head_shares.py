@@ -29,13 +29,13 @@ def head_shares_command(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Find out how much of a budget each head of a model needs, from inputs without labels.
+    """Find how much of a budget each head of a model needs, from unlabelled inputs.
 
-    A few heads look back far, the others at their neighbourhood. Starting from even shares, each step asks by gradients
-    in which heads one more token would bring the pruned model closest to its own outputs with all in memory, and moves
-    shares there. The result is a file for `shares` of the policy `by_head`, at any budget. Killed at any moment, run the
-    command again to resume. `method: duo_attention` is the baseline: heads whose mean query looks back far keep
-    everything, the others a window.
+    A few heads attend far back, the others mostly to nearby tokens. Starting from even shares, each step uses gradients
+    to find the heads in which one more token brings the pruned model closest to its outputs with the full cache, and
+    moves shares there. The result is a file for `shares` of the policy `by_head`, for any budget. If the command is
+    interrupted, run it again to resume. `method: duo_attention` is the baseline: heads whose mean query attends far
+    back keep everything, the others a window.
 
     Example: `namm-xmodal head-shares shares/smollm2 --run runs/shares`
     """
@@ -56,7 +56,9 @@ def head_shares_command(
         with named(f"agree.{name}"):
             check_source(source, settings.samples, notice if dry_run else lambda text: None)
             if count_inputs(source) > source.count:  # of each model of a family of agents
-                raise ConfigError("model_seeds: all of a family, and a division is of one model; give model_seeds: [0]")
+                raise ConfigError(
+                    "model_seeds: all models of the family, but head shares belong to one model; set model_seeds: [0]"
+                )
             check_evicts(
                 source,
                 budget=settings.budget,
@@ -153,7 +155,7 @@ def _by_gradients(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) 
 
 
 def _by_retrieval(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) -> "HeadShares":
-    """Shares by how far back heads look; read in minutes at most, so scores are made whole or not at all."""
+    """Shares by how far back heads attend; scoring takes minutes at most, so it is not resumed halfway."""
     from itertools import islice
 
     from namm_xmodal.cli.console import progress
@@ -166,7 +168,7 @@ def _by_retrieval(settings: "HeadSharesConfig", run: "DivisionRun", texts: str) 
     scores = saved_scores(path, _decisive(settings))
     if scores is not None and scores.shape != run.shape:
         raise DataError(
-            f"{path}: damaged (scores of {tuple(scores.shape)} layers and kv heads, the model has {run.shape}); remove it, "
+            f"{path}: has scores for {tuple(scores.shape)} layers and kv heads, expected {run.shape}; remove the file, "
             "or choose another --run"
         )
     if scores is None:
@@ -198,10 +200,10 @@ def _refuse_other_run(settings: "HeadSharesConfig") -> None:
         changed = changes({key: before[key] for key in sorted(decisive)}, {key: now[key] for key in sorted(decisive)})
         if changed:
             words = ", ".join(f"{key} ({old!r}, now {new!r})" for key, old, new in changed)
-            raise ConfigError(f"{settings.run}: holds a run of other settings: {words}; choose another --run")
+            raise ConfigError(f"{settings.run}: holds a run with other settings: {words}; choose another --run")
     other = Path(settings.run) / (SCORES if settings.method == "agreement" else STATE)
     if other.exists():
-        raise ConfigError(f"{other}: of another method than {settings.method}; choose another --run")
+        raise ConfigError(f"{other}: was written by another method than {settings.method}; choose another --run")
 
 
 def _decisive(settings: "HeadSharesConfig") -> str:

@@ -20,7 +20,10 @@ def inspect_command(
         typer.Argument(help="A video file, or generated:N for clip N of the generated ones.", show_default=False),
     ] = None,
     text: Annotated[
-        str | None, typer.Option(help="Instead of a video: a text file, or - for standard input.", show_default=False)
+        str | None,
+        typer.Option(
+            help=("Inspect a text instead of a video: a text file, or - for standard input."), show_default=False
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -32,20 +35,22 @@ def inspect_command(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name of `namm-xmodal list policies`; for a video as often as needed.",
+            help="A name of `namm-xmodal list policies`; may be repeated for a video.",
             show_default="h2o; several for a video",
         ),
     ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Cache size: 0.25 is a quarter of the tokens seen (of a video: of its visual tokens), 64 is 64 tokens.",
+            help=(
+                "Cache size: 0.25 is a quarter of the tokens seen (of a video: of its visual tokens), 64 is 64 tokens."
+            ),
             show_default=False,
         ),
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Another field of the policy: `--set path=my-namm`."),
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the policy: `--set path=my-namm`."),
     ] = None,
     update_every: Annotated[
         int | None, typer.Option(help="Tokens between two updates.", min=1, show_default="64; 16 for a video")
@@ -53,7 +58,10 @@ def inspect_command(
     schedule: Annotated[
         str,
         typer.Option(
-            help="streaming; post_context: one update before the question; or post_prefill: one after all of it."
+            help=(
+                "streaming; post_context: one update, before the question; or post_prefill: one update, after the "
+                "whole prompt."
+            )
         ),
     ] = "streaming",
     protect_first: Annotated[
@@ -65,27 +73,34 @@ def inspect_command(
     tokens: Annotated[int, typer.Option(help="Text: use at most this many tokens of it.", min=2)] = 1024,
     question: Annotated[
         str | None,
-        typer.Option(help="What is asked about the video; or what is read after the text.", show_default=False),
+        typer.Option(help="Question about the video, or text that is read after the text.", show_default=False),
     ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--option", help="Video: an answer to compare, as often as needed; else what the model says."),
+        typer.Option(
+            "--option",
+            help="Video: an answer option; may be repeated. Without options, the most likely answers of "
+            "the model are shown.",
+        ),
     ] = None,
-    frames: Annotated[int, typer.Option(help="Video: frames to look at.", min=1)] = 16,
+    frames: Annotated[int, typer.Option(help="Video: number of frames.", min=1)] = 16,
     sampler: Annotated[
         str, typer.Option(help="Video: linspace, longvideobench, segment_centres or inner_points.")
     ] = "linspace",
     layer: Annotated[
-        int | None, typer.Option(help="Video: show this layer alone.", min=0, show_default="average of all")
+        int | None, typer.Option(help="Video: show only this layer.", min=0, show_default="average of all")
     ] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     output: Annotated[
-        Path, typer.Option(help="The picture (.png, .svg, .pdf); .json, and .mp4 of a video, are written beside it.")
+        Path,
+        typer.Option(
+            help=("Output picture (.png, .svg, .pdf); a .json, and for a video an .mp4, is written next to it.")
+        ),
     ] = Path("inspect.png"),
 ) -> None:
     """Draw what a policy keeps: of a text, tokens along x and layers and heads along y; of a video, its frames.
 
-    Evicted patches of a video are dimmed, on a contact sheet and in an MP4, with the likelihood of the answers.
+    Evicted patches of a video are dimmed, on a contact sheet and in an MP4, next to the probabilities of the answers.
 
     Example: `namm-xmodal inspect --policy snapkv --budget 0.25 --text README.md --output snapkv.png`, or
     `namm-xmodal inspect clip.mp4 --question "what colour comes first?" --option red --option blue`
@@ -93,7 +108,7 @@ def inspect_command(
     from namm_xmodal.errors import ConfigError
 
     if (video is None) == (text is None):
-        raise ConfigError("expected either a video (its file, or generated:0) or --text with a text file")
+        raise ConfigError("expected either a video (a file, or generated:0) or --text with a text file")
     if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
     if schedule not in get_args(ReadingSchedule):
@@ -165,7 +180,7 @@ def _inspect_text(
     from namm_xmodal.errors import ConfigError
 
     if len(policies) > 1:
-        raise ConfigError(f"--policy: {len(policies)} given; a text is drawn for one at a time")
+        raise ConfigError(f"--policy: {len(policies)} given, expected one for a text; run the command once per policy")
     (policy,) = policies
     data = output.with_suffix(".json")
     check_outputs([output, data], [] if text == "-" else [Path(text)])
@@ -204,7 +219,7 @@ def _inspect_text(
 
 @contextmanager
 def writing(output: Path) -> Iterator[None]:
-    """Trouble with the disk while the pictures are written becomes one line.
+    """Turns a disk error while pictures are written into one line.
 
     Raises:
         ConfigError: In place of an OSError.
@@ -215,12 +230,12 @@ def writing(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        trouble = disk_trouble(error, "run the command again, or choose another place")
+        trouble = disk_trouble(error, "run the command again, or choose another --output")
         raise ConfigError(f"--output {output}: cannot be written; {trouble}") from None
 
 
 def write_numbers(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes the numbers behind a picture as JSON that says who made it."""
+    """Writes the numbers behind a picture as JSON, with the version that made it."""
     from namm_xmodal.disk.own_files import software
     from namm_xmodal.disk.whole_file import replace_text
 

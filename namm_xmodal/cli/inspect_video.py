@@ -1,4 +1,4 @@
-"""`namm-xmodal inspect VIDEO`: which patches of which frames policies evict, as a contact sheet and a film."""
+"""`namm-xmodal inspect VIDEO`: which patches of which frames policies evict, as a contact sheet and a video."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def inspect_video_file(
     dtype: str,
     output: Path,
 ) -> None:
-    """Asks a question about a video under several policies and draws what each still held.
+    """Asks a question about a video under several policies and draws what each kept.
 
     Raises:
         NammError: On the user's mistakes, in one line.
@@ -60,7 +60,7 @@ def inspect_video_file(
     loaded = load_video_model(model, dtype=dtype)
     layers = int(loaded.model.config.get_text_config(decoder=True).num_hidden_layers)
     if layer is not None and not 0 <= layer < layers:
-        raise ConfigError(f"--layer {layer}: this model has layers 0 to {layers - 1}")
+        raise ConfigError(f"--layer {layer}: expected a layer from 0 to {layers - 1}")
     found = inspect_video(
         loaded,
         pictures,
@@ -109,7 +109,7 @@ def _maker(
     protect_first: int,
     protect_recent: int,
 ) -> Any:
-    """The policy, before it is given room; None for the full cache."""
+    """The policy before its budget is set; None for the full cache."""
     from namm_xmodal.config import build_policy
     from namm_xmodal.config.overrides import apply_overrides
 
@@ -140,7 +140,9 @@ def _read(
         choices = tuple(options) or (known[asked].options if asked in known else ())
         return clip.video, asked, choices
     if question is None:
-        raise DataError("--question: missing; what should be asked about the video?")
+        raise DataError(
+            "--question: missing; expected a question about the video, such as --question 'what happens first?'"
+        )
     from namm_xmodal.video.clip import FrameRequest
     from namm_xmodal.video.load import load_video
 

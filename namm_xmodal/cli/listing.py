@@ -8,8 +8,10 @@ import typer
 from namm_xmodal.cli.config_keys import evaluation_keys, evolution_keys, training_keys
 
 list_app = typer.Typer(
-    help="What there is: policies, channels, tasks, suites, metrics, texts, models, benchmarks, reductions, samplers, "
-    "strategies, adapters, configs. Example: `namm-xmodal list policies`",
+    help=(
+        "List what is available: policies, channels, tasks, suites, metrics, texts, models, benchmarks, reductions, "
+        "samplers, strategies, adapters, configs. Example: `namm-xmodal list policies`"
+    ),
     no_args_is_help=True,
 )
 
@@ -34,7 +36,7 @@ def policies(as_json: AsJson = False) -> None:
 
 @list_app.command()
 def channels(as_json: AsJson = False) -> None:
-    """What a NAMM can see of a token, with its settings, as written in `features:` of an evolution file."""
+    """Channels: what a NAMM can see of a token, with their settings, as written in `features:` of an evolution file."""
     from namm_xmodal.config.describe import as_yaml
     from namm_xmodal.policies.namm.channels import CHANNELS
 
@@ -86,7 +88,7 @@ def suites(as_json: AsJson = False) -> None:
 
 @list_app.command()
 def metrics(as_json: AsJson = False) -> None:
-    """Metrics of language tasks, and the tasks that each is the first of; tables show these first."""
+    """Metrics of language tasks, and the tasks whose main metric each is."""
     from namm_xmodal.language.metrics import METRICS
     from namm_xmodal.language.table import TASKS
 
@@ -153,7 +155,7 @@ def benchmarks(as_json: AsJson = False) -> None:
 
 @list_app.command()
 def reductions(as_json: AsJson = False) -> None:
-    """Ways to spend fewer visual tokens before the cache, as written in `reductions:` of a `video-qa` configuration."""
+    """Pre-LLM reductions of visual tokens, as written in `reductions:` of a `video-qa` configuration."""
     from namm_xmodal.config.building import defaults
     from namm_xmodal.video.reductions import REDUCTIONS
 
@@ -167,7 +169,7 @@ def reductions(as_json: AsJson = False) -> None:
 
 @list_app.command()
 def samplers(as_json: AsJson = False) -> None:
-    """Rules by which frames of a video are chosen, as written in `sampler:` of a `video-qa` configuration."""
+    """Samplers: rules that choose the frames of a video, as written in `sampler:` of a `video-qa` configuration."""
     from namm_xmodal.video.samplers import SAMPLERS
 
     _show(
@@ -195,11 +197,11 @@ def strategies(as_json: AsJson = False) -> None:
 @list_app.command()
 def configs(
     as_json: AsJson = False,
-    keys: Annotated[bool, typer.Option("--keys", help="List every key of an `eval` file instead.")] = False,
-    evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: of an `evolve` file.")] = False,
-    train: Annotated[bool, typer.Option("--train", help="With --keys: of a `train` file.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="List the keys of an `eval` file instead.")] = False,
+    evolve: Annotated[bool, typer.Option("--evolve", help="With --keys: those of an `evolve` file.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="With --keys: those of a `train` file.")] = False,
 ) -> None:
-    """Shipped configurations and the command that each is for; `--keys` explains every key that a file may hold."""
+    """Shipped configurations and the command that reads each; `--keys` explains every key of a file."""
     from namm_xmodal.config import packaged_configs
     from namm_xmodal.config.commands import command_of
     from namm_xmodal.config.loader import load_mapping
@@ -207,7 +209,7 @@ def configs(
 
     if (evolve or train) and not keys:
         flag = "--evolve" if evolve else "--train"
-        raise ConfigError(f"{flag}: goes with --keys; without it, the keys are those of `eval`")
+        raise ConfigError(f"{flag}: only works with --keys; add --keys")
     if keys:
         _show("key", training_keys() if train else evolution_keys() if evolve else evaluation_keys(), as_json)
         return

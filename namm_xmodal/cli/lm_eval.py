@@ -21,12 +21,13 @@ _CHOOSES_A_MODEL = ("--model", "-M", "--config", "-C")
 
 
 def lm_eval_command(context: typer.Context) -> None:
-    """Run EleutherAI's lm-evaluation-harness with a pruned cache; its arguments are passed on as they are.
+    """Run EleutherAI's lm-evaluation-harness with a pruned cache; its arguments are passed on unchanged.
 
     The model is `namm_xmodal` unless `--model` names another. `lm_eval run --help` lists the harness's arguments,
     docs/lm_eval.md those of the model.
 
-    Example: `namm-xmodal lm-eval --model_args pretrained=smollm2-135m,policy=keydiff,budget=0.25 --tasks lambada_openai`
+    Example: `namm-xmodal lm-eval --model_args pretrained=smollm2-135m,policy=keydiff,budget=0.25 --tasks
+    lambada_openai`
     """
     from namm_xmodal.extras import need
 

@@ -1,4 +1,4 @@
-"""Options that the commands of results share: one wording, one meaning."""
+"""Options that several commands share, with one wording."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,7 @@ Fresh = Annotated[
 
 Workers = Annotated[
     int | None,
-    typer.Option(help="Local processes, each with its own model; default: `workers` of the file.", min=1),
+    typer.Option(help="Number of local processes, each with its own model; default: `workers` of the file.", min=1),
 ]
 
 DryRun = Annotated[
@@ -33,6 +33,9 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change one value, as often as needed: `--set language.budgets=[0.5,0.25]`. YAML values; null removes.",
+        help=(
+            "Change one value; may be repeated: `--set language.budgets=[0.5,0.25]`. Values are YAML; null removes a "
+            "key."
+        ),
     ),
 ]

@@ -1,4 +1,4 @@
-"""`namm-xmodal plot`: a run of evolution as a picture, also while it runs."""
+"""`namm-xmodal plot`: draws a run of evolution, even while it is running."""
 
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,14 @@ def plot_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="The picture (.png, .svg, .pdf); default: plot.png and plot.svg of the run.", show_default=False
+            help=("Output picture (.png, .svg, .pdf); default: plot.png and plot.svg in the run's folder."),
+            show_default=False,
         ),
     ] = None,
 ) -> None:
     """Draw a run: score of each task, fitness, cache kept, step size and rank agreement over generations.
 
-    A run of `namm-xmodal warm-start` is drawn too: loss of each task and cache kept over steps.
+    For a run of `namm-xmodal warm-start`: loss of each task and cache kept over steps.
 
     Example: `namm-xmodal plot runs/first --output first.png`
     """
@@ -53,7 +54,7 @@ def plot_command(
         count, what, draw = len(generations), "generation", partial(plot_evolution, generations)
     if not count:
         raise EvolutionError(
-            f"{run}: no finished generation or step yet, expected at least one to draw; wait for it, or resume"
+            f"{run}: no finished generation or step to draw yet; wait for the first, or resume the run"
         )
     for path in paths:
         try:

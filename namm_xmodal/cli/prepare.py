@@ -1,4 +1,4 @@
-"""`namm-xmodal prepare`: fetches what an evaluation needs, so that it can run offline afterwards."""
+"""`namm-xmodal prepare`: downloads what an evaluation needs, so that it can run offline afterwards."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ import typer
 from namm_xmodal.cli.resumable import resumable
 
 prepare_app = typer.Typer(
-    help="Fetch or make ahead of time what evaluations and rollouts need. Example: `namm-xmodal prepare language`",
+    help="Download or make in advance what evaluations and rollouts need. Example: `namm-xmodal prepare language`",
     no_args_is_help=True,
 )
 
@@ -19,28 +19,34 @@ prepare_app = typer.Typer(
 def prepare_video(
     model: Annotated[
         str,
-        typer.Option(help="llava-small, from random weights, or llava-smollm2, of real pretrained parts."),
+        typer.Option(help="llava-small, trained from random weights, or llava-smollm2, made of pretrained parts."),
     ] = "llava-small",
     seed: Annotated[int, typer.Option(help="Seed of weights and data.", min=0)] = 0,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Some minutes instead of twenty: well above chance on a few kinds only.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Train for a few minutes instead of twenty: well above chance on a few kinds of question only.",
+        ),
     ] = False,
-    tiny: Annotated[bool, typer.Option("--tiny", help="Seconds: a model that knows nothing, for trials.")] = False,
+    tiny: Annotated[
+        bool, typer.Option("--tiny", help="Train for seconds: a model that knows nothing, for trying things out.")
+    ] = False,
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Only fetch what llava-smollm2 is made of, so that it runs offline.")
+        bool, typer.Option("--fetch", help="Only download the parts of llava-smollm2, so that it runs offline.")
     ] = False,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder of the run. Default: runs/MODEL-SEED.", show_default=False),
     ] = None,
 ) -> None:
-    """Train a LLaVA-NeXT-Video, or fetch the parts of one; the trained ones ship with the package.
+    """Train a LLaVA-NeXT-Video, or download the parts of one; trained ones ship with the package.
 
-    `llava-small` learns from generated videos in about 24 minutes of one core. `llava-smollm2` joins an
-    EfficientNet-Lite0 and SmolLM2-135M; its projector and low-rank additions learn from clips composed of captioned
-    pictures in about 20. After Ctrl-C or a crash, run the command again to resume.
+    `llava-small` is trained on generated videos in about 24 minutes on one core. `llava-smollm2` joins an
+    EfficientNet-Lite0 and SmolLM2-135M; its projector and low-rank adapters are trained on clips composed of captioned
+    pictures in about 20 minutes. After Ctrl-C or a crash, run the command again to resume.
 
-    The folder `model` inside is what `namm-xmodal video-qa video/offline --set video.model=FOLDER` loads.
+    Load the folder `model` inside with `namm-xmodal video-qa video/offline --set video.model=FOLDER`.
 
     Example: `namm-xmodal prepare video --seed 1`, or `namm-xmodal prepare video --model llava-smollm2 --fetch`
     """
@@ -53,9 +59,12 @@ def prepare_video(
     if model not in known:
         raise UnknownNameError("video model", model, known)
     if model == "llava-small" and fetch:
-        raise ConfigError("--fetch: llava-small ships with the package; expected --model llava-smollm2 with it")
+        raise ConfigError(
+            "--fetch: llava-small ships with the package, so there is nothing to download; use it with --model "
+            "llava-smollm2"
+        )
     if model == "llava-smollm2" and quick:
-        raise ConfigError("--quick: llava-smollm2 has no shorter training; use --tiny for a trial")
+        raise ConfigError("--quick: llava-smollm2 has no shorter training; use --tiny to try things out")
     if fetch:
         with resumable():
             fetch_parts()
@@ -75,7 +84,7 @@ def prepare_language(
         list[str] | None,
         typer.Option(
             "--model",
-            help="A language model of `namm-xmodal list models`; as often as needed.",
+            help="A language model of `namm-xmodal list models`; may be repeated.",
             show_default="smollm2-135m",
         ),
     ] = None,
@@ -83,12 +92,12 @@ def prepare_language(
         list[str] | None,
         typer.Option(
             "--texts",
-            help="A name of `namm-xmodal list texts`; as often as needed.",
+            help="A name of `namm-xmodal list texts`; may be repeated.",
             show_default="python-topics and python-source",
         ),
     ] = None,
 ) -> None:
-    """Fetch and convert models, read text sources, and say what is there.
+    """Download and convert models, and read text sources.
 
     Example: `namm-xmodal prepare language --model smollm2-135m --texts python-source`
     """
@@ -106,7 +115,7 @@ def prepare_language(
             size = sum(len(document.text) for document in documents)
             console.print(f"{name}: {counted(len(documents), 'document')}, {size / 1e6:.1f} million characters")
         for name in models or ("smollm2-135m",):
-            with console.status(Text(f"{name}: fetching and converting, once")):
+            with console.status(Text(f"{name}: downloading and converting, once")):
                 loaded = load_language_model(name, dtype="float32")
             console.print(str(loaded), soft_wrap=True)
 
@@ -117,53 +126,57 @@ def prepare_rl(
         list[str] | None,
         typer.Option(
             "--env",
-            help="hopper, halfcheetah, walker2d, hopper-positions or tmaze; as often as needed.",
+            help="hopper, halfcheetah, walker2d, hopper-positions or tmaze; may be repeated.",
             show_default="hopper and tmaze",
         ),
     ] = None,
     policies: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of behaviour policies: archives of stable-baselines3 in rl-zoo's layout, or .npz files; without "
-            "it they are evolved here by augmented random search.",
+            help=(
+                "Folder of behaviour policies: archives of stable-baselines3 in rl-zoo's layout, or .npz files. By "
+                "default they are trained by augmented random search."
+            ),
             show_default=False,
         ),
     ] = None,
-    origin: Annotated[
-        str, typer.Option(help="Where these policies come from and under which licence, for the models' cards.")
-    ] = "",
+    origin: Annotated[str, typer.Option(help="Source and licence of these policies, for the model cards.")] = "",
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Train on this instead of making data: an HDF5 file of D4RL, or the name of a Minari dataset; with --env "
-            "hopper, halfcheetah or walker2d.",
+            help=(
+                "Train on existing data: an HDF5 file of D4RL, or the name of a Minari dataset; with --env hopper, "
+                "halfcheetah or walker2d."
+            ),
             show_default=False,
         ),
     ] = None,
     no_timeouts: Annotated[
-        bool, typer.Option("--no-timeouts", help="Split a D4RL file without `timeouts` on terminals only.")
+        bool, typer.Option("--no-timeouts", help="Split a D4RL file without `timeouts` at terminals only.")
     ] = False,
     windows: Annotated[
         list[int] | None,
         typer.Option("--window", help="Steps of the training windows: 20, 200 or both.", show_default="both"),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Models of each family.", min=1)] = 3,
-    episodes: Annotated[int, typer.Option(help="Episodes of each dataset tier.", min=2)] = 100,
+    seeds: Annotated[int, typer.Option(help="Models per family.", min=1)] = 3,
+    episodes: Annotated[int, typer.Option(help="Episodes per dataset tier.", min=2)] = 100,
     search_steps: Annotated[
-        int | None, typer.Option(help="Environment steps of the search, instead of the recipe's.", min=1)
+        int | None, typer.Option(help="Environment steps of the random search; default: as in the recipe.", min=1)
     ] = None,
-    updates: Annotated[int | None, typer.Option(help="Updates of each model, instead of the recipe's.", min=1)] = None,
+    updates: Annotated[
+        int | None, typer.Option(help=("Training updates per model; default: as in the recipe."), min=1)
+    ] = None,
     output: Annotated[
-        Path, typer.Option(help="Folder of policies, datasets and models; what is there is not made again.")
+        Path, typer.Option(help="Folder for policies, datasets and models; what exists is not made again.")
     ] = Path("runs/rl"),
 ) -> None:
     """Make behaviour policies, Minari datasets in three tiers, and Decision Transformers trained on them.
 
-    The shipped models were made by this command; rolling out needs none of it. Datasets go where MINARI_DATASETS_PATH says,
-    else below the output folder. After Ctrl-C, run the command again to resume.
+    The shipped models were made by this command; rollouts do not need it. Datasets go to MINARI_DATASETS_PATH if it is
+    set, else into the output folder. After Ctrl-C, run the command again to resume.
 
-    Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper --set
-    rl.model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
+    Example: `namm-xmodal prepare rl --env hopper --window 200 --output runs/rl`, then `namm-xmodal rollout rl/hopper
+    --set rl.model=runs/rl/hopper-long`; or `namm-xmodal prepare rl --env hopper --dataset hopper_medium-v2.hdf5`
     """
     from namm_xmodal.cli.console import console, progress
     from namm_xmodal.cli.folders import families_folder
@@ -191,7 +204,7 @@ def prepare_rl(
     owned = families_folder(output, families_of(chosen), policies)
     if dataset is not None:
         if len(chosen) != 1 or policies is not None:
-            raise ConfigError("--dataset: expected one --env with it, and no --policies")
+            raise ConfigError("--dataset: expected exactly one --env, and no --policies")
         owned.check()
         data = read_dataset(dataset, chosen[0], timeouts=not no_timeouts)
         with owned.claimed(), resumable(), progress(f"training on {data.source}") as on_progress:

@@ -1,4 +1,4 @@
-"""What `namm-xmodal prepare video` does for each model."""
+"""The work of `namm-xmodal prepare video`, for each model."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def train_small(seed: int, output: Path, *, quick: bool, tiny: bool) -> Path:
         seconds = seconds_so_far(output)
         found = export(model, output / "model", seed=seed, recipe=recipe, seconds=seconds, clips=clips)
     for frames, share in found.items():
-        console.print(f"{frames} frames: {share:.1%} of all questions right ({clips} unseen videos)")
+        console.print(f"{frames} frames: {share:.1%} of all questions correct ({clips} unseen videos)")
     return output / "model"
 
 
@@ -35,11 +35,11 @@ def train_real_parts(seed: int, output: Path, *, tiny: bool) -> Path:
     with progress("training") as on_progress:
         trained = train_parts(parts, seed, output, recipe, on_progress)
     clips = 1 if tiny else 80
-    with console.status("measuring on clips that were never trained on"):
+    with console.status("measuring on unseen clips"):
         seconds = seconds_so_far(output)
         found = export_parts(trained, parts, output / "model", seed=seed, recipe=recipe, seconds=seconds, clips=clips)
     for pictures, share in found.items():
-        console.print(f"{pictures} pictures: {share:.1%} of all questions right ({clips} clips)")
+        console.print(f"{pictures} pictures: {share:.1%} of all questions correct ({clips} clips)")
     return output / "model"
 
 
@@ -49,9 +49,9 @@ def fetch_parts() -> None:
     from namm_xmodal.video.composed.pictures import find_pictures
     from namm_xmodal.video.models import load_video_model
 
-    with console.status("llava-smollm2: fetching and converting, once"):
+    with console.status("llava-smollm2: downloading and converting, once"):
         console.print(str(load_video_model("llava-smollm2", dtype="float32")), soft_wrap=True)
-    with console.status("pictures: fetching, once"):
+    with console.status("pictures: downloading, once"):
         pictures = find_pictures()
     console.print(
         f"{len(pictures)} captioned pictures, {sum(picture.new for picture in pictures)} of them for evaluation"

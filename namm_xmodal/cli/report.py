@@ -1,4 +1,4 @@
-"""`namm-xmodal report`: tables and page again, from what is on disk."""
+"""`namm-xmodal report`: writes tables and page again from saved results."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,17 +13,18 @@ def report_command(
         bool,
         typer.Option(
             "--parquet",
-            help="Also write results.parquet, a row for each record, and estimates.parquet, for each score.",
+            help="Also write results.parquet, one row per record, and estimates.parquet, one row per score.",
         ),
     ] = False,
     card: Annotated[
-        bool, typer.Option("--card", help="Also write README.md: a card as the Hugging Face Hub expects it.")
+        bool, typer.Option("--card", help="Also write README.md, a card for the Hugging Face Hub.")
     ] = False,
 ) -> None:
-    """Redraw the report of finished results, complete or not: summary, tables, figures and the page.
+    """Write the report of saved results again, complete or not: summary, tables, figures and page.
 
-    Nothing is evaluated. `bootstrap` in the folder's config.yaml may be changed before. While an evaluation writes into the
-    folder, the tables are printed and nothing is written. Parquet files and card are written anew with every later report.
+    Nothing is evaluated. `bootstrap` in the folder's config.yaml may be changed first. While an evaluation writes into
+    the folder, the tables are printed and nothing is written. Every later report updates existing Parquet files and
+    card.
 
     Example: `namm-xmodal report results/demo`, or `namm-xmodal report results/demo --parquet --card`
     """
@@ -36,9 +37,9 @@ def report_command(
     results = read_results(folder, notice)
     with ExitStack() as stack:
         try:
-            stack.enter_context(eval_folder(results.config, "report on a copy that you may write").claimed())
+            stack.enter_context(eval_folder(results.config, "report on a writable copy").claimed())
         except FolderInUseError:
-            notice(f"{folder}: in use by another run; these are its tables so far, and nothing is written")
+            notice(f"{folder}: in use by another run; these are the tables so far, nothing is written")
             page, tables = None, tables_only(results.records, results.config, results.plan, notice=notice)
         else:
             page = folder / "report" / "index.html"
@@ -48,4 +49,4 @@ def report_command(
         for table in tables:
             console.print(table)
     if page is not None:
-        console.print(f"the page to open is {page}", soft_wrap=True)
+        console.print(f"open {page}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What Ctrl-C means for a command: said only where something is saved that it can go on from."""
+"""The message after Ctrl-C, shown only where partial results are saved."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ AGAIN = "; partial results are saved, run the command again to resume"
 
 @contextmanager
 def resumable(words: str = AGAIN) -> Iterator[None]:
-    """A block that saves as it goes; Ctrl-C in it leaves the command with these words.
+    """A block that saves as it goes; Ctrl-C inside ends the command with these words.
 
     Args:
-        words: How to go on, after "interrupted".
+        words: How to resume, after "interrupted".
     """
     try:
         yield

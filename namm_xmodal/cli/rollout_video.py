@@ -15,7 +15,7 @@ def film(settings: "EvaluationConfig", wanted: str) -> None:
         wanted: Label of a policy, with `:budget` behind it if there are several.
 
     Raises:
-        ConfigError: If no arm, or more than one, is meant.
+        ConfigError: If the label matches no arm, or more than one.
     """
     from namm_xmodal.cli.console import console, notice, progress
     from namm_xmodal.evaluation.plan import make_plan

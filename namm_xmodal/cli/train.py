@@ -1,4 +1,4 @@
-"""`namm-xmodal train`: one NAMM for several models: traces, ranking, gradients through evictions, evolution."""
+"""`namm-xmodal train`: trains one NAMM for several models: traces, ranking, straight-through gradients, evolution."""
 
 import hashlib
 import json
@@ -36,16 +36,16 @@ def train_command(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Local processes for gradients and evolution; default: as in the file.", min=1),
+        typer.Option(help="Number of local processes for gradients and evolution; default: as in the file.", min=1),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Train one NAMM for several models and modalities: on later attention first, then through evictions.
+    """Train one NAMM for several models and modalities: first on later attention, then on the tasks.
 
-    The unpruned models of `traces` read once, without labels; the scorer learns to rank tokens by the attention that
-    they receive later. Then come straight-through gradients on the tasks, the ranking beside them, and, with `generations`,
-    evolution. With `sharing: head` it ends with the ranking, of a network for each kv head. Killed at any moment, run the
-    command again to resume.
+    The unpruned models of `traces` read unlabelled inputs once; the scorer learns to rank tokens by the attention that
+    they receive later. Straight-through gradients on the tasks follow, with the ranking as a second loss, and, if
+    `generations` is set, evolution. With `sharing: head` training ends after the ranking, with one network per kv head.
+    If the command is interrupted, run it again to resume.
 
     Example: `namm-xmodal train train/smoke --run runs/first`
     """
@@ -81,7 +81,7 @@ def train_command(
     if settings.gradient.steps and settings.gradient.selection == "head":
         size = f"every head keeps {settings.gradient.budget:.0%} in any model"
     else:
-        size = f"its size on any model: namm-xmodal calibrate {where}"
+        size = f"to set its cache size on a model: namm-xmodal calibrate {where}"
     console.print(f"the policy is in {where}; {size}", soft_wrap=True)
 
 
@@ -133,7 +133,7 @@ def _train(setup: "Setup", settings: "TrainConfig", folder: Path) -> None:
 def _save_ranked(
     settings: "TrainConfig", template: "Namm", parameters: "Vector", folder: Path, more: "Mapping[str, object]"
 ) -> None:
-    """Writes the policy of a run without gradients; its size is not known before it is calibrated."""
+    """Writes the policy of a run without gradients; its cache size is unknown until it is calibrated."""
     from dataclasses import replace
 
     import torch
@@ -142,7 +142,7 @@ def _save_ranked(
     from namm_xmodal.gradient.run import STATE
 
     if (folder.parent / STATE).exists():
-        raise ConfigError(f"{folder}: made by gradients, gradient.steps=0 asks for none; choose another --run")
+        raise ConfigError(f"{folder}: was made with gradient steps, but gradient.steps=0; choose another --run")
     metadata = {"method": "ranking by later attention", "seed": settings.seed, **more}
     own = torch.from_numpy(parameters).float()
     replace(template, parameters=own, sharing=settings.sharing, metadata=metadata).save_pretrained(folder)
@@ -172,7 +172,9 @@ def _ranked(
         known = read_json(path, error=CheckpointError, expected="the ranking stage of a run", most=256 * MIB)
         if known.get("digest") == digest:
             return np.asarray(known["parameters"], dtype=np.float64).reshape(batches.sets.count, -1)
-        raise ConfigError(f"{path}: of other traces, ranking, sharing, features, start or seed; choose another --run")
+        raise ConfigError(
+            f"{path}: was made with other traces, ranking, sharing, features, start or seed; choose another --run"
+        )
     with progress("ranking") as on_progress:
         steps = settings.ranking.steps
         found, losses = rank(

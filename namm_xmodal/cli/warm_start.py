@@ -1,4 +1,4 @@
-"""`namm-xmodal warm-start`: a first mean for `evolve`, from gradients on its training tasks and sources."""
+"""`namm-xmodal warm-start`: pre-trains the first mean for `evolve` by gradients on its training tasks and sources."""
 
 import hashlib
 import json
@@ -37,15 +37,16 @@ def warm_start_command(
         typer.Option("--set", metavar="PATH=VALUE", help="Change one value: `--set gradient.budget=0.3`."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Local processes, each with its own model; default: as in the file.", min=1)
+        int | None,
+        typer.Option(help=("Number of local processes, each with its own model; default: as in the file."), min=1),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Find a first mean by gradients, on the training tasks of an evolution file; its section `gradient` says how.
+    """Pre-train a policy by gradients on the training tasks of an evolution file, as its section `gradient` says.
 
-    Evictions are decided hard and differentiated soft, or drawn at random and judged by their rewards
-    (`gradient.estimator`). The base model is not changed, and the policy that comes out is a NAMM as any other. Killed at
-    any moment, run the command again to resume.
+    Gradients are straight-through estimates past hard evictions, or policy gradients from random evictions
+    (`gradient.estimator`). The base model is not changed; the result is an ordinary NAMM, from which evolution can
+    start. If the command is interrupted, run it again to resume.
 
     Example: `namm-xmodal warm-start evolve/smollm2 --run runs/start --workers 2`, then
     `namm-xmodal evolve evolve/smollm2 --set start=runs/start/policy --set statistics.path=runs/start/policy`
@@ -65,7 +66,8 @@ def warm_start_command(
     if dry_run:
         gradient = setup.config.gradient
         console.print(
-            f"{counted(gradient.steps, 'step')} on {counted(setup.config.samples, 'sample')} each of {setup.trained_on}, "
+            f"{counted(gradient.steps, 'step')} on {counted(setup.config.samples, 'sample')} each of "
+            f"{setup.trained_on}, "
             f"{_passes(setup)}, to {gradient.budget:.0%} of the cache, in {setup.config.run}",
             soft_wrap=True,
         )
@@ -76,8 +78,8 @@ def warm_start_command(
     options = setup.config.gradient
     held = f" --set threshold=-.inf --set max_tokens={options.budget}" if options.selection == "head" else ""
     console.print(
-        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; continue with: "
-        f"namm-xmodal evolve {config} --set start={folder}/policy --set statistics.path={folder}/policy{held}",
+        f"policy/ after {steps} steps, gradient.jsonl and config.yaml are in {folder}; next: namm-xmodal evolve "
+        f"{config} --set start={folder}/policy --set statistics.path={folder}/policy{held}",
         soft_wrap=True,
     )
 
@@ -188,7 +190,7 @@ def descend_to(
 
 
 def _language_thresholds(setup: "Setup", descent: "Descent") -> dict[int, float]:
-    """Those that the policy is saved with: of the tasks, else of the first language source, else none."""
+    """The thresholds to save with the policy: those of the tasks, else of the first language source, else none."""
     from namm_xmodal.fitness.agree import PREFIX
 
     if setup.objective.tasks:

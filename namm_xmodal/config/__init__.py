@@ -1,4 +1,4 @@
-"""Typed, closed, printed configuration: YAML in, frozen pydantic models out, every mistake named with its path."""
+"""Configuration: YAML in, frozen pydantic models out; unknown keys are refused, and every error names its path."""
 
 from namm_xmodal.config.describe import FieldHelp, describe
 from namm_xmodal.config.evaluation import BootstrapConfig, EvaluationConfig, RunConfig, load_evaluation_config

@@ -1,4 +1,4 @@
-"""The section `agree`: models that should answer under eviction as they do with everything in memory."""
+"""The section `agree`: models whose pruned outputs should agree with their full-cache outputs."""
 
 from typing import Literal
 
@@ -11,35 +11,33 @@ class AgreeSource(InputSource):
     """A source of the objective "agree with the full cache"."""
 
     budget: float | None = Field(
-        None, gt=0, le=1, description="Kept fraction that the last gradient steps aim at; gradient.budget if absent."
+        None, gt=0, le=1, description="Kept fraction at the last gradient steps; default: gradient.budget."
     )
     smallest_budget: float | None = Field(
-        None, gt=0, le=1, description="Smallest budget that a sample draws; gradient.smallest_budget if absent."
+        None, gt=0, le=1, description="Smallest budget that a sample draws; default: gradient.smallest_budget."
     )
     samples: int | None = Field(
-        None, ge=1, description="Inputs per gradient step or generation; those of the whole run, `samples`, if absent."
+        None, ge=1, description="Inputs per gradient step or generation; default: `samples` of the run."
     )
-    weight: float = Field(
-        1.0, gt=0, description="What the gradient of an input weighs beside that of a sample of a task."
-    )
+    weight: float = Field(1.0, gt=0, description="Weight of an input's gradient relative to that of a task sample.")
     share_of: Literal["seen", "whole"] | None = Field(
-        None, description="What its budgets are shares of; gradient.share_of if absent."
+        None, description="What budgets are shares of; default: gradient.share_of."
     )
     floor: int | None = Field(
-        None, ge=0, description="Tokens kept at least in gradient steps; gradient.floor if absent."
+        None, ge=0, description="Minimum number of tokens kept in gradient steps; default: gradient.floor."
     )
 
 
 class LanguageAgree(LanguageSource, AgreeSource):
-    """Stretches of text: KL(full || pruned) of the next token, nats, averaged over the tokens that count."""
+    """Passages of text: KL(full || pruned) of the next token in nats, averaged over the tokens that count."""
 
 
 class VideoAgree(VideoSource, AgreeSource):
-    """Prompts about videos: as for texts, half of it on the last token, after which the answer begins."""
+    """Prompts about videos: as for texts, with half of the weight on the last token, after which the answer begins."""
 
 
 class RlAgree(RlSource, AgreeSource):
-    """Episodes: squared distance of actions in units of their variance in the episode, which is nats as well."""
+    """Episodes: squared distance of actions in units of their variance in the episode, also in nats."""
 
 
 KINDS: dict[str, type[AgreeSource]] = {"language": LanguageAgree, "video": VideoAgree, "rl": RlAgree}

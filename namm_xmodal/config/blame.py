@@ -1,4 +1,4 @@
-"""What the code of a plug-in raises: one line that says whose it is and where, with the whole traceback as a note."""
+"""Errors raised by plug-ins: one line that names the plug-in and the place, with the traceback as a note."""
 
 import inspect
 import traceback
@@ -13,7 +13,7 @@ from namm_xmodal.plugins import plugin_packages
 
 @contextmanager
 def blamed(what: str, *used: Any) -> Iterator[None]:
-    """Inside, an error that a plug-in caused becomes one line; all others pass as they are.
+    """Turns errors that a plug-in caused into one line; all other errors pass unchanged.
 
     Args:
         what: What was at work, in words: `policies.mine`.

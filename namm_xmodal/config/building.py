@@ -22,7 +22,9 @@ def settable(cls: type) -> dict[str, dataclasses.Field[Any]]:
         ConfigError: If it is not a dataclass, as the class of a plug-in may be.
     """
     if not dataclasses.is_dataclass(cls):
-        raise ConfigError(f"{cls.__name__} is no dataclass; expected one whose fields are its hyper-parameters")
+        raise ConfigError(
+            f"{cls.__name__} is not a dataclass; expected a dataclass whose fields are its hyper-parameters"
+        )
     return {field.name: field for field in dataclasses.fields(cls) if field.init and "filled_in" not in field.metadata}
 
 
@@ -70,12 +72,12 @@ def build(cls: type[Built], values: Mapping[str, Any], path: str, kind: str) -> 
 
 
 def at(path: str, error: NammError) -> NammError:
-    """The same kind of error, with the place in the configuration in front of its message."""
+    """The same error, with its place in the configuration in front of the message."""
     return error.at(path)
 
 
 def _typed(hint: Any, value: Any, path: str) -> Any:
-    """Checks a value against a field's type as JSON would be: lists fill tuples; neither `"4"` nor `true` passes for 1."""
+    """Checks a value against a field's type, as in JSON: lists become tuples; `"4"` and `true` are not numbers."""
     if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or isinstance(value, hint)):
         if not isinstance(value, hint):
             raise ConfigError(f"{path}: {value!r}: expected {hint.__name__}")

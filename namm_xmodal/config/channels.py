@@ -1,4 +1,4 @@
-"""What a NAMM sees, as a configuration says it: the name of a channel, or a list of names and mappings."""
+"""The features of a NAMM in a configuration: the name of a channel, or a list of names and mappings."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from namm_xmodal.errors import ConfigError, UnknownNameError
 
 
 def _known(value: Any) -> Any:
-    """Refuses what no features can be made of; the channels themselves say why."""
+    """Refuses values from which no features can be built."""
     from namm_xmodal.policies.namm import make_features
 
     entries = [value] if isinstance(value, str) else value

@@ -28,11 +28,11 @@ def command_of(content: Mapping[str, Any]) -> Command | None:
 
 
 def refuse_other_command(command: Command, content: Mapping[str, Any], name: str) -> None:
-    """Refuses a file of another command than this one.
+    """Refuses a file that belongs to another command.
 
     Raises:
         ConfigError: With the command that reads it.
     """
     found = command_of(content)
     if found is not None and found != command:
-        raise ConfigError(f"{name}: is a file of another command; run `namm-xmodal {found} {name}`")
+        raise ConfigError(f"{name}: is a file for another command; run `namm-xmodal {found} {name}`")

@@ -1,4 +1,4 @@
-"""The manual of a configuration, read off its fields: one text for YAML comments, `list configs` and docs."""
+"""Describes a configuration from its fields: one text for YAML comments, `list configs` and docs."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -20,20 +20,22 @@ class BootstrapConfig(Strict):
     """How intervals are drawn."""
 
     resamples: int = Field(2000, ge=100, description="Bootstrap resamples of each interval.")
-    level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
-    seed: int = Field(0, ge=0, description="Seed of the resampling; it changes no result, only the intervals drawn.")
+    level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals, such as 0.95.")
+    seed: int = Field(0, ge=0, description="Seed of the resampling; affects intervals only, not results.")
 
 
 class RunConfig(Strict):
-    """Where results go, how fast they come and how they are summarised; no result depends on it."""
+    """Where results go and how they are summarised; results do not depend on it."""
 
-    workers: int = Field(1, ge=1, description="Local processes, each with its own model. Results do not depend on it.")
+    workers: int = Field(
+        1, ge=1, description=("Number of local processes, each with its own model. Results do not depend on it.")
+    )
     silence: float = Field(
-        1800.0, gt=0, description="Seconds without a result after which a worker is ended and its work done again."
+        1800.0, gt=0, description="Seconds without a result after which a worker is killed and its work repeated."
     )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig, description="How intervals are drawn.")
     output: str = Field(
-        "results/eval", min_length=1, description="Folder of the results. Without one, x.yaml writes to results/x."
+        "results/eval", min_length=1, description="Folder of the results; default: results/NAME for NAME.yaml."
     )
 
 
@@ -42,8 +44,8 @@ class EvaluationConfig:
     """A resolved evaluation.
 
     Attributes:
-        sections: By name, in the order of the file; shared keys are filled in. A name is that of a modality, with `@` and a
-            label behind it where there are several of one: `rl`, `rl@tmaze`.
+        sections: By name, in the order of the file; shared keys are filled in. A name is that of a modality, with `@`
+            and a label behind it where there are several of one: `rl`, `rl@tmaze`.
         run: Output, workers, intervals.
         source: The file that it comes from, for messages.
     """
@@ -70,8 +72,8 @@ class EvaluationConfig:
         found = {name: section for name, section in self.sections.items() if modality_of(name) == modality}
         if not found:
             raise ConfigError(
-                f"section {modality}: missing; `namm-xmodal {command}` runs this section alone, the file has "
-                f"{', '.join(self.sections)} (`namm-xmodal eval` runs these)"
+                f"section {modality}: missing; `namm-xmodal {command}` runs only this section, and the file has "
+                f"{', '.join(self.sections)} (run these with `namm-xmodal eval`)"
             )
         return EvaluationConfig(found, self.run, self.source)
 
@@ -127,7 +129,7 @@ def evaluation_config(content: Mapping[str, Any], kinds: Mapping[str, type[Secti
         if kind is None or own is None:
             continue
         if not isinstance(own, dict):
-            raise ConfigError(f"{source}: {name}: {own!r}: expected the keys of a section, such as model: ...")
+            raise ConfigError(f"{source}: {name}: {own!r}: expected a section with keys, such as model: ...")
         shared = {key: value for key, value in content.items() if key in kind.model_fields}
         sections[name] = validate(kind, merge(shared, own), f"{source}: {name}")
     if not sections:
@@ -143,8 +145,8 @@ def _check_keys(content: Mapping[str, Any], kinds: Mapping[str, type[Section]], 
         owners = [name for name, kind in kinds.items() if key in kind.model_fields]
         if owners:
             raise ConfigError(
-                f"{source}: {key}: stands at the top, expected it in its section: {' or '.join(owners)}.{key} "
-                "(files from before version 0.2 have no sections)"
+                f"{source}: {key}: expected in its section, as {' or '.join(owners)}.{key} (files from before version "
+                "0.2 have no sections)"
             )
     if unknown:
         hint = did_you_mean(unknown[0], known)

@@ -34,7 +34,7 @@ Models = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValida
 
 
 def _weights_or_name(value: Any) -> Any:
-    """Says what is wrong with a start in one line, where a union would say what each of its members expects."""
+    """Gives one message for a wrong start, where pydantic would list what each member of the union expects."""
     if isinstance(value, dict):
         for name, weight in value.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
@@ -47,7 +47,7 @@ def _weights_or_name(value: Any) -> Any:
 Start = Annotated[str | dict[str, float], BeforeValidator(_weights_or_name)]
 """See `EvolveConfig.start`."""
 
-# What may change when a run is taken up again, and what its journal compares by itself with a message of its own.
+# Keys that may change when a run is resumed, and keys that the journal compares itself.
 NOT_IN_DIGEST = frozenset(
     {"evaluator", "held_out", "validation", "generations", "tracking", "run"}
     | {"strategy", "start", "size_pressure", "seed", "after", "gradient", "sharing", "start_sigma"}
@@ -69,76 +69,89 @@ class EvolveConfig(Strict):
     threads: int = Field(
         1, ge=1, description="Threads of each worker; two single-threaded workers beat one with two threads."
     )
-    rows: int = Field(32, ge=1, description="Most members in one batch; lower it when memory runs out.")
+    rows: int = Field(32, ge=1, description="Maximum number of members in one batch; lower it if memory runs out.")
     evaluator: EvaluatorConfig = Field(default_factory=EvaluatorConfig, description="Where members are scored.")
     seed: int = Field(
         1337, ge=0, description="Seed of strategy and samples. Validation uses seed + 1, held_out.yaml seed + 2."
     )
     tasks: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="What is trained on. Label: {task: a name of `namm-xmodal list tasks`, and the task's own fields}.",
+        description="Training tasks. Label: {task: a name of `namm-xmodal list tasks`, and the task's own fields}.",
     )
     agree: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="Models that should answer as they do with everything in memory, on inputs without labels: language, "
-        "video, rl, each as often as needed (rl@hopper). Keys: model, count, and those of its kind.",
+        description=(
+            "Models whose pruned outputs should agree with their full-cache outputs, on unlabelled inputs: language, "
+            "video, rl; several of a kind as rl@hopper. Keys: model, count, and those of the kind."
+        ),
     )
     held_out: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="What is never trained on and judged afterwards: label: {task, n: samples, and the task's fields}.",
+        description=(
+            "Held-out tasks, never trained on and evaluated afterwards: label: "
+            "{task, n: samples, and the task's fields}."
+        ),
     )
     samples: int = Field(4, ge=1, description="Samples per task per generation, the same for all members.")
-    pool: int = Field(64, ge=1, description="Training samples of each task; generations draw without replacement.")
+    pool: int = Field(64, ge=1, description="Training samples per task; generations draw without replacement.")
     update_every: int = Field(128, ge=1, description="Tokens between two updates of the cache; a multiple of 16.")
     protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
     protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
     strategy: StrategyConfig = Field(default_factory=StrategyConfig, description="The evolution strategy.")
-    generations: int = Field(100, ge=1, description="When the run is finished; may be raised later.")
+    generations: int = Field(100, ge=1, description="Number of generations; may be raised later.")
     start: Start = Field(
         "zeros",
         description="First mean: zeros (keeps everything), a saved policy (folder, shipped name or hub id), or a mapping "
-        "of channels to weights, such as {key_novelty: 0.4}: an untrained network that ranks tokens by their weighted sum.",
+        "of channels to weights, such as {key_novelty: 0.4}: an untrained network that ranks tokens by their weighted "
+        "sum.",
     )
     start_sigma: float = Field(
-        0.03, gt=0, description="Deviation of all other parameters where start is a mapping of channels to weights."
+        0.03,
+        gt=0,
+        description="Standard deviation of all other parameters if start is a mapping of channels to weights.",
     )
     scorer: Literal["bam", "mlp"] = Field("bam", description="Network of the NAMM: bam as published, or mlp.")
     features: FeaturesValue = Field(
         "spectrogram",
-        description="What the NAMM sees of a token: spectrogram as published, or a list of channels such as [spectrogram, "
-        "key_novelty, {channel: convolution, standardise: context}]. A mapping holds channel (a name of `namm-xmodal list "
+        description="Features of a token: spectrogram as published, or a list of channels such as [spectrogram, "
+        "key_novelty, {channel: convolution, standardise: context}]. A mapping holds channel (a name of `namm-xmodal "
+        "list "
         "channels`), standardise (frozen statistics, or context: over the live tokens of a head) and the channel's own "
         "settings.",
     )
     ema_coefficient: float = Field(
-        0.99, gt=0, lt=1, description="Decay of averaged attention per query, for channels that say nothing else."
+        0.99, gt=0, lt=1, description="Decay of averaged attention per query, for channels that set none."
     )
     threshold: float = Field(
         0.0,
-        description="Tokens that score at least this are kept; -.inf keeps the max_tokens best ones of every head.",
+        description="Tokens that score at least this are kept; -.inf keeps the best max_tokens of every head.",
     )
     max_tokens: BudgetValue | None = Field(
-        None, description="Hard cap of kept tokens per head: a fraction of the tokens seen, or a number; null for none."
+        None,
+        description=(
+            "Maximum number of tokens kept per head: a fraction of the tokens seen, or a number of tokens; null for no "
+            "limit."
+        ),
     )
     statistics: StatisticsConfig = Field(
-        default_factory=StatisticsConfig, description="What features are standardised by."
+        default_factory=StatisticsConfig, description="Statistics by which features are standardised."
     )
-    size_pressure: SizePressureConfig = Field(
-        default_factory=SizePressureConfig, description="What a kept token costs."
-    )
+    size_pressure: SizePressureConfig = Field(default_factory=SizePressureConfig, description="Penalty on cache size.")
     gradient: GradientConfig = Field(
-        default_factory=GradientConfig, description="How `namm-xmodal warm-start` finds a first mean."
+        default_factory=GradientConfig, description="Settings of `namm-xmodal warm-start`."
     )
     after: str | None = Field(
-        None, description="Run folder of the stage before: strategy state and feature statistics are taken over."
+        None, description="Run folder of the previous stage, whose strategy state and feature statistics are continued."
     )
     validation: int = Field(
         32,
         ge=0,
-        description="Fresh samples of each task on which the answer is compared with its start; at least 10 to conclude "
-        "anything, 0 for none.",
+        description=(
+            "Fresh samples per task on which the answer is compared with its start; at least 10 for a conclusion, 0 "
+            "for none."
+        ),
     )
-    tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="Mirrors of the journal.")
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="Loggers that mirror the journal.")
     run: str = Field("runs/evolve", min_length=1, description="Folder of the run.")
 
     @model_validator(mode="after")
@@ -149,21 +162,28 @@ class EvolveConfig(Strict):
         if (self.tasks or self.held_out) and not self.models:
             raise ValueError("models: missing; tasks need a base model, such as models: smollm2-135m")
         if len(set(self.models)) < len(self.models):
-            raise ValueError(f"models: {list(self.models)}: a model is given twice; remove one")
+            raise ValueError(f"models: {list(self.models)}: contains a model twice; remove one")
         if self.samples > self.pool:
             raise ValueError(f"samples: {self.samples}: expected at most pool = {self.pool}; make the pool larger")
         if self.threshold == -math.inf and self.max_tokens is None:
-            raise ValueError("threshold: -.inf: keeps everything without max_tokens; set max_tokens, such as 0.25")
+            raise ValueError(
+                "threshold: -.inf: keeps everything unless max_tokens is set; set max_tokens, such as 0.25"
+            )
         if self.gradient.trained == "last_layer" and self.scorer != "bam":
-            raise ValueError(f"gradient.trained: last_layer: scorer {self.scorer} has no linear one; set scorer: bam")
+            raise ValueError(
+                f"gradient.trained: last_layer: scorer {self.scorer} has no linear last layer; set scorer: bam"
+            )
         smallest = self.gradient.smallest_budget
         for name, source in self.agree_sources().items():
             if source.share_of == "whole" and self.gradient.selection == "pooled":
                 raise ValueError(
-                    f"agree.{name}.share_of: whole: pooled thresholds follow the tokens seen; set gradient.selection: head"
+                    f"agree.{name}.share_of: whole: not possible with pooled thresholds, which depend on the tokens "
+                    "seen; set gradient.selection: head"
                 )
             if source.smallest_budget is not None and smallest is None:
-                raise ValueError(f"agree.{name}.smallest_budget: needs gradient.smallest_budget, from where all draw")
+                raise ValueError(
+                    f"agree.{name}.smallest_budget: only works with gradient.smallest_budget; set that too"
+                )
             largest, least = source.budget or self.gradient.budget, source.smallest_budget or smallest
             if least is not None and largest < least:
                 place = "gradient.smallest_budget" if source.smallest_budget is None else "its smallest_budget"
@@ -171,15 +191,12 @@ class EvolveConfig(Strict):
         rollouts = self.gradient.policy_gradient.rollouts
         if self.gradient.estimator == "policy_gradient" and rollouts > self.rows:
             raise ValueError(
-                f"gradient.policy_gradient.rollouts: {rollouts}: expected at most rows = {self.rows}, since they are one "
-                "batch; raise rows, or take more samples"
+                f"gradient.policy_gradient.rollouts: {rollouts}: expected at most rows = {self.rows}, since they form "
+                "one batch; raise rows, or use fewer rollouts and more samples"
             )
         both = sorted(set(self.tasks) & set(self.held_out))
         if both:
-            raise ValueError(
-                f"held_out.{both[0]}: is a training task too; what is held out must not be trained on, rename or "
-                "remove one"
-            )
+            raise ValueError(f"held_out.{both[0]}: is also a training task; rename or remove one")
         return self
 
     @field_validator("threshold")
@@ -211,7 +228,7 @@ def load_evolve_config(
         name: Path or packaged name of a YAML file.
         overrides: `a.b=c` assignments.
         run: Folder of the run; wins over the file's `run`, which defaults to `runs/<name of the file>`.
-        workers: Number of workers; more than one makes an evaluator of this process one of local processes.
+        workers: Number of workers; more than one replaces an in-process evaluator by local processes.
 
     Raises:
         ConfigError: With one line that names file, key, value and what is expected.
@@ -242,7 +259,7 @@ def with_workers(content: Mapping, workers: int) -> list[str]:
 
 
 def evolve_digest(config: EvolveConfig, statistics: str) -> str:
-    """Twelve hex digits over everything that decides what members score; a journal of another one is refused.
+    """Digest (twelve hex digits) of everything that affects scores; a journal with another digest is refused.
 
     Args:
         config: The configuration.

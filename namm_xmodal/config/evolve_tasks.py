@@ -1,4 +1,4 @@
-"""The tasks of an evolution file: those trained on, those held out, and the file that judges the latter."""
+"""The tasks of an evolution file: training tasks, held-out tasks, and the file that evaluates the latter."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def training_tasks(config: EvolveConfig) -> dict[str, Any]:
     for label, spec in config.tasks.items():
         if "n" in spec:
             raise ConfigError(
-                f"tasks.{label}.n: {spec['n']!r}: not a key of a training task; `pool` and `samples` say how many"
+                f"tasks.{label}.n: {spec['n']!r}: not a key of a training task; set `pool` and `samples` instead"
             )
         tasks[label] = build_task({**spec, "n": config.pool}, f"tasks.{label}")[0]
     return tasks
@@ -41,13 +41,13 @@ def held_out_tasks(config: EvolveConfig) -> dict[str, tuple[Any, int]]:
             if task == same:
                 raise ConfigError(
                     f"held_out.{label}: the same task with the same fields as tasks.{other}, so it would not be held "
-                    "out; give it another task, length or source"
+                    "out; use another task, length or source"
                 )
     return tasks
 
 
 def held_out_evaluation(config: EvolveConfig, policy: str) -> dict[str, Any] | None:
-    """The file by which `namm-xmodal eval` judges a run on its held-out tasks, with a few baselines; None without any.
+    """The file with which `namm-xmodal eval` evaluates a run on its held-out tasks; None without any.
 
     Args:
         config: The run's configuration.

@@ -17,40 +17,48 @@ from namm_xmodal.policies.namm import Namm
 
 
 class HeadSharesConfig(Strict):
-    """Finds the division at which the model, pruned, answers most as it does with all in memory."""
+    """Finds the head shares at which the pruned model agrees best with its full cache."""
 
     agree: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="What the model reads, without labels: language, video or rl, as often as needed (language@code), all "
-        "of one model. Keys as under `agree` of `train`.",
+        description=(
+            "Unlabelled inputs: language, video or rl; several of a kind as language@code, all for one model. Keys as "
+            "under `agree` of `train`."
+        ),
     )
     method: Literal["agreement", "duo_attention"] = Field(
         "agreement",
-        description="agreement: by gradients of the distance to the full cache. duo_attention: heads whose mean query "
-        "looks back far keep everything, the others a window; the baseline.",
+        description=(
+            "agreement: by gradients of the distance to the full cache. duo_attention: the baseline; heads whose mean "
+            "query attends far back keep everything, the others a window."
+        ),
     )
     window: float = Field(
-        0.05, gt=0, lt=1, description="With duo_attention: share of the tokens seen that the other heads keep."
+        0.05, gt=0, lt=1, description="With duo_attention: share of the tokens seen that windowed heads keep."
     )
     policy: dict[str, Any] = Field(
         {"policy": "geometry"},
-        description="Which tokens a head keeps: a policy that only scores, or a NAMM.",
+        description="Policy that ranks a head's tokens: one that only scores, or a NAMM.",
     )
     budget: float = Field(0.25, gt=0, lt=1, description="Share of the tokens seen that a head keeps on average.")
-    steps: int = Field(30, ge=1, description="Steps; each is a forward and a backward pass over `samples` inputs.")
-    samples: int = Field(1, ge=1, description="Inputs of each source in a step.")
+    steps: int = Field(
+        30, ge=1, description=("Number of steps; each is a forward and a backward pass over `samples` inputs.")
+    )
+    samples: int = Field(1, ge=1, description="Inputs per source and step.")
     rate: float = Field(
         0.25,
         gt=0,
         le=1,
-        description="Deviation of the first step in the logarithm of the shares; falls to a fifth of it.",
+        description="Standard deviation of the first step in the logarithm of the shares; falls to a fifth.",
     )
     held_out: int = Field(
-        6, ge=1, description="Last inputs of each source, which no step sees: the division is judged on them."
+        6,
+        ge=1,
+        description=("Number of last inputs per source that are never trained on; the shares are evaluated on them."),
     )
     protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
     protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
-    seed: int = Field(0, ge=0, description="Of the order of inputs.")
+    seed: int = Field(0, ge=0, description="Seed of the order of inputs.")
     run: str = Field(min_length=1, description="Folder of the run; `--run` overrides it.")
 
     @model_validator(mode="after")
@@ -58,42 +66,43 @@ class HeadSharesConfig(Strict):
         sources = self.sources()
         models = sorted({source.model for source in sources.values()})
         if len(models) > 1:
-            raise ValueError(f"agree: {' and '.join(models)}: a division is of one model; make a run for each")
+            raise ValueError(f"agree: {' and '.join(models)}: head shares belong to one model; make a run for each")
         for name, source in sources.items():
             for key in sorted({"samples", "weight", "smallest_budget"} & source.model_fields_set):
-                raise ValueError(f"agree.{name}.{key}: says something about `train` alone; remove it")
+                raise ValueError(f"agree.{name}.{key}: only applies to `train`; remove it")
             if source.budget is not None:
                 raise ValueError(
-                    f"agree.{name}.budget: {source.budget:g}: a division has one; give `budget` of the file"
+                    f"agree.{name}.budget: {source.budget:g}: head shares have one budget; set `budget` at the top "
+                    "instead"
                 )
             if source.count < self.held_out + self.samples:
                 raise ValueError(
-                    f"agree.{name}.count: {source.count}: expected at least held_out={self.held_out} and, for the steps, "
-                    f"samples={self.samples} more"
+                    f"agree.{name}.count: {source.count}: expected at least held_out={self.held_out} plus "
+                    f"samples={self.samples} for the steps"
                 )
         self._check_method()
         if "budget" in self.policy:
-            raise ValueError(f"policy.budget: {self.policy['budget']}: give `budget` of the file, which holds for it")
+            raise ValueError(f"policy.budget: {self.policy['budget']}: set `budget` at the top instead")
         policy = build_policy(self.policy, "policy")
         if not isinstance(policy, Namm) and not only_scores(policy):
             raise ValueError(
-                f"policy: {type(policy).__name__}: expected one that only scores, such as geometry, or a NAMM"
+                f"policy: {type(policy).__name__}: expected a policy that only scores, such as geometry, or a NAMM"
             )
         if policy.reads.queries:
             raise ValueError(
-                f"policy: {type(policy).__name__}: reads queries, which gradients do not hand over; find the shares with "
-                "geometry or keydiff, they serve others as well"
+                f"policy: {type(policy).__name__}: reads queries, which are not available in gradient steps; use "
+                "geometry or keydiff, whose shares also work for other policies"
             )
         return self
 
     def _check_method(self) -> None:
         for key in sorted(self.ignored() & self.model_fields_set):
-            raise ValueError(f"{key}: says nothing with method: {self.method}; remove it")
+            raise ValueError(f"{key}: has no effect with method: {self.method}; remove it")
         if self.method == "duo_attention" and self.window >= self.budget:
             raise ValueError(f"window: {self.window:g}: expected less than the budget, {self.budget:g}")
 
     def ignored(self) -> set[str]:
-        """Keys that say nothing with this method."""
+        """Keys that have no effect with this method."""
         return {"window"} if self.method == "agreement" else {"steps", "samples", "rate", "seed"}
 
     def sources(self) -> dict[str, AgreeSource]:

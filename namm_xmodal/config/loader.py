@@ -1,4 +1,4 @@
-"""YAML files with `extends:`; nothing in them is ever executed, names resolve through tables only."""
+"""Loads YAML files with `extends:`. Nothing in them is executed; names are looked up in tables."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from namm_xmodal.trust.yaml_text import parse_yaml
 Mapping = dict[str, Any]
 
 MOST_FILES = 32
-"""Most files that one configuration extends, each counted as often as it is read."""
+"""Maximum number of files that one configuration extends, counting repeats."""
 
 
 def packaged_folder() -> Path:
@@ -44,7 +44,7 @@ def resolve_config(name: str | Path, beside: Path | None = None) -> Path:
     except (OSError, RuntimeError) as error:  # a name that is too long, a home of nobody
         raise ConfigError(f"{text[:200]}: not a path ({reason_of(error)}); expected a YAML file") from None
     if is_folder:
-        raise ConfigError(f"{text}: is a folder, expected a YAML file; name one of the files inside it")
+        raise ConfigError(f"{text}: is a folder, expected a YAML file; give one of the files inside")
     if exists:
         return path
     shipped = packaged_configs()
@@ -52,13 +52,14 @@ def resolve_config(name: str | Path, beside: Path | None = None) -> Path:
     if short in shipped:
         return shipped[short]
     hint = did_you_mean(short, shipped)
-    raise ConfigError(f"{text}: no such file and no packaged configuration of this name; {hint}")
+    raise ConfigError(f"{text}: no such file, and no shipped configuration has this name; {hint}")
 
 
 def load_mapping(name: str | Path) -> Mapping:
     """Reads a YAML file and everything it extends into one mapping; the extending file wins, key by key.
 
-    Lists are replaced as a whole. A `null` removes an inherited key, so its default applies again; `{}` empties a mapping.
+    Lists are replaced as a whole. A `null` removes an inherited key, so its default applies again; `{}` empties a
+    mapping.
     """
     return _load(resolve_config(name), (), [])
 
@@ -80,10 +81,10 @@ def _load(path: Path, chain: tuple[Path, ...], files: list[Path]) -> Mapping:
     real = path.resolve()
     if real in chain:
         names = " -> ".join(each.name for each in (*chain, real))
-        raise ConfigError(f"{path}: extends itself ({names}); remove one `extends:` of the circle")
+        raise ConfigError(f"{path}: extends itself ({names}); remove one `extends:` of the cycle")
     files.append(real)
     if len(files) > MOST_FILES:
-        raise ConfigError(f"{files[0]}: extends more than {MOST_FILES} files; put some of them together")
+        raise ConfigError(f"{files[0]}: extends more than {MOST_FILES} files; merge some of them")
     content = _read(path)
     parents = content.pop("extends", [])
     if isinstance(parents, str):
@@ -109,7 +110,7 @@ def _read(path: Path) -> Mapping:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected `key: value` lines at the top, found {type(content).__name__}")
+        raise ConfigError(f"{path}: expected a mapping of `key: value` lines, found {type(content).__name__}")
     return content
 
 

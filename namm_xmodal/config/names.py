@@ -1,4 +1,4 @@
-"""Near misses: the hint at the end of every message about an unknown name."""
+"""The hint at the end of every message about an unknown name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,4 +10,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, choices, n=3, cutoff=0.6) or [each for each in choices if name and name in each]
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"known: {', '.join(choices)}" if choices else "nothing is known here"
+    return f"known: {', '.join(choices)}" if choices else "no names are known here"

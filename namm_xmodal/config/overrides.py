@@ -34,12 +34,12 @@ def _nest(keys: list[str], value: Any) -> Mapping:
 
 
 def _check(content: Mapping, keys: list[str], value: Any, assignment: str) -> None:
-    """Refuses a path through something that is not a mapping, and the removal of what is not there."""
+    """Refuses a path through something that is not a mapping, and the removal of a missing key."""
     here: Any = content
     for depth, key in enumerate(keys):
         if not isinstance(here, dict):
             parent = ".".join(keys[:depth])
-            raise ConfigError(f"{assignment}: {parent} is {here!r}, which has no keys; set {parent} as a whole")
+            raise ConfigError(f"{assignment}: {parent} is {here!r}, which has no keys; set all of {parent}")
         if key not in here:
             if value is None and depth and all(isinstance(each, dict) for each in here.values()):  # of labels
                 raise ConfigError(f"{assignment}: nothing to remove at {key!r}; {did_you_mean(key, here)}")

@@ -1,4 +1,4 @@
-"""From a mapping in a YAML file to a policy."""
+"""Builds a policy from a mapping in a YAML file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def split_spec(spec: object, path: str) -> tuple[str, dict[str, Any]]:
 
 
 def takes_budget(spec: object, path: str = "policy") -> bool:
-    """Whether the sweep over `budgets` applies: the policy has a budget that is not optional, and none is given."""
+    """Whether the sweep over `budgets` applies: the policy needs a budget and gives none."""
     name, values = split_spec(spec, path)
     if "budget" in values:
         return False
@@ -70,8 +70,8 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
         spec_of_namm = build(NammSpec, values, path, f"policy {name}")
         if spec_of_namm.calibrated is not None and not calibrates:
             raise ConfigError(
-                f"{path}.calibrated: only `namm-xmodal eval` calibrates; save the policy with `namm-xmodal calibrate` and "
-                "give its folder as path, or give a budget"
+                f"{path}.calibrated: only works in `namm-xmodal eval`; save the policy with `namm-xmodal calibrate` "
+                "and give its folder as path, or give a budget"
             )
         try:
             return spec_of_namm.make(path)
@@ -79,7 +79,7 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
             raise at(path, error) from None
     if "base" in settable(cls) and "base" in values:
         if isinstance(values["base"], Mapping) and "budget" in values["base"]:
-            raise ConfigError(f"{path}.base.budget: the base takes the budget of {name}; give it one level up")
+            raise ConfigError(f"{path}.base.budget: the base uses the budget of {name}; set it there instead")
         _only_ranks(values["base"], f"{path}.base")
         try:
             values["base"] = build_policy(values["base"], f"{path}.base")
@@ -91,20 +91,20 @@ def build_policy(spec: object, path: str = "policy", *, calibrates: bool = False
 
 
 def _only_ranks(base: object, path: str) -> None:
-    """Refuses fields of a NAMM that say how much it keeps, or what it is fitted to, where only its ranking counts."""
+    """Refuses fields of a NAMM about its size or calibration where only its ranking counts."""
     if not isinstance(base, Mapping) or base.get("policy") != "namm":
         return
     for key in ("threshold", "max_tokens", "beyond", "calibrated", "statistics"):
         if key in base and base[key] != "frozen":
-            raise ConfigError(f"{path}.{key}: means nothing here, since only the NAMM's ranking counts; remove it")
+            raise ConfigError(f"{path}.{key}: has no effect here, since only the NAMM's ranking counts; remove it")
 
 
 def _shares_from(value: object, path: str) -> Any:
-    """What a file of `namm-xmodal head-shares` holds, or one that ships with the package."""
+    """Loads head shares from a file of `namm-xmodal head-shares`, or one that ships with the package."""
     from namm_xmodal.policies.head_shares import HeadShares
 
     if not isinstance(value, str):
-        raise ConfigError(f"{path}: {value!r}: expected a file that `namm-xmodal head-shares` has written")
+        raise ConfigError(f"{path}: {value!r}: expected a file written by `namm-xmodal head-shares`")
     try:
         return HeadShares.from_pretrained(value)
     except CheckpointError as error:

@@ -1,4 +1,4 @@
-"""What the sections of an evaluation have in common: policies, sizes, the schedule of evictions, where a model runs."""
+"""Keys that all sections of an evaluation share: policies, budgets, update schedule and device."""
 
 from typing import Annotated, Any, Literal
 
@@ -32,32 +32,41 @@ class Section(Strict):
     threads: int = Field(
         1, ge=1, description="Threads of each worker; two single-threaded workers beat one worker with two threads."
     )
-    seed: int = Field(0, ge=0, description="Seed of everything drawn: samples, generated videos, resets of episodes.")
+    seed: int = Field(0, ge=0, description="Seed of everything random: samples, generated videos, resets of episodes.")
     policies: dict[str, dict[str, Any]] = Field(
         min_length=1,
         description="Label: {policy: a name of `namm-xmodal list policies`, and the policy's own fields}.",
     )
     budgets: Budgets = Field(
         (0.5, 0.25),
-        description="Cache sizes for every policy with a budget that gives none of its own; a float in (0, 1] is a "
-        "fraction of the tokens seen, an int is a number of tokens.",
+        description=(
+            "Cache sizes for every policy that needs a budget and sets none; a float in (0, 1] is a fraction of the "
+            "tokens seen, an int is a number of tokens."
+        ),
     )
     fit: Fitting = Field(
         "frozen",
-        description="Feature statistics of NAMMs that say nothing else. frozen: those saved with the policy. estimated: of "
-        "the model at hand with a full cache, no labels. estimated_by_layer: the same, one set for each layer.",
+        description=(
+            "Feature statistics of NAMMs that set none. frozen: those saved with the policy. estimated: estimated on "
+            "the evaluated model with a full cache, without labels. estimated_by_layer: the same, one set per layer."
+        ),
     )
-    update_every: int = Field(256, ge=1, description="Tokens between two updates of the cache while it is filled.")
+    update_every: int = Field(256, ge=1, description="Tokens between two updates of the cache.")
     protect_first: int = Field(4, ge=0, description="Oldest tokens that are never evicted.")
     protect_recent: int = Field(8, ge=0, description="Newest tokens that are never evicted.")
     selection: Literal["ragged", "layer_max"] = Field(
         "ragged",
-        description="ragged: every head keeps its own number of tokens. layer_max: as many as the largest head.",
+        description=(
+            "ragged: every head keeps its own number of tokens. layer_max: as many as the head of the layer that keeps "
+            "most."
+        ),
     )
     attention: Literal["auto", "sdpa", "tiled"] = Field(
         "auto",
-        description="For policies that read every attention row. tiled: one softmax for output and policy, faster. sdpa: "
-        "bit-identical while nothing is evicted. auto: tiled in half precision, sdpa otherwise.",
+        description=(
+            "Attention for policies that read every attention row. tiled: one softmax for output and policy, faster. "
+            "sdpa: bit-identical while nothing is evicted. auto: tiled in half precision, sdpa otherwise."
+        ),
     )
 
     @field_validator("budgets")
@@ -69,7 +78,7 @@ class Section(Strict):
             if isinstance(budget, int) and budget < 1:
                 raise ValueError(f"{budget}: expected at least 1 token, or a fraction in (0, 1] such as 0.5")
         if len(set(map(repr, budgets))) < len(budgets):
-            raise ValueError(f"{list(budgets)}: a budget is given twice; remove one")
+            raise ValueError(f"{list(budgets)}: contains a budget twice; remove one")
         return budgets
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Inputs without labels, as configurations name them: texts, prompts about videos, episodes of agents."""
+"""Unlabelled inputs in configurations: texts, prompts about videos, episodes of agents."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -14,31 +14,29 @@ Source = TypeVar("Source", bound="InputSource")
 
 
 class InputSource(Strict):
-    """A model, and what it reads."""
+    """A model and its inputs."""
 
     model: str = Field(min_length=1, description="A model of the modality: a name, a folder or a hub id.")
-    count: int = Field(24, ge=1, description="Texts, videos or episodes.")
+    count: int = Field(24, ge=1, description="Number of texts, videos or episodes.")
     update_every: int = Field(128, ge=1, description="Tokens between two updates; a multiple of 16.")
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(
         "float32", description="Precision of the weights."
     )
     device: str = Field("cpu", min_length=1, description="Where the model runs: cpu, cuda, cuda:1, mps.")
-    seed: int = Field(0, ge=0, description="Of the texts, videos or episodes.")
+    seed: int = Field(0, ge=0, description="Seed of the texts, videos or episodes.")
 
     @property
     def length(self) -> int | None:
-        """About how many tokens an input has at most; None where only its model knows."""
+        """Approximate maximum length of an input in tokens; None where only its model knows."""
         return None
 
 
 class LanguageSource(InputSource):
-    """Stretches of text."""
+    """Passages of text."""
 
     texts: Names = Field(("python-topics",), description="Names of `namm-xmodal list texts`, files or folders.")
-    tokens: int = Field(448, ge=32, description="Of each text.")
-    repeat: bool = Field(
-        True, description="Have the text repeated after itself, and count only what is read in the repetition."
-    )
+    tokens: int = Field(448, ge=32, description="Tokens per text.")
+    repeat: bool = Field(True, description="Append the text to itself and count only the repetition.")
 
     @property
     def length(self) -> int | None:
@@ -53,19 +51,19 @@ class VideoSource(InputSource):
     benchmark: str = Field("generated", min_length=1, description="A name of `namm-xmodal list benchmarks`.")
     data: str = Field("", description="Folder of the benchmark in its published layout.")
     options: dict[str, Any] = Field(default_factory=dict, description="The benchmark's own fields.")
-    frames: int = Field(16, ge=1, description="Frames of each video.")
-    question: bool = Field(True, description="Count only what is read in the question; else in later frames as well.")
+    frames: int = Field(16, ge=1, description="Frames per video.")
+    question: bool = Field(True, description="Count only tokens of the question, instead of later frames as well.")
 
 
 class RlSource(InputSource):
-    """Episodes that a Decision Transformer plays with everything in memory."""
+    """Episodes that a Decision Transformer plays with a full cache."""
 
-    count: int = Field(4, ge=1, description="Episodes of each model.")
+    count: int = Field(4, ge=1, description="Episodes per model.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of the weights.")
     update_every: int = Field(48, ge=1, description="Tokens between two updates; three per step.")
-    model_seeds: tuple[int, ...] | None = Field(None, description="Which models of a family; all if absent.")
+    model_seeds: tuple[int, ...] | None = Field(None, description="Seeds of the models of a family; default: all.")
     environment_options: dict[str, Any] = Field(default_factory=dict, description="Options of the environment.")
-    tokens: int = Field(900, ge=48, description="First tokens of an episode that are read; three per step.")
+    tokens: int = Field(900, ge=48, description="Number of first tokens of an episode to read; three per step.")
 
     @property
     def length(self) -> int | None:

@@ -1,4 +1,4 @@
-"""From a mapping in a YAML file to a language task."""
+"""Builds a language task from a mapping in a YAML file."""
 
 from collections.abc import Mapping, Sized
 from typing import Any

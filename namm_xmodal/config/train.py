@@ -1,4 +1,4 @@
-"""The configuration of `namm-xmodal train`: that of an evolution, with traces of several models that come first."""
+"""The configuration of `namm-xmodal train`: an evolution file, plus traces of several models that are learnt from first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ from namm_xmodal.config.validation import Strict, validate
 
 
 class TraceSource(InputSource):
-    """What is read once, with a full cache and without labels, to see which tokens receive attention later."""
+    """Inputs read once, with a full cache and without labels, to record which tokens receive attention later."""
 
-    updates: int = Field(3, ge=1, description="Updates of each that are noted, spread evenly over its length.")
-    heads: int = Field(2, ge=1, description="kv heads of each layer and update that are noted, drawn anew each time.")
+    updates: int = Field(3, ge=1, description="Updates recorded per input, spread evenly over its length.")
+    heads: int = Field(2, ge=1, description="kv heads recorded per layer and update, drawn at random each time.")
 
 
 class LanguageTraces(LanguageSource, TraceSource):
@@ -37,25 +37,27 @@ KINDS: dict[str, type[TraceSource]] = {"language": LanguageTraces, "video": Vide
 
 
 class RankingConfig(Strict):
-    """The scorer learns the order of later attention from the traces; no base model runs meanwhile."""
+    """The scorer learns the order of later attention from the traces, without running a base model."""
 
-    steps: int = Field(3000, ge=0, description="Steps; 0, with a start, for none.")
+    steps: int = Field(3000, ge=0, description="Number of steps; 0, together with a start, for none.")
     batch: int = Field(
-        16, ge=1, description="Heads of each step; with sharing by layer or head, all that were noted of an update."
+        16, ge=1, description="Heads per step; with sharing by layer or head, all that were recorded of an update."
     )
-    rate: float = Field(0.005, gt=0, description="Largest change of a parameter per step; falls along half a cosine.")
-    sigma: float = Field(0.1, gt=0, description="Deviation of the random start, if `start` says zeros.")
+    rate: float = Field(
+        0.005, gt=0, description=("Learning rate: the largest change of a parameter per step; follows a cosine decay.")
+    )
+    sigma: float = Field(0.1, gt=0, description="Standard deviation of the random start, if `start` is zeros.")
     smallest: float = Field(
         1 / 32,
         gt=0,
         lt=1,
-        description="Smallest cache that counts; sizes from there to the whole weigh alike by octave.",
+        description="Smallest cache share that counts; shares from there to 1 are weighted log-uniformly.",
     )
     across: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Weight of pairs from different heads, by attention; the rest are pairs of one head.",
+        description="Weight of pairs from different heads, compared by attention; the rest are pairs within a head.",
     )
 
 
@@ -63,7 +65,7 @@ class LaterGradientConfig(GradientConfig):
     """Straight-through gradients after the ranking, or none."""
 
     steps: int = Field(
-        150, ge=0, description="Steps, each on `samples` samples of each task; 0 to end with the ranking."
+        150, ge=0, description="Number of steps, each on `samples` samples per task; 0 to stop after the ranking."
     )
 
 
@@ -71,24 +73,32 @@ class TrainConfig(EvolveConfig):
     """Traces, ranking, gradients through evictions, evolution: one network for all models."""
 
     traces: dict[str, dict[str, Any]] = Field(
-        description="What traces are taken from: language, video, rl, each as often as needed (rl@tmaze). Keys: model, "
-        "count, and those of its kind. {} for no traces and no ranking: gradients begin at `start`.",
+        description=(
+            "Sources of traces: language, video, rl; several of a kind as rl@tmaze. Keys: model, count, and those of "
+            "the kind. {} for no traces and no ranking: gradients begin at `start`."
+        ),
     )
     recorded: str | None = Field(
-        None, description="Folder `traces` of another run of the same features and sources, to record nothing anew."
+        None, description="Folder `traces` of another run with the same features and sources, to reuse its recordings."
     )
-    ranking: RankingConfig = Field(default_factory=RankingConfig, description="Learning from the traces.")
+    ranking: RankingConfig = Field(default_factory=RankingConfig, description="Settings of learning from the traces.")
     sharing: Literal["model", "layer", "head"] = Field(
         "model",
-        description="Who shares a network: the whole model, the heads of a layer, or nobody. By layer or head it is of one "
-        "model, and learns by ranking alone: gradient.steps=0, generations=0.",
+        description=(
+            "What shares a network: the whole model, the heads of a layer, or each head has its own. By layer or head, "
+            "the policy is for one model and learns by ranking only: set gradient.steps=0 and generations=0."
+        ),
     )
     gradient: LaterGradientConfig = Field(
         default_factory=LaterGradientConfig, description="Straight-through gradients on the tasks."
     )
     generations: int = Field(0, ge=0, description="Generations of evolution at the end; 0 for none.")
     keep_ranking: float = Field(
-        0.5, ge=0, description="Length of the ranking's gradient in each gradient step, beside the tasks' (at most 1)."
+        0.5,
+        ge=0,
+        description=(
+            "Length of the ranking gradient added in each gradient step, relative to that of the tasks (at most 1)."
+        ),
     )
 
     @model_validator(mode="after")
@@ -97,20 +107,20 @@ class TrainConfig(EvolveConfig):
         if not self.traces:
             given = sorted({"recorded", "ranking", "keep_ranking", "sharing"} & self.model_fields_set)
             if given:
-                raise ValueError(f"{given[0]}: means nothing without traces; remove it, or name sources under traces")
+                raise ValueError(f"{given[0]}: has no effect without traces; remove it, or add sources under traces")
             if self.start == "zeros" or not self.gradient.steps:
                 raise ValueError(
-                    "traces: {}: gradients need somewhere to start; set start to channels and weights, such as "
+                    "traces: {}: gradients need a start; set start to channels and weights, such as "
                     "{key_novelty: 0.4}, or to a saved policy, and gradient.steps above 0"
                 )
         if self.ranking.steps == 0 and self.start == "zeros":
             raise ValueError(
-                "ranking.steps: 0: needs somewhere to start; set start to channels and weights, such as {key_novelty: "
+                "ranking.steps: 0: needs a start; set start to channels and weights, such as {key_novelty: "
                 "0.4}, or to a saved policy"
             )
         if self.sharing != "model" and (self.gradient.steps or self.generations):
             raise ValueError(
-                f"sharing: {self.sharing}: learns by ranking alone, since gradients and evolution are of one network for "
+                f"sharing: {self.sharing}: learns by ranking only, since gradients and evolution train one network for "
                 "the whole model; set gradient.steps=0 and generations=0"
             )
         return self

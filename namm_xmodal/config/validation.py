@@ -1,4 +1,4 @@
-"""Turns what pydantic found into one line: file, full path, value, expectation, nearest name."""
+"""Turns pydantic's errors into one line: file, full path, value, expectation, nearest name."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
@@ -41,7 +41,7 @@ def validate(model: type[Model], content: Mapping[str, Any], source: str) -> Mod
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:
-    """The first mistake on one line, and how many more there are."""
+    """The first error on one line, and how many more there are."""
     found = error.errors(include_url=False)
     first, more = found[0], len(found) - 1
     path, wanted = _place(model, first["loc"])

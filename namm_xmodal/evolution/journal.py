@@ -78,7 +78,9 @@ class Journal:
     def _open(self, header: dict[str, Any], resume: bool) -> None:
         self.record = parse(self._file.read(), self.path)
         if self.record.header and not resume:
-            raise EvolutionError(f"{self.path}: a run is here already; use --resume to go on, or choose another folder")
+            raise EvolutionError(
+                f"{self.path}: a run already exists here; use --resume to go on, or choose another folder"
+            )
         if self.record.header:
             self._check_header(header)
         if self.record.torn:

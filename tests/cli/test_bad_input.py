@@ -27,7 +27,7 @@ EVAL = ("eval", "language/smoke")
         ("language.device=gpu", "device: 'gpu': expected a torch device"),
         ("language.dtype=int8", "dtype: 'int8': expected one of auto"),
         ("seed", "expected path=value"),
-        ("tasks.key_retrieval.n=3", "tasks: stands at the top, expected it in its section: language.tasks"),
+        ("tasks.key_retrieval.n=3", "tasks: expected in its section, as language.tasks"),
         ("lnguage.seed=3", "lnguage: unknown key or section; did you mean language?"),
     ],
 )

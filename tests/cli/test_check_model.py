@@ -20,4 +20,4 @@ def test_refused(refused, tmp_path):
 
 def test_a_folder_without_a_class(refused, tmp_path):
     hf.LlamaConfig(num_hidden_layers=1).save_pretrained(tmp_path / "mine")
-    assert "expected `architectures`" in refused("check", "model", str(tmp_path / "mine"))
+    assert "`architectures`" in refused("check", "model", str(tmp_path / "mine"))

@@ -18,7 +18,7 @@ def test_eval_prints_a_table_and_writes_everything(run, tmp_path):
     assert names == {
         ".namm-xmodal.json", "results.jsonl", "summary.json", "table.txt", "config.yaml", "exhibits.json", "report"
     }  # fmt: skip
-    assert f"the page to open is {tmp_path / 'out' / 'report' / 'index.html'}" in result.stdout
+    assert f"open {tmp_path / 'out' / 'report' / 'index.html'}" in result.stdout
 
 
 def test_dry_run_lists_runs_and_writes_nothing(run, tmp_path):

@@ -103,7 +103,7 @@ def test_limits_are_said(run):
 
 
 def test_a_flag_that_would_be_ignored_is_refused(refused):
-    assert "--evolve: goes with --keys" in refused("list", "configs", "--evolve")
+    assert "--evolve: only works with --keys" in refused("list", "configs", "--evolve")
 
 
 def test_lists_name_what_ships(run):
@@ -128,12 +128,12 @@ def test_a_file_of_another_command_names_it(refused, command, name):
     section = {"rollout": "rl", "video-qa": "video"}.get(command)
     if own == {"warm-start": "evolve"}.get(command, command if section is None else "eval"):
         if section and section not in name and "transfer" not in name:
-            assert f"section {section}: missing; `namm-xmodal {command}` runs this section alone" in refused(
+            assert f"section {section}: missing; `namm-xmodal {command}` runs only this section" in refused(
                 command, name
             )
         return
     said = refused(command, name)
-    assert said.endswith(f"{name}: is a file of another command; run `namm-xmodal {own} {name}`")
+    assert said.endswith(f"{name}: is a file for another command; run `namm-xmodal {own} {name}`")
 
 
 def test_a_file_that_leaves_the_rest_to_set_is_no_other_commands(run, tmp_path):

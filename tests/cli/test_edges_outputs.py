@@ -122,7 +122,7 @@ def test_a_second_seed_in_the_same_folder_does_not_disturb_the_first(run, refuse
     folder = tmp_path / "run"
     run(*EVOLVE, "--run", folder)
     before = contents(folder)
-    assert "a run is here already" in refused(*EVOLVE, "--set", "seed=7", "--run", folder)
+    assert "a run already exists here" in refused(*EVOLVE, "--set", "seed=7", "--run", folder)
     assert "belongs to a run of another" in refused("evolve", "--resume", folder, "--set", "seed=7")
     (folder / "statistics.json").unlink()
     assert "belongs to a run of another" in refused("evolve", "--resume", folder, "--set", "update_every=32")

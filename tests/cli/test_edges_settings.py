@@ -11,7 +11,7 @@ CALIBRATE = ("calibrate", "namm-smollm2", "--model", "tiny-random")
     ("options", "said"),
     [
         (("--texts", "python-topic"), "unknown text source 'python-topic': did you mean python-topics"),
-        (("--length", "20000"), "--length: texts are cut from 20032 tokens, tiny-random was built for 16384"),
+        (("--length", "20000"), "--length: texts are cut from 20032 tokens, but the context of tiny-random is 16384"),
         (("--length", "64", "--update-every", "64"), "--length=64: expected more than --update-every=64"),
         (("--update-every", "100"), "update_every=100: expected a multiple"),
         (

@@ -58,7 +58,7 @@ def test_mistakes_are_one_line(run, task):
 
 def test_what_the_harness_refuses_is_one_line(run, task, tmp_path):
     given = ("lm-eval", "--model_args", "pretrained=tiny-random,policy=full")
-    ends = "; `namm-xmodal lm-eval ls tasks` lists all; `namm-xmodal --traceback ...` shows more"
+    ends = "; `namm-xmodal lm-eval ls tasks` lists all; run `namm-xmodal --traceback ...` for details"
     line = run(*given, "--tasks", "mime,mine,xyz", *task[2:], code=2).stderr.splitlines()[-1]
     assert line == f"namm-xmodal: lm-eval: mime: no such task, did you mean mine?; xyz: no such task{ends}"
     (tmp_path / "lines.jsonl").unlink()

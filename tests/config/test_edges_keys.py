@@ -96,7 +96,7 @@ def test_removing_a_label_that_is_not_there_names_the_nearest():
             "schedules: []: expected one of streaming, post_context, post_prefill, or a list of such",
         ),
         ("language/smoke", "model=''", "model: '': expected text, not empty"),
-        ("evolve/smoke", "max_tokens=x", "max_tokens: 'x': expected a number, or null; Hard cap"),
+        ("evolve/smoke", "max_tokens=x", "max_tokens: 'x': expected a number, or null; Maximum number"),
         ("evolve/smoke", "threshold=.inf", "threshold: inf: expected a number, finite"),
         ("evolve/smoke", "ema_coefficient=1", "ema_coefficient: 1: expected a number between 0 and 1"),
         ("rl/tmaze", "references=[1]", "references: [1]: expected a list of 2, each a number, or null"),
@@ -119,7 +119,7 @@ def test_messages_are_in_words(name, change, message):
     [
         ("bootstrap.level=true", "bootstrap.level: True: expected a number between 0 and 1"),
         ("bootstrap=3", "bootstrap: 3: expected a mapping; How intervals are drawn"),
-        ("workers=many", "workers: 'many': expected a whole number, at least 1; Local processes"),
+        ("workers=many", "workers: 'many': expected a whole number, at least 1; Number of local processes"),
     ],
 )
 def test_and_so_are_those_about_the_whole_file(change, message):
@@ -139,13 +139,11 @@ def test_fields_of_policies_too():
 @pytest.mark.parametrize("field", [{"sigma": 0.1}, {"seed": 3}, {"scorer": "mlp"}])
 def test_what_only_an_untrained_policy_reads(field):
     ((key, _),) = field.items()
-    with pytest.raises(
-        ConfigError, match=rf"^x\.{key}: says something about an untrained one: init, which is not given"
-    ):
+    with pytest.raises(ConfigError, match=rf"^x\.{key}: only applies to an untrained one: init, which is not given"):
         build_policy({"policy": "namm", "path": "namm-smollm2", **field}, "x")
     build_policy({"policy": "namm", "init": "random", **field}, "x")
 
 
 def test_what_only_a_saved_policy_reads():
-    with pytest.raises(ConfigError, match=r"^x\.revision: says something about an evolved one: path"):
+    with pytest.raises(ConfigError, match=r"^x\.revision: only applies to an evolved one: path"):
         build_policy({"policy": "namm", "init": "zeros", "revision": "main"}, "x")

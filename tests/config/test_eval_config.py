@@ -70,7 +70,7 @@ def test_a_shared_key_that_no_section_takes_is_refused(minimal):
 def test_a_file_from_before_sections_is_refused_with_the_reason(minimal):
     minimal.write_text("adapter: language\nmodel: tiny-random\ntasks: {keys: {task: key_retrieval, n: 2}}\n")
     line = refused(minimal)
-    assert "tasks: stands at the top, expected it in its section: language.tasks (files from before version 0.2" in line
+    assert "tasks: expected in its section, as language.tasks (files from before version 0.2" in line
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_file_from_before_sections_is_refused_with_the_reason(minimal):
         ("language.budgets=[0.0]", "budgets: 0.0: expected a fraction in (0, 1]"),
         ("language.budgets=[1.5]", "budgets: 1.5: expected a fraction in (0, 1]"),
         ("language.budgets=[5]", "budgets: 5: below protect_first + protect_recent = 12"),
-        ("language.budgets=[0.5, 0.5]", "a budget is given twice"),
+        ("language.budgets=[0.5, 0.5]", "contains a budget twice"),
         ("language.budgets=[true]", "budgets"),
         ("language.schedules=[clok]", "schedules.0: 'clok': expected one of streaming, post_context, post_prefill"),
         ("language.selection=rugged", "selection: 'rugged': expected one of ragged, layer_max"),

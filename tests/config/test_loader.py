@@ -58,7 +58,7 @@ def test_packaged_names_work_from_any_folder(name, tmp_path, monkeypatch):
 
 
 def test_missing_file_names_the_nearest(tmp_path):
-    with pytest.raises(ConfigError, match=r"language/smok: no such file .* did you mean language/smoke"):
+    with pytest.raises(ConfigError, match=r"language/smok: no such file.* did you mean language/smoke"):
         resolve_config("language/smok")
 
 
@@ -67,7 +67,7 @@ def test_missing_file_names_the_nearest(tmp_path):
     [
         ("a: 1\na: 2\n", r"key 'a' is given twice \(line 2"),
         ("a: [1\n", "not valid YAML"),
-        ("- 1\n", "expected `key: value` lines at the top, found list"),
+        ("- 1\n", "expected a mapping of `key: value` lines, found list"),
         ("extends: 3\n", "extends: 3: expected a path or a packaged name"),
         ("1: a\n", "key 1 is not a word"),
         ("a: !!python/object/apply:os.system ['echo hacked']\n", "not valid YAML"),

@@ -141,11 +141,11 @@ def test_mistakes_are_one_line_that_names_the_section(changes, message):
         ({"smell": {"model": "x"}, "language": {"model": "x"}}, "smell: unknown key or section"),
         (
             {"tasks": {}, "language": {"model": "x"}},
-            "tasks: stands at the top, expected it in its section: language.tasks",
+            "tasks: expected in its section, as language.tasks",
         ),
         ({"budgets": [0.5]}, "no section uses it"),
         ({"output": "x"}, "no section; expected at least one of language, video, rl"),
-        ({"language": 3}, "language: 3: expected the keys of a section"),
+        ({"language": 3}, "language: 3: expected a section with keys"),
         ({"language@": {"model": "x"}}, "language@: unknown key or section"),
         (
             {"policies": {"full": {"policy": "full"}}, "rl": {"model": "tmaze", "epsiodes": 3}},

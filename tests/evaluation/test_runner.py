@@ -201,7 +201,7 @@ def test_thresholds_are_calibrated_on_the_model_and_named(tmp_path, monkeypatch)
     ("given", "said"),
     [
         ("calibrated: 1.5", r"calibrated: 1\.5: expected a share between 0 and 1"),
-        ("calibrated: 0.5, threshold: 0.1", "threshold is given too"),
+        ("calibrated: 0.5, threshold: 0.1", "threshold is also given"),
         ("calibrated: 0.5, statistics: estimated_by_layer", "thresholds are found for one network"),
         ("statistics: guessed", "statistics: 'guessed': expected one of frozen, estimated, estimated_by_layer"),
     ],
@@ -212,5 +212,5 @@ def test_fits_that_make_no_sense_are_refused(given, said, tmp_path):
 
 
 def test_only_evaluations_calibrate():
-    with pytest.raises(ConfigError, match="only `namm-xmodal eval` calibrates"):
+    with pytest.raises(ConfigError, match="only works in `namm-xmodal eval`"):
         build_policy({"policy": "namm", "init": "random", "calibrated": 0.5})

@@ -153,7 +153,7 @@ def test_nothing_to_resume_and_something_not_to_overwrite(tmp_path):
         run(tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
     run(tmp_path / "run")
-    with pytest.raises(EvolutionError, match="a run is here already; use --resume"):
+    with pytest.raises(EvolutionError, match="a run already exists here; use --resume"):
         run(tmp_path / "run")
 
 

@@ -105,7 +105,7 @@ def test_each_source_has_thresholds_and_language_has_those_of_the_policy(run, tm
     assert sum(each[0] for each in kept[1][1]) < sum(each[0] for each in kept[0][1])
     content["metadata"]["schedules"] = "many"
     config.write_text(json.dumps(content))
-    assert "its schedules are no mapping" in run("evolve", file, "--run", tmp_path / "bad", *more, code=2).output
+    assert "its schedules are not a mapping" in run("evolve", file, "--run", tmp_path / "bad", *more, code=2).output
 
 
 def test_without_language_a_policy_has_no_schedule(run, tmp_path, file):
@@ -158,11 +158,14 @@ def test_fresh_inputs_are_others_and_the_videos_of_a_folder_have_none(file):
             "agree.language.tokens=9000",
             "agree.language: tokens: 18000 tokens, repetition included: tiny-random was built",
         ),
-        ("agree.language.update_every=512", "agree.language: 200 tokens reach no update (update_every=512)"),
+        (
+            "agree.language.update_every=512",
+            "agree.language: 200 tokens: the cache is never updated (update_every=512)",
+        ),
         ("agree.language.update_every=40", "agree.language: update_every=40: expected a multiple"),
         (
             "agree.rl@tmaze.floor=64",
-            "agree.rl@tmaze: floor: 64: keeps everything, since no update comes after more than 64",
+            "agree.rl@tmaze: floor: 64: keeps everything, since the last update comes after 64",
         ),
         ("agree.rl@tmaze.model=nowhere", "agree.rl@tmaze: "),
         ("agree.video.benchmark=nextqu", "agree.video: benchmark: unknown benchmark 'nextqu'"),

@@ -18,7 +18,7 @@ SMOKE = ("evolve", "evolve/smoke")
         ("tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean key_retrieval"),
         ("tasks.key_retrieval.n=4", "tasks.key_retrieval.n: 4: not a key of a training task"),
         ("tasks.key_retrieval.lenght=[512]", "tasks.key_retrieval.lenght: unknown key"),
-        ("held_out.next_token={task: next_token, n: 2}", "held_out.next_token: is a training task too"),
+        ("held_out.next_token={task: next_token, n: 2}", "held_out.next_token: is also a training task"),
         ("held_out.text={task: next_token, n: 2, length: [576]}", "held_out.text: the same task with the same fields"),
         ("held_out.text={task: next_token, length: [512]}", "held_out.text.n: None: expected a number of samples"),
         ("samples=9", "samples: 9: expected at most pool = 8"),
@@ -31,7 +31,7 @@ SMOKE = ("evolve", "evolve/smoke")
         ("statistics.path=nowhere", "statistics.path: nowhere"),
         ("after=nowhere", "after: nowhere/journal.jsonl: no such file; expected the journal of a run"),
         ("evaluator.workers=2", "workers: 2: in_process has one"),
-        ("models=[tiny-random, tiny-random]", "a model is given twice"),
+        ("models=[tiny-random, tiny-random]", "contains a model twice"),
         ("models=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
         ("generation=5", "generation: unknown key; did you mean generations?"),
     ],
@@ -58,9 +58,9 @@ def test_missing_extra(refused, monkeypatch, tmp_path, module, change, extra):
 def test_what_to_run(refused, tmp_path):
     assert "expected either a file" in refused("evolve")
     assert "expected either a file" in refused(*SMOKE, "--resume", tmp_path)
-    assert "not together with --resume" in refused("evolve", "--resume", tmp_path, "--run", tmp_path)
+    assert "cannot be combined with --resume" in refused("evolve", "--resume", tmp_path, "--run", tmp_path)
     assert "no run there (no config.yaml)" in refused("evolve", "--resume", tmp_path / "nothing")
-    assert "no such file and no packaged configuration" in refused("evolve", "evolve/smok")
+    assert "no such file, and no shipped configuration" in refused("evolve", "evolve/smok")
     assert "no such file; expected the journal of a run" in refused("plot", tmp_path)
     assert "expected a name that ends in .png" in refused("plot", tmp_path, "--output", "x.doc")
 
@@ -71,7 +71,7 @@ def test_a_run_that_is_finished_foreign_or_already_there(run, refused, small, tm
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = run("evolve", "--resume", folder).stdout
     assert f"finished, 1 of 1 generations; for more: namm-xmodal evolve --resume {folder} --set generations=2" in again
-    assert "a run is here already; continue with" in refused(*SMOKE, "--run", folder)
+    assert "a run already exists here; resume it with" in refused(*SMOKE, "--run", folder)
     more = ("evolve", "--resume", folder, "--set", "generations=2", "--set")
     for change, what in {
         "pool=3": "another configuration",

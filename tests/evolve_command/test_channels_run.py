@@ -84,7 +84,7 @@ def test_a_start_with_other_channels_is_refused(refused, tmp_path):
     assert "expected one set of 4335 parameters, spectrogram+key_novelty -> bam" in refused(
         *start, "--set", "features=[spectrogram, key_novelty]"
     )
-    assert "evolved with ema_coefficient=0.99, this run has 0.9; set ema_coefficient: 0.99" in refused(
+    assert "was evolved with ema_coefficient=0.99, but this run has 0.9; set ema_coefficient: 0.99" in refused(
         *start, "--set", "ema_coefficient=0.9"
     )
 
@@ -92,6 +92,6 @@ def test_a_start_with_other_channels_is_refused(refused, tmp_path):
 def test_untrained_policies_of_an_evaluation_take_channels(refused):
     line = refused("check", "policy", "namm", "init=random", "features=[spectrogram,key_noveltyy]")
     assert "features: unknown channel 'key_noveltyy': did you mean key_novelty" in line
-    assert "features: says something about an untrained one" in refused(
+    assert "features: only applies to an untrained one" in refused(
         "check", "policy", "namm", "path=namm-smollm2", "features=[key_novelty]"
     )

@@ -53,26 +53,26 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
     ("changes", "words"),
     [
         (["budget=1"], "budget: 1: expected"),
-        (["policy={policy: adakv}"], "policy: AdaKV: expected one that only scores"),
-        (["policy={policy: expected_attention}"], "reads queries, which gradients do not hand over"),
-        (["agree.language.weight=2"], "agree.language.weight: says something about `train` alone; remove it"),
-        (["agree.language.samples=2"], "agree.language.samples: says something about `train` alone"),
+        (["policy={policy: adakv}"], "policy: AdaKV: expected a policy that only scores"),
+        (["policy={policy: expected_attention}"], "reads queries, which are not available in gradient steps"),
+        (["agree.language.weight=2"], "agree.language.weight: only applies to `train`; remove it"),
+        (["agree.language.samples=2"], "agree.language.samples: only applies to `train`"),
         (["budget=0.05"], "agree.language: budget"),
         (["agree.language.floor=200"], "floor: 200: keeps everything"),
         (["held_out=5"], "agree.language.count: 5: expected at least held_out=5"),
-        (["agree.video={model: llava-small}"], "llava-small and tiny-random: a division is of one model"),
+        (["agree.video={model: llava-small}"], "llava-small and tiny-random: head shares belong to one model"),
         (["agree.language.model=nowhere/none"], "nowhere/none"),
         (
             ["agree.language=null", "agree.rl={model: tmaze, count: 5, tokens: 66, update_every: 16}"],
             "give model_seeds",
         ),
         (["stepz=3"], "stepz: unknown key; did you mean steps"),
-        (["samples=4"], "expected at least held_out=2 and, for the steps, samples=4 more"),
-        (["policy={policy: full}"], "policy: Full.*: expected one that only scores"),
-        (["policy={policy: keydiff, budget: 0.9}"], "policy.budget: 0.9: give `budget` of the file"),
-        (["agree.language.budget=0.6"], "agree.language.budget: 0.6: a division has one; give `budget` of the file"),
-        (["method=duo_attention"], "rate: says nothing with method: duo_attention; remove it"),
-        (["window=0.1"], "window: says nothing with method: agreement; remove it"),
+        (["samples=4"], "expected at least held_out=2 plus samples=4 for the steps"),
+        (["policy={policy: full}"], "policy: Full.*: expected a policy that only scores"),
+        (["policy={policy: keydiff, budget: 0.9}"], "policy.budget: 0.9: set `budget` at the top instead"),
+        (["agree.language.budget=0.6"], "agree.language.budget: 0.6: head shares have one budget"),
+        (["method=duo_attention"], "rate: has no effect with method: duo_attention; remove it"),
+        (["window=0.1"], "window: has no effect with method: agreement; remove it"),
         (["agree.language.tokens=32", "agree.language.update_every=128"], "reach no update"),
     ],
 )
@@ -100,7 +100,7 @@ def test_the_baseline_from_the_file_to_shares(run, refused, tmp_path):
     assert shares.read_text() == before
     assert "other settings" in refused(*arguments, "--set", "window=0.02")
     (tmp_path / "run" / "config.yaml").unlink()
-    assert "of another method" in refused("head-shares", "shares/smoke", "--run", tmp_path / "run")
+    assert "was written by another method" in refused("head-shares", "shares/smoke", "--run", tmp_path / "run")
     assert "expected less than the budget, 0.25" in refused(*arguments, "--set", "window=0.3")
     (tmp_path / "run" / "retrieval.json").write_text("{}")
     assert "damaged" in refused(*arguments)
@@ -109,7 +109,7 @@ def test_the_baseline_from_the_file_to_shares(run, refused, tmp_path):
 def test_another_run_is_not_touched(refused, run, tmp_path):
     run("head-shares", "shares/smoke", "--run", tmp_path / "run")
     said = refused("head-shares", "shares/smoke", "--run", tmp_path / "run", "--set", "seed=3")
-    assert "holds a run of other settings: seed (0, now 3); choose another --run" in said
+    assert "holds a run with other settings: seed (0, now 3); choose another --run" in said
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "head_shares.json").write_text("mine")
     assert "head_shares.json" in refused("head-shares", "shares/smoke", "--run", tmp_path / "mine")

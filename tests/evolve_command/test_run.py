@@ -80,7 +80,7 @@ def test_ctrl_c_then_resume_with_two_processes_ends_with_the_same_bits(run, smal
     process.send_signal(signal.SIGINT)
     output, problems = process.communicate(timeout=60)
     assert process.returncode == 130, problems
-    assert f"continue with: namm-xmodal evolve --resume {parts}" in output
+    assert f"resume with: namm-xmodal evolve --resume {parts}" in output
     assert "Traceback" not in problems
     done = len(read_run(parts).generations)
     assert 0 < done < 6

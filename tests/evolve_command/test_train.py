@@ -98,7 +98,10 @@ def test_a_network_for_each_head_by_ranking_alone(run, tmp_path):
     recorded = ("--set", f"recorded={tmp_path / 'run' / 'traces'}")
     for sharing, sets in (("layer", model.config.num_hidden_layers), ("model", 1)):
         other = (*by_head, *recorded, "--set", f"sharing={sharing}")
-        assert "of other traces" in run("train", "train/smoke", "--run", tmp_path / "run", *other, code=2).output
+        assert (
+            "was made with other traces"
+            in run("train", "train/smoke", "--run", tmp_path / "run", *other, code=2).output
+        )
         run("train", "train/smoke", "--run", tmp_path / sharing, *other)
         assert policy_of(tmp_path / sharing).parameters.shape == (sets, 4335)
 
@@ -110,7 +113,7 @@ def test_evolution_may_follow_the_ranking_and_gradients_are_not_undone(run, tmp_
     run("train", "train/smoke", "--run", tmp_path / "run", *LANGUAGE)
     before = policy_of(tmp_path / "run").parameters
     shown = run("train", "train/smoke", "--run", tmp_path / "run", *RANKING_ALONE, code=2).output
-    assert "made by gradients, gradient.steps=0 asks for none" in shown.replace("\n", " ")
+    assert "was made with gradient steps, but gradient.steps=0" in shown.replace("\n", " ")
     assert torch.equal(policy_of(tmp_path / "run").parameters, before)
 
 
@@ -132,7 +135,7 @@ def test_other_settings_do_not_enter_the_same_folder(run, tmp_path):
         ("features=[spectogram]", "did you mean spectrogram"),
         ("traces={}", "traces"),
         ("keep_ranking=-1", "keep_ranking: -1"),
-        ("sharing=head", "sharing: head: learns by ranking alone"),
+        ("sharing=head", "sharing: head: learns by ranking only"),
         ("sharing=heads", "sharing: 'heads': expected one of model, layer, head"),
     ],
 )

@@ -179,9 +179,9 @@ def test_a_configuration_may_set_it():
     assert build_policy({**shipped, "beyond": "last"}).schedule == build_policy(shipped).schedule
     assert build_policy({"policy": "namm", "init": "random", "beyond": 0.5}).schedule.beyond == (0.5,)
     for wrong, said in (
-        ({"beyond": 1.5}, r"policy\.beyond: 1\.5: expected a share above 0, at most 1"),
+        ({"beyond": 1.5}, r"policy\.beyond: 1\.5: expected a share in \(0, 1\]"),
         ({"beyond": "hold"}, r"policy\.beyond: 'hold': expected"),
-        ({"beyond": 0.3, "calibrated": 0.3}, "beyond is given too; remove one"),
+        ({"beyond": 0.3, "calibrated": 0.3}, "beyond is also given; remove one"),
     ):
         with pytest.raises(ConfigError, match=said):
             build_policy({**shipped, **wrong}, calibrates=True)

@@ -121,15 +121,15 @@ def test_the_policy_and_the_task_of_the_file_pass_their_contracts(files):
     [
         ("import no_such_module", r"cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)"),
         ("def broken(:", r"cannot be imported \(SyntaxError: "),
-        ("raise RuntimeError('two\\nlines')", r"cannot be imported \(RuntimeError: two lines\); mend it"),
+        ("raise RuntimeError('two\\nlines')", r"cannot be imported \(RuntimeError: two lines\); fix the file"),
         ("import sys; sys.exit(3)", r"cannot be imported \(SystemExit: 3\)"),
-        (MINE + "POLICIES = {'recency': Recency}", r"policies has a 'recency' already; rename it"),
+        (MINE + "POLICIES = {'recency': Recency}", r"policies already has 'recency'; rename the plug-in's entry"),
         (MINE + "POLICIES = [Recency]", r"POLICIES is of type list, expected a mapping such as \{'mine': Mine\}"),
         (MINE + "POLICIES = {'mine': Recency(budget=2)}", r"'mine' is Recency\(.*\), expected a class"),
         (
             "from namm_xmodal.plugins import Registry\nfrom namm_xmodal.policies.recency import Recency\n"
             "Registry('policies', {'recency': Recency})['recency']",
-            r"looks up policies while it is being imported; do that in a function",
+            r"looks up policies while it is being imported; move the lookup into a function",
         ),
     ],
 )
@@ -171,7 +171,7 @@ def test_what_a_file_adds_is_checked_when_it_is_loaded(files, text, said):
 @pytest.mark.parametrize("name", ["json.py", "pytest.py", "namm_xmodal.py"])
 def test_a_file_called_like_another_module_is_refused(files, name):
     path = files("", name)
-    with pytest.raises(PluginError, match=f"another module is called {path.stem}; rename the file"):
+    with pytest.raises(PluginError, match=f"another module is already named {path.stem}; rename the file"):
         use_files([path])
 
 
@@ -181,7 +181,7 @@ def test_what_is_no_python_file_is_refused(tmp_path, name):
         (tmp_path / name).mkdir()
     elif name != "missing.py":
         (tmp_path / name).write_text("")
-    with pytest.raises(PluginError, match=r"no such Python file; expected a file such as mine\.py"):
+    with pytest.raises(PluginError, match=r"no such file; expected a Python file such as mine\.py"):
         use_files([tmp_path / name])
 
 
@@ -190,7 +190,9 @@ def test_a_class_without_fields_is_refused_when_it_is_used(files, monkeypatch):
 
     use_files([files("class Mine: ...\nPOLICIES = {'mine': Mine}")])
     monkeypatch.setattr(table, "POLICIES", policies())
-    with pytest.raises(ConfigError, match="Mine is no dataclass; expected one whose fields are its hyper-parameters"):
+    with pytest.raises(
+        ConfigError, match="Mine is not a dataclass; expected a dataclass whose fields are its hyper-parameters"
+    ):
         build_policy({"policy": "mine", "budget": 2})
 
 
@@ -217,7 +219,7 @@ def distribution(folder, name, entry_points):
     [
         ("mine = no_such_module:Mine", r"'mine' of broken: cannot be imported \(ModuleNotFoundError"),
         ("mine = namm_xmodal.policies.recency:Mine", r"'mine' of broken: cannot be imported \(AttributeError"),
-        ("recency = namm_xmodal.policies.recency:Recency", r"'recency' of broken: policies has a 'recency' already"),
+        ("recency = namm_xmodal.policies.recency:Recency", r"'recency' of broken: policies already has 'recency'"),
     ],
 )
 def test_broken_distributions_are_one_line(files, tmp_path, line, said):

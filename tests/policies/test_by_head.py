@@ -151,7 +151,7 @@ def test_a_missing_file_names_those_that_ship():
 )
 def test_what_a_namm_inside_would_ignore_is_refused(field):
     base = {"policy": "namm", "path": "namm-smollm2", **field}
-    with pytest.raises(ConfigError, match=rf"mine\.base\.{next(iter(field))}: means nothing here"):
+    with pytest.raises(ConfigError, match=rf"mine\.base\.{next(iter(field))}: has no effect here"):
         build_policy({"policy": "by_head", "base": base, "shares": "smollm2-135m"}, "mine")
 
 

@@ -95,7 +95,7 @@ def test_a_minari_dataset_becomes_models_of_its_own_version(prepare, tmp_path):
             "states of 11 and actions of 3 numbers, HalfCheetah-v4 has 17 and 6",
         ),
         (["--env", "tmaze", "--dataset", "x.hdf5"], "--env tmaze: expected one of hopper, halfcheetah, walker2d"),
-        (["--dataset", "x.hdf5"], "--dataset: expected one --env with it"),
+        (["--dataset", "x.hdf5"], "--dataset: expected exactly one --env"),
         (["--env", "hopper", "--dataset", "absent.hdf5"], "absent.hdf5: no such file"),
         (["--env", "hopper", "--dataset", "no/such/set"], "no version of it on this machine"),
         (["--env", "hopper", "--dataset", "old.hdf5"], "lacks timeouts"),

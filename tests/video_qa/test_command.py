@@ -174,7 +174,7 @@ BAD = {
         "data='': no such folder",
     ),
     "budget": (["--set", "video.budgets=[1.5]"], "expected a share of the visual tokens in (0, 1]"),
-    "a budget twice": (["--set", "video.budgets=[0.5, 0.5]"], "a budget is given twice"),
+    "a budget twice": (["--set", "video.budgets=[0.5, 0.5]"], "contains a budget twice"),
     "policy budget": (
         ["--set", "video.policies.h2o.budget=60"],
         "policies.h2o.budget: 60: expected a share of the visual tokens in (0, 1]",
@@ -188,7 +188,7 @@ BAD = {
         "of this NAMM's hop",
     ),
     "key": (["--set", "video.frame=8"], "frame: unknown key; did you mean frames"),
-    "key at the top": (["--set", "frames=8"], "frames: stands at the top, expected it in its section: video.frames"),
+    "key at the top": (["--set", "frames=8"], "frames: expected in its section, as video.frames"),
     "section": (
         ["--set", "video=null", "--set", "rl={model: tmaze, policies: {full: {policy: full}}}"],
         "section video",

@@ -36,7 +36,7 @@ def test_a_generated_clip_brings_its_question_and_a_layer_can_be_chosen(run, tmp
     assert found["question"].endswith("?")
     assert len(found["policies"][0]["probabilities"]) in (4, 6)
     line = run("inspect", "generated:4", "--model", model_folder, "--layer", 9, "--output", out, code=2).stderr
-    assert "--layer 9: this model has layers 0 to 3" in line
+    assert "--layer 9: expected a layer from 0 to 3" in line
 
 
 def test_without_options_the_models_own_answer_is_compared(run, tmp_path, model_folder):
