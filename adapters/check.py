@@ -1,4 +1,4 @@
-"""The contract of adapters, executable: run it on your own with a small model of its kind."""
+"""Contract checks for adapters; run them on your own adapter with a small model of its kind."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,21 +19,21 @@ from namm_xmodal.policies.random import RandomEviction
 from namm_xmodal.policies.rotation import rotate, unrotate
 
 _TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
-"""Largest difference to the oracle, relative to the largest output. Rounding grows in deep models that lose their sinks:
-2e-5 in float32 on SmolLM2-135M, where float64 agrees to 1e-10."""
+"""Largest difference to the oracle, relative to the largest output. Rounding grows in deep models that lose their
+sinks: 2e-5 in float32 on SmolLM2-135M, where float64 agrees to 1e-10."""
 _SHIFT = 7
 """Positions by which a text is moved to see how the model turns its keys."""
 
 
 def check_adapter(adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str, Any]) -> None:
-    """Tries an adapter on a model and raises on the first clause of the contract that it breaks.
+    """Checks an adapter on a model and raises on the first clause of the contract that it breaks.
 
     The clauses: *methods*, *missing*, *switch*, *decoder*, *restore*, *layers*, *full cache*, *token kinds*, *rotary*,
     *oracle*.
 
     Args:
         adapter: The adapter.
-        model: A model it is made for, in evaluation mode; random weights will do, float32 or float64.
+        model: A model that it is made for, in evaluation mode, float32 or float64; random weights are enough.
         inputs: What `adapter.forward` takes: one text or a batch, at least 8 tokens.
 
     Raises:
@@ -57,13 +57,15 @@ def check_adapter(adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str,
             name,
             "restore",
             _implementations(model) == before,
-            "another attention than before remains after the context",
+            "the attention implementation is not restored after the context",
         )
         strangers = sorted(switched - reached)
-        _hold(name, "switch", not strangers, f"it switched {', '.join(strangers)}, which never sees the cache")
+        _hold(name, "switch", not strangers, f"it switched {', '.join(strangers)}, which does not use the cache")
         decoder = adapter.decoder(model)
         part = next(path or "the model" for path, module in model.named_modules() if module is decoder)
-        _hold(name, "decoder", part in reached, f"{part} is named as what takes the cache, but never sees it")
+        _hold(
+            name, "decoder", part in reached, f"{part} is named as the part that takes the cache, but never receives it"
+        )
         empty = [layer.layer for layer in cache.pruned if layer.keys is None]
         _hold(name, "layers", not empty, f"num_layers={len(cache.pruned)}, but layers {empty} were never filled")
         kinds = adapter.token_kinds(model, inputs)
@@ -74,7 +76,12 @@ def check_adapter(adapter: Adapter, model: torch.nn.Module, inputs: Mapping[str,
         _check_kinds(name, kinds, cache)
         _check_rotary(name, adapter, model, inputs, cache)
         _check_oracle(name, adapter, model, inputs, kinds, cache.pruned[0].seen)
-    _hold(name, "restore", _implementations(model) == before, "another attention than before remains after the context")
+    _hold(
+        name,
+        "restore",
+        _implementations(model) == before,
+        "the attention implementation is not restored after the context",
+    )
 
 
 def _stock_cache(adapter: Adapter, model: torch.nn.Module) -> DynamicCache:
@@ -128,7 +135,7 @@ def _reached(model: torch.nn.Module, cache: PrunedCache) -> Iterator[set[str]]:
 def _check_kinds(name: str, kinds: list[list[str]], cache: PrunedCache) -> None:
     batch, seen = cache.pruned[0].index.shape[0], cache.pruned[0].seen
     lengths = [len(row) for row in kinds]
-    _hold(name, "token kinds", lengths == [seen] * batch, f"{lengths} kinds for {batch} rows of {seen} tokens")
+    _hold(name, "token kinds", lengths == [seen] * batch, f"{lengths} token kinds for {batch} rows of {seen} tokens")
     real = [sum(kind != "padding" for kind in row) for row in kinds]
     seen_by = list(cache.pruned[0].tokens_seen)
     _hold(name, "token kinds", real == seen_by, f"{real} tokens are not padding, but the cache counted {seen_by}")
@@ -167,13 +174,16 @@ def _check_rotary(
         vectors = torch.randn(heads, count, layer.keys.shape[-1], generator=torch.Generator().manual_seed(0))
         vectors = vectors.to(cosines.device)
         back = rotate(unrotate(vectors, cosines, sines), cosines, sines)
-        _hold(name, "rotary", torch.allclose(back, vectors, atol=1e-4), "turning back and forth is not the identity")
+        _hold(name, "rotary", torch.allclose(back, vectors, atol=1e-4), "rotating forth and back is not the identity")
         for row in range(batch):
             real = layer.live[row, 0]
             here = _unturned(table, layer.keys[row], positions[row])[:, real]
             there = _unturned(table, other.keys[row], positions[row] + _SHIFT)[:, real]
             change = float((here - there).abs().max() / here.abs().max())
-            found = f"keys of layer {layer.layer}, turned back, change by {change:.1e} if the text moves by {_SHIFT}"
+            found = (
+                f"keys of layer {layer.layer} with rotation undone change by {change:.1e} if the text is shifted by "
+                f"{_SHIFT}"
+            )
             _hold(name, "rotary", change < 1e-3, found)
 
 
@@ -200,7 +210,7 @@ def _check_oracle(
         name,
         "oracle",
         not any(layer.untouched for layer in cache.pruned),
-        "half a budget, but some layers evicted nothing",
+        "with a budget of one half, some layers evicted nothing",
     )
     oracle = adapter.attention_implementation(model, ORACLE_NAME)
     with masked_attention(model, visibility_of(cache), switch=oracle, restore=before):

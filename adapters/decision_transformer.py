@@ -1,11 +1,12 @@
 """The Decision Transformer (Chen et al., arXiv 2106.01345) as transformers has it, stepped through a pruned cache.
 
-`DecisionTransformerModel.forward` takes no cache, but its trunk, `model.encoder`, does. Tokens are embedded by the model's
-own modules, as its `forward` does, and fed in the order R_t, s_t, a_t; a_t is known one step late, so a step of the
-environment feeds a_{t-1}, R_t, s_t and reads the next action off s_t.
+`DecisionTransformerModel.forward` takes no cache, but its trunk, `model.encoder`, does. Tokens are embedded by the
+model's own modules, as its `forward` does, and fed in the order R_t, s_t, a_t; a_t is known one step late, so a step of
+the environment feeds a_{t-1}, R_t, s_t and reads the next action off s_t.
 
-All tokens have position 0: the trunk adds one and the same position embedding to each, time enters through `embed_timestep`
-and order through the causal mask alone (left to count by itself, the trunk would drift and then run out of positions).
+All tokens have position 0: the trunk adds one and the same position embedding to each, time enters through
+`embed_timestep` and order through the causal mask alone (left to count by itself, the trunk would drift and then run
+out of positions).
 """
 
 from collections.abc import Mapping
@@ -32,9 +33,7 @@ class DecisionTransformerAdapter:
         if not isinstance(model, DecisionTransformerModel):
             return "is not a DecisionTransformerModel of transformers"
         if model.config.reorder_and_upcast_attn or model.config.add_cross_attention:
-            return (
-                "computes attention in a way of its own (reorder_and_upcast_attn or add_cross_attention in its config)"
-            )
+            return "uses a non-standard attention (reorder_and_upcast_attn or add_cross_attention in its config)"
         return None
 
     def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
@@ -56,7 +55,7 @@ class DecisionTransformerAdapter:
         return int(config.n_layer)
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
-        """See `Adapter.rotary`: none, position does not turn keys here."""
+        """See `Adapter.rotary`: none, since keys are not rotated."""
         return [None] * self.num_layers(model)
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:

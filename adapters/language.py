@@ -11,17 +11,17 @@ from namm_xmodal.adapters.rotary import find_rotary
 from namm_xmodal.policies.protocol import Rotary
 
 _REFUSED: dict[str, str] = {
-    "diffllama": "joins values of different heads after they were cached",
+    "diffllama": "combines values of different heads after caching them",
     "doge": "computes on its attention mask, which has to follow evicted tokens",
     "musicgen_decoder": "reads several codebooks at once, a row for each",
     "musicgen_melody_decoder": "reads several codebooks at once, a row for each",
     "diffusion_gemma": "writes blocks by diffusion instead of token by token",
     "inkling_text": "adds a bias of its own to attention",
     "inkling2_text": "adds a bias of its own to attention",
-    "minimax": "takes a cache of its own kind only",
+    "minimax": "only takes its own kind of cache",
     "git": "computes on its attention mask, which has to follow evicted tokens",
 }
-"""Model types whose attention shows only while it runs that it cannot be pruned, and why."""
+"""Model types that cannot be pruned for a reason that only shows while they run, with the reason."""
 _ATTENDING = {"full_attention", "sliding_attention", "chunked_attention", "hybrid", "hybrid_sliding"}
 _STATES = {"linear_attention", "conv", "mlp", "moe"}
 """Kinds of layers without keys and values: what they keep, if anything, does not grow."""
@@ -38,17 +38,17 @@ class LanguageAdapter:
         if config is None or not hasattr(model, "set_attn_implementation"):
             return "is not a transformers model (no config or set_attn_implementation)"
         if getattr(config, "is_encoder_decoder", False):
-            return "is an encoder-decoder: only decoder-only models keep the cache that is pruned here"
+            return "is an encoder-decoder; only the cache of decoder-only models can be pruned"
         text = config.get_text_config(decoder=True)
         if text is not config:
-            return f"is not one language model but several parts ({', '.join(config.sub_configs)})"
+            return f"is not a single language model but has several parts ({', '.join(config.sub_configs)})"
         return self._missing_of(model, text)
 
     def _missing_of(self, model: torch.nn.Module, text: Any) -> str | None:
         """What the language model of `model` lacks, which `text` configures."""
         tuned = str(getattr(getattr(model, "active_peft_config", None), "peft_type", ""))
         if "PREFIX_TUNING" in tuned or "CARTRIDGE" in tuned:
-            return "brings keys and values of its own (PEFT prefix tuning), which no policy has seen"
+            return "adds keys and values that no policy has seen (PEFT prefix tuning)"
         config: Any = model.config
         for kind in (config.model_type, text.model_type):
             if kind in _REFUSED:
@@ -58,7 +58,7 @@ class LanguageAdapter:
         if other:
             return f"has layers that keep more than keys and values ({', '.join(other)})"
         if kinds and not kinds & _ATTENDING:
-            return f"has no attention layer ({', '.join(sorted(kinds))} only), so nothing grows that could be pruned"
+            return f"has no attention layer ({', '.join(sorted(kinds))} only), so there is no growing cache to prune"
         if getattr(text, "cross_attention_layers", None):
             return "has layers that attend to an encoder (cross_attention_layers)"
         if not getattr(text, "num_hidden_layers", 0):
@@ -70,7 +70,7 @@ class LanguageAdapter:
             return "attends in both directions, as encoders do (is_decoder is false in its config)"
         others = {type(each).__name__ for each in list(decoder.modules())[1:] if _is_apart(each, text)}
         if others:
-            return f"has other models inside its decoder ({', '.join(sorted(others))})"
+            return f"contains other models inside its decoder ({', '.join(sorted(others))})"
         can_switch: Any = getattr(decoder, "_can_set_attn_implementation", None)
         if can_switch is not None and not can_switch():
             return "does not use transformers' attention interface"

@@ -1,8 +1,8 @@
 """LLaVA-NeXT-Video as transformers has it: vision features are tokens of the language model, whose cache is pruned.
 
 Features of a video replace its placeholder
-tokens frame by frame and row by row, so place i of a video is frame i // g^2, row i % g^2 // g, column i % g of its pooled
-g x g grid, and every cached position knows what it shows.
+tokens frame by frame and row by row, so place i of a video is frame i // g^2, row i % g^2 // g, column i % g of its
+pooled g x g grid, and every cached position knows what it shows.
 """
 
 from collections.abc import Mapping
@@ -79,8 +79,8 @@ def missing_grid(config: Any) -> str | None:
     stride = int(config.spatial_pool_stride)
     if rest or patches % stride:
         return (
-            f"has pictures of {vision.image_size} pixels in patches of {vision.patch_size}: expected an even grid that "
-            f"pooling by {stride} divides, or placeholders and features would not match"
+            f"has pictures of {vision.image_size} pixels in patches of {vision.patch_size}: expected a patch grid that "
+            f"is divisible by the pooling stride {stride}"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Finds the output projections of a model's attention layers, for policies that weigh values by what becomes of them."""
+"""Finds the output projections of a model's attention layers, for policies that weigh values by them."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def find_projections(adapter: Adapter, model: torch.nn.Module) -> list[Tensor]:
     count = adapter.num_layers(model)
     if len(found) != count:
         raise UnsupportedModelError(
-            f"{type(model).__name__}: an output projection was found in {len(found)} of {count} attention layers, and "
-            "CriticalKV weighs values by it; use its base alone"
+            f"{type(model).__name__}: found an output projection in {len(found)} of {count} attention layers, but "
+            "CriticalKV needs all; use its base policy instead"
         )
     return [found[layer] for layer in sorted(found)]

@@ -1,4 +1,4 @@
-"""What an adapter tells the engine about an architecture. It holds no attention code."""
+"""The adapter protocol: what the engine needs to know about an architecture. Adapters contain no attention code."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from namm_xmodal.policies.protocol import Rotary
 
 @runtime_checkable
 class Adapter(Protocol):
-    """Knows one kind of model: which part attends through the cache, how it is fed, and what its tokens are.
+    """Describes one kind of model: which part uses the cache, how it is fed, and what its tokens are.
 
     `check_adapter` runs this contract on any implementation.
     """
@@ -19,9 +19,9 @@ class Adapter(Protocol):
     name: str
 
     def missing(self, model: torch.nn.Module) -> str | None:
-        """What this model lacks to be pruned, in words that complete "the model ..."; None if nothing.
+        """Why this model cannot be pruned, in words that complete "the model ..."; None if it can.
 
-        "is not a ..." if it is of another kind altogether.
+        Starts with "is not a" if it is another kind of model.
         """
 
     def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
@@ -41,10 +41,10 @@ class Adapter(Protocol):
         """Attention layers that use the cache."""
 
     def rotary(self, model: torch.nn.Module) -> list[Rotary | None]:
-        """The rotary embedding of each layer; None where positions do not enter through rotation."""
+        """The rotary embedding of each layer; None where keys are not rotated."""
 
     def forward(self, model: torch.nn.Module, inputs: Mapping[str, Any], cache: Any) -> Tensor:
         """Feeds tokens with the cache; returns the last hidden states or logits, (B, Q, ...)."""
 
     def token_kinds(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> list[list[str]]:
-        """What each token of each row is, for reports and pictures, for example "text" or "padding"."""
+        """The kind of each token of each row, for reports and pictures, for example "text" or "padding"."""

@@ -1,4 +1,4 @@
-"""Finds a model's rotary embedding, so that policies can turn cached queries to other positions."""
+"""Finds a model's rotary embedding, so that policies can rotate cached queries to other positions."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from namm_xmodal.errors import UnsupportedModelError
 from namm_xmodal.policies.protocol import Reads, Rotary
 
 _TURNED_IN_WINDOWS = {"afmoe", "cohere2", "cohere2_moe", "exaone4", "exaone_moe", "flint", "kolibri1"}
-"""Model types that turn the keys of their sliding layers only, if they have any."""
+"""Model types that rotate only the keys of sliding layers, if they have any."""
 
 
 def find_rotary(decoder: torch.nn.Module, num_layers: int) -> list[Rotary | None]:
@@ -53,8 +53,8 @@ def check_provides(reads: Reads, tables: Sequence[Rotary | None], model: str) ->
     """
     if reads.rotary and not any(table is not None for table in tables):
         raise UnsupportedModelError(
-            f"{model} has no rotary embedding, which this policy reads (the channel unrotated_key_novelty of a NAMM does); "
-            "use a policy with key_novelty instead, which is the same on such a model"
+            f"{model} has no rotary embedding, but this policy needs one (as does the channel unrotated_key_novelty of "
+            "a NAMM); use key_novelty instead, which is equivalent on such a model"
         )
 
 
@@ -70,8 +70,8 @@ def _of_its_own(module: torch.nn.Module, config: Any) -> bool:
 def _turning(decoder: torch.nn.Module) -> tuple[bool, bool]:
     """Whether the model turns dimensions (0, 1), (2, 3), ... instead of (0, R/2), (1, R/2 + 1), ...; and backwards.
 
-    Some of these models (GLM, Ernie) still hand out tables of the other layout and reorder them inside attention, so the
-    function that pairs dimensions has to be asked. NanoChat turns by the negative angle.
+    Some of these models (GLM, Ernie) still hand out tables of the other layout and reorder them inside attention, so
+    the function that pairs dimensions has to be asked. NanoChat turns by the negative angle.
     """
     pair = getattr(sys.modules[type(decoder).__module__], "rotate_half", None)
     if pair is None:

@@ -1,4 +1,4 @@
-"""What pruning a model comes to: exact, refused and why, or wrong. Found by trying, on a text of random tokens."""
+"""Whether pruning a model is exact, refused or wrong, found by trying it on random tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _LENGTH, _PADDING = 48, 7
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found.
+    """The verdict on a model.
 
     Attributes:
-        kind: `exact` (a pruned cache equals full attention under a mask), `refused` (before or at the first forward), or
-            `wrong`, which none that ships with transformers should be.
-        about: The adapter's name if exact, else one sentence.
+        kind: `exact` (a pruned cache equals full attention under a mask), `refused` (before or at the first forward),
+        or `wrong`, which none that ships with transformers should be.
+    about: The adapter's name if exact, else one sentence.
     """
 
     kind: Literal["exact", "refused", "wrong"]
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def verdict_of(model: torch.nn.Module, inputs: Mapping[str, Any] | None = None) -> Verdict:
-    """Tries a model.
+    """Tries to prune a model.
 
     Args:
         model: In evaluation mode, float32 or float64; random weights will do.

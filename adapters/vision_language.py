@@ -1,4 +1,4 @@
-"""Models that read pictures, videos or sound into the tokens of a language model, whose cache alone is pruned.
+"""Models that turn pictures, videos or sound into tokens of a language model; only the language model's cache is pruned.
 
 Qwen-VL, InternVL, SmolVLM, the LLaVA family, Gemma 3, Mistral 3 and kin: in the configuration of each, one part is what
 `get_text_config` returns. Only that part's attention is switched; encoders keep their own.
@@ -32,7 +32,7 @@ class VisionLanguageAdapter(LanguageAdapter):
         if config.get_text_config(decoder=True) is config:
             return "is not a model with a text part"
         if _text_part(config) is None or self._language_model(model) is None:
-            return "has no part of its own for text that takes past_key_values"
+            return "has no text part that takes past_key_values"
         return self._missing_of(model, config.get_text_config(decoder=True))
 
     def decoder(self, model: torch.nn.Module) -> torch.nn.Module:
@@ -77,8 +77,8 @@ class VisionLanguageAdapter(LanguageAdapter):
     def token_kinds(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> list[list[str]]:
         """See `Adapter.token_kinds`: "text", "image", "video", "padding".
 
-        Where inputs have the grid of each video (`video_grid_thw`, as the processors of Qwen-VL make it), its tokens are
-        "frame f row r column c", counted from 0.
+        Where inputs have the grid of each video (`video_grid_thw`, as the processors of Qwen-VL make it), its tokens
+        are "frame f row r column c", counted from 0.
         """
         config: Any = model.config
         ids: Tensor = inputs["input_ids"]

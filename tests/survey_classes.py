@@ -77,26 +77,26 @@ REFUSED = {  # what the refusal says of the model: classes
     "has layers that keep more than keys and values (reference_sliding_attention)": """
         UnlimitedOcrForConditionalGeneration
     """.split(),
-    "has no attention layer (linear_attention only), so nothing grows that could be pruned": """
+    "has no attention layer (linear_attention only), so there is no growing cache to prune": """
         FalconMambaForCausalLM MambaForCausalLM
     """.split(),
     "has no num_hidden_layers in its config": """
         PI0ForConditionalGeneration
     """.split(),
-    "has other models inside its decoder (Phi4MultimodalAudioModel, Phi4MultimodalVisionModel)": """
+    "contains other models inside its decoder (Phi4MultimodalAudioModel, Phi4MultimodalVisionModel)": """
         Phi4MultimodalForCausalLM
     """.split(),
-    "is an encoder-decoder: only decoder-only models keep the cache that is pruned here": """
+    "is an encoder-decoder; only the cache of decoder-only models can be pruned": """
         BartForConditionalGeneration Pix2StructForConditionalGeneration T5ForConditionalGeneration
         T5Gemma2ForConditionalGeneration UdopForConditionalGeneration VisionEncoderDecoderModel
     """.split(),
-    "joins values of different heads after they were cached": """
+    "combines values of different heads after caching them": """
         DiffLlamaForCausalLM
     """.split(),
     "reads several codebooks at once, a row for each": """
         MusicgenForCausalLM MusicgenMelodyForCausalLM
     """.split(),
-    "takes a cache of its own kind only": """
+    "only takes its own kind of cache": """
         MiniMaxForCausalLM
     """.split(),
     "takes no past_key_values, so it has no key-value cache to prune (it may be an encoder)": """

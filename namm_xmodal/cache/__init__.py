@@ -1,1 +1,1 @@
-"""A key-value cache of real, ragged eviction for any transformers model, through its public registries."""
+"""A key-value cache with real eviction, ragged over heads, for any transformers model."""

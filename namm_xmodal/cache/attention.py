@@ -1,7 +1,8 @@
 """The attention function that transformers calls: attend, observe, and evict at every tick of the clock.
 
-A layer's evictions depend on its own attention alone, so the clock can live inside the call: queries are walked in blocks
-that end at updates. One forward over a whole prompt, chunks of any size and token-by-token decoding give the same result.
+A layer's evictions depend on its own attention alone, so the clock can live inside the call: queries are walked in
+blocks that end at updates. One forward over a whole prompt, chunks of any size and token-by-token decoding give the
+same result.
 """
 
 from collections import deque
@@ -48,8 +49,8 @@ def pruned_attention(
     Args:
         module: The attention module; `sdpa` reads `num_key_value_groups` from it.
         query: (B, Hq, Q, D).
-        key: (B, H, Q, D) of the new tokens, as `PrunedLayer.update` returned them, of this layer or of an earlier one that
-            it reads.
+        key: (B, H, Q, D) of the new tokens, as `PrunedLayer.update` returned them, of this layer or of an earlier one
+            that it reads.
         value: (B, H, Q, D).
         attention_mask: What `lazy_mask` returned.
         dropout: Dropout of the attention weights; must be 0 with a pruned cache.
@@ -72,7 +73,7 @@ def pruned_attention(
     asked = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
     if asked:
         raise UnsupportedModelError(
-            f"{type(module).__name__} passes {', '.join(asked)} to attention, which the pruned cache does not compute"
+            f"{type(module).__name__} passes {', '.join(asked)} to attention, which the pruned cache does not support"
         )
     if not isinstance(attention_mask, LazyMask):
         raise UnsupportedOperationError(
@@ -81,13 +82,13 @@ def pruned_attention(
         )
     if attention_mask.bidirectional:
         raise UnsupportedModelError(
-            f"{type(module).__name__} attends in both directions (an encoder, or no is_decoder in its config): only "
-            "decoders keep the cache that is pruned here"
+            f"{type(module).__name__} attends in both directions (an encoder, or no is_decoder in its config); only "
+            "decoders have a cache to prune"
         )
     if layer.window is not None and layer.seen > layer.window and not attention_mask.keeps(layer.window):
         raise UnsupportedModelError(
-            f"{type(module).__name__}: {layer.seen} tokens, but only transformers' own cache knows that layer "
-            f"{layer.layer} sees {layer.window}; give at most {layer.window} tokens"
+            f"{type(module).__name__}: {layer.seen} tokens, but layer {layer.layer} has a window of {layer.window} "
+            f"that only transformers' own cache applies; give at most {layer.window} tokens"
         )
     if dropout > 0:
         raise UnsupportedOperationError(f"attention dropout {dropout}: call model.eval() before using a pruned cache")
@@ -108,17 +109,15 @@ def pruned_attention(
 
 
 def _without_cache(module: torch.nn.Module) -> str:
-    """Why attention inside the block that no pruned cache reached is refused: it would see everything."""
+    """The error for attention inside the block that no pruned cache reached, since it would see everything."""
     if module.training:
         remedy = "call model.eval() or gradient_checkpointing_disable()"
         why = f"gradient checkpointing drops the cache in training mode ({remedy})"
     elif getattr(module, "is_kv_shared_layer", False):
-        why = (
-            "the keys that it reads are not those of an earlier layer of this forward (they may lie on another device)"
-        )
+        why = "the keys that it reads are not those of an earlier layer of this forward (they may be on another device)"
     else:
         why = (
-            "this part of the model has none (cross-attention, an encoder), so it needs an adapter that leaves it alone"
+            "this part of the model has no cache (cross-attention, an encoder); use an adapter that does not switch it"
         )
     return f"{type(module).__name__} was called without a pruned cache and would see every token: {why}"
 
@@ -246,7 +245,8 @@ def _attend_lane(
             groups = query.shape[1] // keys.shape[1]
             sdpa_mask = visibility.for_sdpa(1 if alone else groups, query.device)
             if alone and groups > 1:
-                # The query heads of a kv head as queries of one product, so that keys are not repeated for each of them.
+                # The query heads of a kv head as queries of one product, so that keys are not repeated for each of
+                # them.
                 heads_as_queries = query.unflatten(1, (keys.shape[1], groups)).squeeze(
                     3
                 )  # (B, Hq, 1, D) -> (B, H, G, D)

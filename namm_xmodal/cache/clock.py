@@ -54,7 +54,7 @@ class Clock:
     schedule: PruningSchedule = "streaming"
 
     def __post_init__(self) -> None:
-        """Refuses an interval that is not positive, or a schedule without what it needs.
+        """Refuses an interval that is not positive, or a schedule without its interval.
 
         Raises:
             ClockError: With the value given and what to change.
@@ -72,8 +72,8 @@ class Clock:
     def blocks(self, mask: LazyMask, first: int, length: int, may_evict: Callable[[int], bool]) -> Iterator[Block]:
         """Cuts a forward of `length` queries, the first at index `first`, at every update that could evict.
 
-        Updates that cannot evict anything (`may_evict(seen)` is False) are no reason to cut: one large attention call is
-        faster, and bit-identical to the model's own.
+        Updates that cannot evict anything (`may_evict(seen)` is False) are no reason to cut: one large attention call
+        is faster, and bit-identical to the model's own.
         """
         start = 0
         for stop, due in self._ticks(mask, first, length):

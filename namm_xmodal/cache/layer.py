@@ -20,8 +20,8 @@ from namm_xmodal.types import LayerShape
 class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
     """Keys and values of one layer, of which each (row, kv head) keeps its own tokens.
 
-    `get_seq_length` and `get_mask_sizes` speak of tokens *seen*, as in a cache that never forgets, so that position ids,
-    padding masks and `generate` stay right whatever was evicted.
+    `get_seq_length` and `get_mask_sizes` speak of tokens *seen*, as in a cache that never forgets, so that position
+    ids, padding masks and `generate` stay right whatever was evicted.
 
     Attributes:
         seen: Indices seen so far, padding included.
@@ -94,7 +94,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Sets new keys and values aside for the attention call that follows; returns them unchanged.
+        """Stores new keys and values for the attention call that follows; returns them unchanged.
 
         Raises:
             UnsupportedOperationError: Outside the model's block, or if the layer before was not attended to.
@@ -142,11 +142,11 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         )
 
     def offload(self) -> None:
-        """Refused: slots move on every update."""
+        """Not supported, since slots move on every update."""
         raise UnsupportedOperationError("offload: a pruned cache stays on the layer's device; do not set offloading")
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Lets every beam go on from the cache, indices and policy state of the beam it descends from."""
+        """Reorders cache, indices and policy state for beam search."""
         self._map_rows(lambda x: x.index_select(0, beam_idx.to(x.device)))
 
     def batch_select_indices(self, indices: Tensor) -> None:
@@ -236,7 +236,7 @@ class PrunedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.lanes = lane.split(keep, self.seen, together=not apart)
 
     def release(self, interval: int) -> None:
-        """Gives up what the policy will not read again; the next update of every row is `interval` tokens away."""
+        """Frees what the policy will not read again; the next update of every row is `interval` tokens away."""
         for lane in self.lanes:
             if lane.state is not None:
                 lane.state.release(interval)

@@ -1,8 +1,9 @@
 """Attention masks that stay functions until a layer knows which tokens it still holds.
 
-transformers builds one mask per forward, sized for a cache that never forgets. Registered under the name of our attention,
-`lazy_mask` hands over the mask *function* instead, and each layer evaluates it on the original indices of its own slots:
-causality, padding, sliding windows and block overlays come from transformers itself, per layer, row and kv head.
+transformers builds one mask per forward, sized for a cache that never forgets. Registered under the name of our
+attention, `lazy_mask` hands over the mask *function* instead, and each layer evaluates it on the original indices of
+its own slots: causality, padding, sliding windows and block overlays come from transformers itself, per layer, row and
+kv head.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ _CHANGED = (
 
 
 class _NoTensorError(UnsupportedModelError, AttributeError):
-    """Raised for a model that works on its mask; an AttributeError too, so that `hasattr` says no."""
+    """Raised for a model that computes on its mask; also an AttributeError, so that `hasattr` returns False."""
 
 
 @dataclass
@@ -117,8 +118,8 @@ class LazyMask:
     def reachable(self, index: Tensor, stop: int) -> Tensor | None:
         """Which slots a token after query `stop` can still see; None if all of them.
 
-        A sliding window or a chunk only ever moves on, so what the next token cannot see is never seen again. Overlays that
-        look ahead promise nothing of the kind.
+        A sliding window or a chunk only ever moves on, so what the next token cannot see is never seen again. Overlays
+        that look ahead promise nothing of the kind.
 
         Args:
             index: (B, H, S) original indices of the slots.
@@ -132,9 +133,10 @@ class LazyMask:
         # Padding covers the tokens of this forward only, and is dead in the index already.
         return replace(self, padding=None).on(index, stop, stop + 1)[:, :, 0]
 
-    # ------------------------------------------------------------------ what a model that takes it for a tensor would do
+    # ------------------------------------------------------------------ what a model that takes it for a tensor would
+    # do
     def __getattr__(self, name: str) -> NoReturn:
-        """Refuses what a tensor would have: shape, dtype, `contiguous`."""
+        """Refuses attributes of tensors: shape, dtype, `contiguous`."""
         if name.startswith("__"):
             raise AttributeError(name)
         raise _NoTensorError(_CHANGED.format(f"uses the {name} of"))
@@ -198,7 +200,7 @@ def lazy_mask(
         return attention_mask
     if kv_offset + kv_length > q_offset + q_length:
         raise UnsupportedOperationError(
-            f"a cache with room for {kv_length} tokens: a static cache cannot be pruned; leave out cache_implementation"
+            f"a static cache for {kv_length} tokens cannot be pruned; leave out cache_implementation"
         )
     arguments = dict(
         batch_size=batch_size,

@@ -1,4 +1,4 @@
-"""Hands attention rows to the policy: of the right queries, for batch rows that are at the same place in their text."""
+"""Passes attention rows to the policy, for the queries that it reads, grouped by batch rows at the same position."""
 
 from collections.abc import Iterator
 

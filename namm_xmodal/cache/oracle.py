@@ -1,9 +1,9 @@
 """The oracle: full attention under an explicit mask of what each query could see, to check a pruned cache against.
 
 A pruned run records which tokens every layer, row and kv head still held when each query attended. The same text then
-goes through the model once more, without any cache: plain softmax over all tokens, in which whatever was gone is masked.
-Both runs must agree. Nothing of the engine's attention or mask code is used here; padding, windows and causal order come
-from transformers' own dense mask.
+goes through the model once more, without any cache: plain softmax over all tokens, in which whatever was gone is
+masked. Both runs must agree. Nothing of the engine's attention or mask code is used here; padding, windows and causal
+order come from transformers' own dense mask.
 
     cache = recording(memory.cache())
     logits = model(**inputs, past_key_values=cache).logits
@@ -95,7 +95,7 @@ def recording(cache: PrunedCache) -> PrunedCache:
         UnsupportedOperationError: If it is not empty.
     """
     if any(layer.seen for layer in cache.pruned):
-        raise UnsupportedOperationError("recording: the cache has seen tokens already; pass a new one")
+        raise UnsupportedOperationError("recording: the cache has already seen tokens; pass a new one")
     return PrunedCache([_recording(layer) for layer in cache.layers])
 
 
@@ -124,7 +124,9 @@ def visibility_of(cache: PrunedCache) -> list[Tensor]:
     found = []
     for layer in cache.pruned:
         if not isinstance(layer, RecordingLayer):
-            raise UnsupportedOperationError("visibility_of: this cache does not record; make it by recording(cache)")
+            raise UnsupportedOperationError(
+                "visibility_of: this cache does not record; create it with recording(cache)"
+            )
         batch, heads = layer.index.shape[:2]
         held = torch.zeros(batch, heads, layer.seen, layer.seen + 1, dtype=torch.bool)
         for first, last, index in layer.blocks:
@@ -173,7 +175,7 @@ def oracle_attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """softmax(Q K^T) V under the model's own dense mask and the recorded visibility, nothing clever.
+    """softmax(Q K^T) V under the model's own dense mask and the recorded visibility, without optimisations.
 
     Args:
         module: The attention module.

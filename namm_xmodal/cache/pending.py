@@ -1,4 +1,4 @@
-"""From the cache to the attention call that follows it: whose keys are on their way."""
+"""Hands a layer from the cache's `update` to the attention call that follows it."""
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from namm_xmodal.cache.layer import PrunedLayer
 
 PENDING: ContextVar["PrunedLayer | None"] = ContextVar("namm_xmodal_pending_layer", default=None)
-"""The layer whose `update` was called last. transformers does not hand the cache to the attention function, but calls it
-right after `update`; `pruned_attention` takes the layer from here and checks that the keys are the very same tensor."""
+"""The layer whose `update` was called last. transformers does not hand the cache to the attention function, but calls
+it right after `update`; `pruned_attention` takes the layer from here and checks that the keys are the very same
+tensor."""
 
 _SOURCES: ContextVar[tuple["PrunedLayer", ...]] = ContextVar("namm_xmodal_source_layers", default=())
 """Layers of the running forward whose keys and values later layers are still to read."""
 
 
 def forget() -> None:
-    """Leaves nothing behind of a forward that failed."""
+    """Clears what a failed forward left behind."""
     PENDING.set(None)
     _SOURCES.set(())
 
@@ -59,8 +60,8 @@ def take_pending(key: Tensor, value: Tensor) -> "PrunedLayer | None":
         return None
     if layer.incoming is None or not _expanded(layer.incoming, (key, value)):
         raise UnsupportedOperationError(
-            f"layer {layer.layer}: the model changes keys or values between cache and attention, so evictions would hit "
-            "the wrong tokens"
+            f"layer {layer.layer}: the model changes keys or values between cache and attention, so wrong tokens would "
+            "be evicted"
         )
     if layer.incoming[0] is not key or layer.incoming[1] is not value:
         if layer.shape is None:
@@ -81,6 +82,6 @@ def _expanded(cached: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> boo
 def not_attended(layer: "PrunedLayer") -> UnsupportedOperationError:
     """The refusal for keys that another attention read: it saw the newest tokens only."""
     return UnsupportedOperationError(
-        f"layer {layer.layer}: its keys went into the pruned cache, but another attention read them; leave the "
-        "implementation as `pruned` set it (no set_attn_implementation inside the block)"
+        f"layer {layer.layer}: its keys went into the pruned cache, but another attention implementation read them; do "
+        "not call set_attn_implementation inside the block"
     )

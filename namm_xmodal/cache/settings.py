@@ -19,7 +19,8 @@ class Settings:
         protect_recent: A row's newest tokens, which always stay.
         selection: See `namm_xmodal.types.Selection`.
         attention: `sdpa` delegates every output to transformers' own sdpa and computes observed rows beside it; `tiled`
-            computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and float64.
+            computes each row once for both; `auto` is `tiled` for half-precision models and `sdpa` for float32 and
+            float64.
         tile: Queries whose attention rows are held at once.
         switch: Of the model; None for a cache that no model calls.
         pruned_by: What pruned a cache from which nothing more is evicted; empty for all others.
@@ -37,11 +38,11 @@ class Settings:
 
     @property
     def name(self) -> str:
-        """What prunes, or has pruned, for reports."""
+        """The policy that prunes, or has pruned, for reports."""
         return self.pruned_by or ("full cache" if self.policy is None else type(self.policy).__name__)
 
     def frozen(self, by: str = "") -> "Settings":
-        """The same for a cache from which nothing more is evicted, whatever it reads.
+        """The same settings for a cache from which nothing more is evicted.
 
         Args:
             by: What has pruned it; the policy if empty.

@@ -1,7 +1,7 @@
-"""A few unpadded tokens between two updates: nothing to evict, to cut into blocks or to mask but their own order.
+"""The fast path for a few unpadded tokens between two updates: nothing to evict, no blocks, only a causal mask.
 
-`pruned_attention` can do all of this; for three tokens of a small model most of its time goes into finding out that there
-is nothing to do. This is the same attention over the same storage, for callers that know.
+`pruned_attention` can do all of this; for three tokens of a small model most of its time goes into finding out that
+there is nothing to do. This is the same attention over the same storage, for callers that know.
 """
 
 from functools import lru_cache
@@ -21,8 +21,8 @@ _ROOM = 1024
 def steps_plainly(cache: PrunedCache, count: int) -> tuple[bool, bool]:
     """Whether `count` more tokens can go through `attend_step`, and whether the policy watches.
 
-    They cannot in the first forward, when an update falls due after one of them, or when the policy watches only some rows
-    or queries: then `pruned_attention` decides what it sees.
+    They cannot in the first forward, when an update falls due after one of them, or when the policy watches only some
+    rows or queries: then `pruned_attention` decides what it sees.
 
     Args:
         cache: All layers of it have seen the same tokens.

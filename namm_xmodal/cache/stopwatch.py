@@ -1,4 +1,4 @@
-"""Where the engine's CPU time goes: attending, observing, features, scoring, moving. Free of cost unless switched on."""
+"""The engine's CPU time by part: attending, observing, features, scoring, moving. Free unless switched on."""
 
 from collections import defaultdict
 from collections.abc import Iterator

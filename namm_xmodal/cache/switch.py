@@ -1,4 +1,4 @@
-"""Whether a model attends through pruned caches at present: one switch per model, however many blocks are open on it."""
+"""Whether a model currently attends through pruned caches: one switch per model, however many blocks are open on it."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -10,8 +10,8 @@ from namm_xmodal.errors import UnsupportedOperationError
 class Switch:
     """Turned on by the first block that opens on a model and off by the last one that closes, in whatever order they do.
 
-    The caches made for a model share its switch: outside every block the model's own attention would take the newest tokens
-    for all there are.
+    The caches made for a model share its switch: outside every block the model's own attention would take the newest
+    tokens for all there are.
 
     Attributes:
         blocks: What is open, oldest first.
@@ -44,15 +44,15 @@ class Switch:
                 turn_off()
 
     def require_on(self) -> None:
-        """Refuses to take tokens in where the model's own attention would read them.
+        """Refuses new tokens where the model's own attention would read them.
 
         Raises:
             UnsupportedOperationError: If no block is open.
         """
         if not self.blocks:
             raise UnsupportedOperationError(
-                "a pruned cache outside its block: the model attends as usual here and would see the newest tokens only; "
-                "continue inside `with pruned(...)`"
+                "a pruned cache was used outside its block, where the model would only see the newest tokens; continue "
+                "inside `with pruned(...)`"
             )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Switch":
@@ -66,5 +66,6 @@ class Switch:
             UnsupportedOperationError: Always.
         """
         raise UnsupportedOperationError(
-            "a pruned cache cannot be pickled: it belongs to a model of this process; keep the ids and read them again"
+            "a pruned cache cannot be pickled, since it belongs to a model of this process; save the ids and read them "
+            "again"
         )

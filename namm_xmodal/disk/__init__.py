@@ -1,1 +1,1 @@
-"""Files that lose nothing: lines that are on disk before work goes on, and files that are replaced whole or not at all."""
+"""Crash-safe files: lines that are flushed to disk before work continues, and files that are replaced atomically."""

@@ -1,4 +1,4 @@
-"""A file of lines that only grows: each is on disk before the work goes on, and is there whole or not at all."""
+"""An append-only file of lines: each is written whole, and is on disk before the work continues."""
 
 import os
 from contextlib import suppress
@@ -11,11 +11,11 @@ from namm_xmodal.errors import NammError
 from namm_xmodal.trust.files import MIB, check_file
 
 LONGEST = 1024 * MIB
-"""Bytes of a journal, of which a run writes some hundred a minute."""
+"""Maximum size of a journal in bytes; a run writes a few hundred per minute."""
 
 
 class AppendOnlyFile:
-    """Lines on disk, locked against a second process that would write among them.
+    """Lines on disk, locked against writes by a second process.
 
     Attributes:
         path: The file.
@@ -34,8 +34,8 @@ class AppendOnlyFile:
 
         Args:
             path: The file.
-            error: What is raised on trouble.
-            elsewhere: What else the user can do, as "choose another --output".
+            error: What is raised on failure.
+            elsewhere: An alternative for the user, such as "choose another --output".
             busy: What is raised if the file is in use; `error` if None.
             name: What messages call it; the file itself if None.
 
@@ -55,7 +55,7 @@ class AppendOnlyFile:
             raise error(f"{name or path}: cannot be written ({trouble.strerror}); {elsewhere}") from None
 
     def read(self) -> bytes:
-        """All that it holds; what follows the last newline is a line that was cut off."""
+        """The whole content; anything after the last newline is an incomplete line."""
         self._file.seek(0)
         return self._file.readall()
 
@@ -67,7 +67,7 @@ class AppendOnlyFile:
         """Writes a line and waits until it is on disk.
 
         Raises:
-            OSError: If the disk refuses; the file is as it was.
+            OSError: If writing fails; the file is unchanged.
         """
         _write_whole(self._file, line)
 
@@ -77,10 +77,10 @@ class AppendOnlyFile:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Opens a file, adds one line and waits until it is on disk; a last line that was cut off is dropped before.
+    """Opens a file, drops an incomplete last line, adds one line and waits until it is on disk.
 
     Raises:
-        OSError: If the disk refuses; the whole lines are as they were.
+        OSError: If writing fails; the complete lines are unchanged.
     """
     with path.open("a+b", buffering=0) as file:
         file.seek(0)
@@ -91,7 +91,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def _write_whole(file: RawIOBase, line: str) -> None:
-    """What was half-written is cut off again, on Ctrl-C as well."""
+    """Truncates half-written data again, also on Ctrl-C."""
     end = os.fstat(file.fileno()).st_size
     rest = memoryview(line.encode() + b"\n")
     try:

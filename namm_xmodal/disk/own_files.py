@@ -1,4 +1,4 @@
-"""Single files that a command writes: never over an input, and never over a file that the package did not make."""
+"""Single output files: a command never overwrites an input, or a file that the package did not make."""
 
 import os
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ _SIGNATURES = {
     ".md": b"---\n# " + NAME.encode(),
     ".parquet": b"made by " + NAME.encode(),
 }
-"""How a file of each kind shows, near its begin or its end, that this package wrote it."""
+"""The mark, near the start or end of a file of each kind, that this package wrote it."""
 _NEAR = 2**16  # bytes
 
 
 def software() -> str:
-    """What files are signed with: the package and its version."""
+    """The signature of files: the package and its version."""
     return f"{NAME} {version(NAME)}"
 
 
@@ -40,19 +40,21 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), option: 
     read = list(inputs)
     for path in outputs:
         if any(is_same(path, given) for given in read):
-            raise FolderError(f"{option}: {path} is read by this command, so it cannot be written; choose another name")
+            raise FolderError(
+                f"{option}: {path} is an input of this command and cannot be overwritten; choose another name"
+            )
         try:
             foreign = path.exists() and not is_own(path)
         except OSError as error:  # a name that is too long, a file that may not be read
             raise FolderError(f"{option}: {path} cannot be used ({error.strerror}); choose another name") from None
         if foreign:
             raise FolderError(
-                f"{option}: {path} is there already and was not written by {NAME}; remove it, or choose another name"
+                f"{option}: {path} already exists and was not written by {NAME}; remove it, or choose another name"
             )
 
 
 def is_own(path: Path) -> bool:
-    """Whether a picture, film, table or text says that this package wrote it."""
+    """Whether a picture, video, table or text is marked as written by this package."""
     signature = _SIGNATURES.get(path.suffix.lower())
     if signature is None or not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""A folder that one command writes into: claimed under a lock before the first write; nobody else's is touched."""
+"""A folder that one command writes into: claimed under a lock before the first write; other folders are never touched."""
 
 import json
 import os
@@ -27,11 +27,11 @@ class OwnedFolder:
 
     Attributes:
         path: The folder; need not exist.
-        command: Who writes, as "eval".
+        command: The writing command, such as "eval".
         writes: Names in it that the command replaces; a folder that is not its own may hold none of them.
         inputs: Files and folders that the command reads; none of them may be the folder itself.
-        option: How the user says where, for messages.
-        remedy: What the user can do instead, for messages; to choose another place if empty.
+        option: The command-line option that sets the folder, for messages.
+        remedy: The advice in messages; "choose another --output" or the like if empty.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class OwnedFolder:
         return self.remedy or f"choose another {self.option}"
 
     def check(self) -> None:
-        """Refuses a folder in which the command would harm what it did not make; writes nothing.
+        """Refuses a folder in which the command would overwrite what it did not make; writes nothing.
 
         Raises:
             FolderError: If it is not a folder, another command's, an input, or holds files that would be overwritten.
@@ -70,7 +70,7 @@ class OwnedFolder:
                 f"{self.command}`; {remedy}"
             )
         if any(is_same(self.path, given) for given in self.inputs):
-            raise FolderError(f"{self.path}: is read by this command, so it cannot be written as well; {remedy}")
+            raise FolderError(f"{self.path}: is an input of this command and cannot be its output; {remedy}")
         foreign = [name for name in self.writes if owner is None and _holds_something(self.path / name)]
         if foreign:
             raise FolderError(

@@ -1,4 +1,4 @@
-"""What a refusing disk means for the person at the keyboard."""
+"""Turns disk errors into advice for the user."""
 
 import errno
 import re
@@ -13,8 +13,8 @@ def disk_trouble(error: Exception, then: str = "resume") -> str:
 
     Args:
         error: What the operating system said, or a library in its place.
-        then: What to do once it is mended.
+        then: What to do once it is fixed.
     """
     if getattr(error, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(error)):
         return f"the disk is full, free some space and {then}"
-    return f"{getattr(error, 'strerror', None) or error}, mend this and {then}"
+    return f"{getattr(error, 'strerror', None) or error}, fix this and {then}"

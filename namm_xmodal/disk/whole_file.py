@@ -1,4 +1,4 @@
-"""A file or folder that is replaced in one step: a reader, and a crash, find the old one or the new one."""
+"""Atomic replacement of files and folders: after a crash, either the old or the new version is there."""
 
 import errno
 import os
@@ -35,10 +35,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replaces a text file in one step.
+    """Replaces a text file atomically.
 
     Raises:
-        OSError: If the disk refuses; the old file is kept.
+        OSError: If writing fails; the old file is kept.
     """
     with replacing(path) as fresh:
         fresh.write_text(text, encoding="utf-8")
@@ -84,10 +84,11 @@ def settle_replaced(old: Path, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on disk, where the platform can say so.
+    """Waits until the names in a folder are on disk, where the platform supports it.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If the disk
+    fails.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)

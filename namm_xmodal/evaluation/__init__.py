@@ -1,1 +1,1 @@
-"""One sample, one model, one policy: a result record with its uncertainty, seed and configuration."""
+"""Evaluation: one result record per item and arm, with seed, settings and confidence intervals."""

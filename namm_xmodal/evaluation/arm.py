@@ -25,8 +25,8 @@ from namm_xmodal.types import ONCE, ReadingSchedule
 
 Schedule = ReadingSchedule | Literal["none", "before"]
 """`streaming`: evictions while the cache is filled. `post_context`: once, after the context and before the question.
-`post_prefill`: once, after context and question. `none`: never (the full cache, a recomputed window). `before`: tokens were
-left out before the cache."""
+`post_prefill`: once, after context and question. `none`: never (the full cache, a recomputed window). `before`: tokens
+were left out before the cache."""
 
 ArmKey = tuple[str, str, str]
 """Label, budget as text, schedule."""
@@ -34,11 +34,11 @@ ArmKey = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Fit:
-    """How a NAMM is fitted to the model at hand, without labels.
+    """How a NAMM is fitted to the evaluated model, without labels.
 
     Attributes:
         statistics: Of its features: saved with it, or estimated on the model, pooled or layer by layer.
-        share: Of plain input that thresholds are found for; None leaves the policy's own.
+        share: Share of plain input to keep, for which thresholds are found; None leaves the policy's own.
     """
 
     statistics: Fitting = "frozen"
@@ -53,15 +53,15 @@ class Fit:
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared.
+    """One thing that is compared: a policy or baseline at one size.
 
     Attributes:
         label: Its name in the configuration.
-        policy: Prunes the cache; None for the full cache and for baselines that are no cache policy.
-        baseline: A baseline that is no cache policy (a recomputed window, fewer frames); None for all else.
-        budget: Size asked for; None where the policy decides or nothing is evicted.
-        schedule: When tokens are evicted.
-        fit: How a NAMM is fitted.
+    policy: Prunes the cache; None for the full cache and for baselines that are no cache policy.
+    baseline: A baseline that is not a cache policy (a recomputed window, fewer frames); else None.
+    budget: Size asked for; None where the policy decides or nothing is evicted.
+    schedule: When tokens are evicted.
+    fit: How a NAMM is fitted.
     """
 
     label: str
@@ -78,7 +78,7 @@ class Arm:
 
     @property
     def size(self) -> str:
-        """The size asked for, in words."""
+        """The requested size, in words."""
         return size_words(self.budget, self.schedule, self.baseline)
 
     @property
@@ -89,7 +89,7 @@ class Arm:
 
     @property
     def learned(self) -> bool:
-        """Whether it is a NAMM, or divides a budget for one."""
+        """Whether it is a NAMM, or a policy that divides a budget for one."""
         return self.namm is not None
 
     @property
@@ -100,12 +100,12 @@ class Arm:
 
     @property
     def key(self) -> ArmKey:
-        """What tells this arm from the others of a section."""
+        """What identifies this arm within a section."""
         return (self.label, repr(self.budget), self.schedule)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hex digits of the policy's fields and weights, and how it is fitted."""
+        """Digest (twelve hex digits) of the policy's fields, weights and fit."""
         words = self.fit.words
         return fingerprint(self.policy or self.baseline) + (f"+{words}" if words else "")
 
@@ -176,7 +176,8 @@ def in_order(arms: Sequence[Arm]) -> list[Arm]:
     """The full cache first, so that the reference exists early; the rest as in the file.
 
     Raises:
-        ConfigError: If an arm stands twice.
+        ConfigError: If an arm
+    is given twice.
     """
     keys = [arm.key for arm in arms]
     if len(set(keys)) < len(keys):
@@ -197,18 +198,18 @@ def _budgets(
         return [own]
     if takes_budget(spec, path):
         if not section.budgets:
-            raise ConfigError(f"budgets: []: expected at least one cache size, since {path} gives none of its own")
+            raise ConfigError(f"budgets: []: expected at least one cache size, since {path} sets none")
         return list(section.budgets)
     return [None]
 
 
 def _check_fit(section: Section, policy: Any, path: str) -> None:
-    """Refuses a fit that would not reach the NAMM inside another policy."""
+    """Refuses a fit that would not apply to the NAMM inside another policy."""
     if section.fit != "frozen" and isinstance(policy, ByHead) and isinstance(policy.base, Namm):
         if policy.base.features.num_frozen:
             raise ConfigError(
-                f"{path}.base: keeps the statistics that were saved with it, and fit is {section.fit}; use fit: frozen, or "
-                "a NAMM that has none, such as namm-universal"
+                f"{path}.base: uses the statistics saved with it, but fit is {section.fit}; set fit: frozen, or use a "
+                "NAMM without statistics, such as namm-universal"
             )
 
 
@@ -221,5 +222,7 @@ def _fit(section: Section, name: str, spec: dict[str, Any], path: str) -> Fit:
         raise ConfigError(f"{path}.statistics: {statistics!r}: expected one of {', '.join(get_args(Fitting))}")
     share = calibrated_share(spec, path)
     if share is not None and statistics == "estimated_by_layer":
-        raise ConfigError(f"{path}.calibrated: thresholds are found for one network, not layer by layer; use estimated")
+        raise ConfigError(
+            f"{path}.calibrated: thresholds cannot be calibrated layer by layer; set statistics: estimated"
+        )
     return Fit(statistics, share)

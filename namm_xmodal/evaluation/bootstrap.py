@@ -1,4 +1,4 @@
-"""The bootstrap: statistics of draws, and the interval that draws of items, or of clusters of them, leave."""
+"""The bootstrap: statistics of resamples, and the interval over resamples of items or of clusters."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal
@@ -17,7 +17,7 @@ _TABLE = 1_000_000  # entries of a table of draws at once: bounds its memory to 
 
 
 def interquartile_mean(values: Floats, weights: Floats) -> Floats:
-    """(N,), (R, N) -> (R,): the mean without the lowest and the highest quarter (rounded down) of the weight.
+    """Interquartile mean, (N,), (R, N) -> (R,): without the lowest and highest quarter (rounded down) of the weight.
 
     Args:
         values: Scores.

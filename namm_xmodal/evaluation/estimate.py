@@ -1,4 +1,4 @@
-"""An estimate with its bootstrap interval: what every table, plot and verdict of this package shows of a score."""
+"""A score with its bootstrap interval, as shown in every table, plot and verdict."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,18 +10,18 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.evaluation.bootstrap import Estimator, Statistic, bootstrap_interval, finite_scores, numbered
 
 FEWEST = 10
-"""Samples below which a bootstrap interval is too narrow to be believed, so that nothing is concluded from it."""
+"""Below this number of samples, bootstrap intervals are too narrow to be trusted and no conclusion is drawn."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic of some scores, and the interval in which it moves when what was sampled is sampled again.
+    """A statistic of some scores, with its bootstrap interval.
 
     Attributes:
         value: The statistic.
-        low: Lower end of the interval; None if only one thing was sampled.
-        high: Upper end; None if only one thing was sampled.
-        n: Scores.
+        low: Lower end of the interval; None with a single sample or cluster.
+        high: Upper end; None with a single sample or cluster.
+        n: Number of scores.
         estimator: Which statistic.
         by_stratum: The same statistic within each stratum, for example of each model; empty without strata.
         level: Coverage, 0.95 for 95%.
@@ -46,7 +46,7 @@ class Estimate:
 
     @property
     def marked(self) -> bool:
-        """Whether tables mark it: it excludes zero and has samples enough for that to mean something."""
+        """Whether tables mark it: it excludes zero and has enough samples."""
         return self.n >= FEWEST and self.excludes_zero
 
     def to_json(self) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def estimate(
 ) -> Estimate:
     """A statistic with its percentile bootstrap interval.
 
-    Clusters are drawn with replacement, as many as there are; the interval holds the middle `level` of the statistics of
-    all draws. Equal values give an interval of width zero: with few samples that says little about the tail.
+    Clusters are drawn with replacement, as many as there are; the interval holds the middle `level` of the statistics
+    of all draws. Equal values give an interval of width zero: with few samples that says little about the tail.
 
     Args:
         values: One score for each item.
@@ -109,6 +109,8 @@ def paired(values: Sequence[float], reference: Sequence[float], **options: Any) 
         DataError: If the lengths differ, or as in `estimate`.
     """
     if len(values) != len(reference):
-        raise DataError(f"{len(values)} scores against {len(reference)}: expected the same samples on both sides")
+        raise DataError(
+            f"{len(values)} scores against {len(reference)} of the reference: expected scores of the same samples"
+        )
     difference = np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
     return estimate(difference.tolist(), **options)

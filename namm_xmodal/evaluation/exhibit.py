@@ -1,4 +1,4 @@
-"""What a policy kept of one item, for people to look at: shaded text, pictures, maps. Any modality may make any of them."""
+"""Pictures of what a policy kept of one item: shaded text, images, maps. Any modality may make any of them."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ from namm_xmodal.errors import ResultsError
 
 @dataclass(frozen=True)
 class ShadedText:
-    """Tokens, and when each layer and head let go of them.
+    """Tokens, and when each layer and head evicted them.
 
     Attributes:
         title: What it shows.
         arm: Label and size of the arm.
         tokens: Text of each token.
         updates: Tokens seen at each update.
-        fates: For each layer and head a string with one letter for each token: `.` if it is still there, else the update
-            that evicted it, `a` for the first.
+        fates: For each layer and head a string with one letter for each token: `.` if it is still there, else the
+            update that evicted it, `a` for the first.
     """
 
     title: str
@@ -93,9 +93,7 @@ def from_json(values: object, where: str) -> list[Exhibit]:
             content = {key: _tuples(value) for key, value in each.items() if key != "kind"}
             found.append(_KINDS[each["kind"]](**content))
     except (TypeError, KeyError, AttributeError):
-        raise ResultsError(
-            f"{where}: not the exhibits of this version; remove the file, and they are made again"
-        ) from None
+        raise ResultsError(f"{where}: written by another version; remove the file, and it is made again") from None
     return found
 
 

@@ -1,4 +1,4 @@
-"""A NAMM fitted to the model at hand: feature statistics and thresholds from plain input, no label, no reward."""
+"""Fits a NAMM to the evaluated model: feature statistics and thresholds from plain input, without labels or reward."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,11 +17,11 @@ Inputs = Mapping[str, Tensor]
 """What an adapter's `forward` takes, (1, T, ...) each."""
 
 FLOOR = 96
-"""Tokens that a calibrated policy keeps at least, so that short inputs are not emptied."""
+"""Minimum number of tokens that a calibrated policy keeps, so that short inputs are not emptied."""
 
 
 class PlainInputs(Protocol):
-    """Input of the model at hand that is nobody's test item, without labels.
+    """Unlabelled input of the evaluated model that is not part of any test item.
 
     Attributes:
         source: What it is, in words, for reports.

@@ -1,7 +1,7 @@
-"""Greedy decoding for scores: the likeliest token each time, whatever a checkpoint's generation settings say.
+"""Greedy decoding for scores: always the most likely token, whatever a checkpoint's generation settings are.
 
-`model.generate` fills all that a call leaves open from the checkpoint's `generation_config`: penalties, beams, another kind
-of cache, no cache at all. What is scored must not depend on that, so scores are decoded here, token by token.
+`model.generate` fills all that a call leaves open from the checkpoint's `generation_config`: penalties, beams, another
+kind of cache, no cache at all. What is scored must not depend on that, so scores are decoded here, token by token.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def greedy_tokens(
         cache: After the prompt; it is continued.
         logits: (V,) of the token after the prompt.
         limit: Most tokens, at least 1.
-        ended: Whether the tokens so far are a whole answer.
+        ended: Whether the tokens so far are a complete answer.
         positions: `position_ids` of one new token by its number, for models whose positions are not those of the cache.
 
     Returns:
@@ -64,8 +64,9 @@ def greedy_rows(
 ) -> list[list[int]]:
     """The likeliest continuation of every row of a cache, whose prompts have as many tokens.
 
-    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under `post_prefill` a
-    forward of several tokens would be another update. A row that has ended is fed its last token until all have.
+    The first token comes from the logits that the prompt left behind, so only single tokens are fed: under
+    `post_prefill` a forward of several tokens would be another update. A row that has ended is fed its last token until
+    all have.
 
     Args:
         memory: The pruned model.

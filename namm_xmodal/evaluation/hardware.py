@@ -1,4 +1,4 @@
-"""Which machine made a result: numbers in half precision, times and sometimes last bits depend on it."""
+"""The machine that made a result: half-precision numbers, times and sometimes last bits depend on it."""
 
 import os
 import platform

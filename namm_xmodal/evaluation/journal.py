@@ -1,4 +1,4 @@
-"""An append-only results file: every line is on disk before the next item starts, so nothing is ever lost twice."""
+"""An append-only results file: every line is on disk before the next item starts."""
 
 import json
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from namm_xmodal.types import OnNotice
 FORMAT = 2
 
 Settings = dict[str, dict[str, Any]]
-"""By section, the settings that all of its results depend on."""
+"""For each section, the settings that all of its results depend on."""
 
 
 @dataclass(frozen=True)
 class Remedies:
-    """What the person at the keyboard can do about results that cannot be read; it depends on the command.
+    """Advice about results that cannot be read; it depends on the command.
 
     Attributes:
-        fresh: If a line is damaged.
-        former: If they are of another version.
+        fresh: For a damaged line.
+        former: For results of another version.
     """
 
     fresh: str = "use --fresh (existing results are backed up)"
@@ -36,7 +36,7 @@ class Remedies:
 
     @classmethod
     def of_reading(cls, folder: Path) -> "Remedies":
-        """Of a command that only reads a folder, so that another one has to help."""
+        """Advice of a command that only reads a folder."""
         file, place = quote(str(folder / "config.yaml")), quote(str(folder))
         return cls(
             f"run `namm-xmodal eval {file} --output {place} --fresh` (existing results are backed up)",
@@ -51,14 +51,14 @@ class Journal:
         path: The file.
         settings: What the records of each section depend on.
         records: What it holds, in the order written.
-        unread: Records of modalities that are not at hand.
+        unread: Records of modalities that are not installed.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, type], notice: OnNotice = lambda _: None) -> None:
         """Opens the file for appending; makes it if it does not exist.
 
-        A last line that was cut off (a crash, a full disk) is dropped with a notice. Anything else that does not parse
-        is an error: the file was edited.
+        An incomplete last line (after a crash or a full disk) is dropped with a notice. Anything else that does not
+        parse is an error, since the file was edited.
 
         Args:
             path: The file.
@@ -111,7 +111,7 @@ class Journal:
         lines = self._file.read().split(b"\n")
         torn = lines.pop()
         if torn:
-            notice(f"{self.path}: dropped a last line that was cut off after {len(torn)} bytes; its item runs again")
+            notice(f"{self.path}: dropped an incomplete last line of {len(torn)} bytes; its item runs again")
             self._file.cut(sum(len(line) + 1 for line in lines))
         if not lines:
             created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -124,7 +124,7 @@ class Journal:
             self._file.append(line)
         except OSError as error:
             raise ResultsError(
-                f"{self.path}: {len(self.records)} results before this one are kept; "
+                f"{self.path}: the {len(self.records)} earlier results are kept; "
                 f"{disk_trouble(error, 'run again to resume')}"
             ) from None
 
@@ -139,7 +139,7 @@ def read_journal(
 def read_settings_and_records(
     path: Path, facts: Mapping[str, type], notice: OnNotice = lambda _: None, remedies: Remedies | None = None
 ) -> tuple[Settings, list[Record]]:
-    """What a journal holds, also one that is being written; nothing is changed.
+    """The content of a journal, even while it is being written; nothing is changed.
 
     Args:
         path: The file.
@@ -158,7 +158,7 @@ def read_settings_and_records(
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
     if lines.pop():
-        notice(f"{path}: left out a last line that is not complete")
+        notice(f"{path}: ignored an incomplete last line")
     return _contents(lines, path, facts, remedies or Remedies())[:2] if lines else ({}, [])
 
 
@@ -183,7 +183,7 @@ def _contents(
                 unread += 1
         except KeyError as error:
             raise ResultsError(
-                f"{path}: line {number}: has no {error}; mend or remove it, or {remedies.fresh}"
+                f"{path}: line {number}: has no {error}; fix or remove it, or {remedies.fresh}"
             ) from None
         except ResultsError as error:
             raise ResultsError(f"{path}: line {number}: {error}; {remedies.fresh}") from None
@@ -196,7 +196,7 @@ def _parse(line: bytes, path: Path, number: int, remedies: Remedies) -> dict[str
     except ValueError:
         values = None
     if not isinstance(values, dict):
-        raise ResultsError(f"{path}: line {number} is not a JSON object; mend or remove it, or {remedies.fresh}")
+        raise ResultsError(f"{path}: line {number} is not a JSON object; fix or remove it, or {remedies.fresh}")
     return values
 
 
@@ -210,4 +210,4 @@ def set_aside(path: Path) -> Path | None:
         if not kept.exists():
             path.rename(kept)
             return kept
-    raise ResultsError(f"{path}: cannot be set aside; remove old copies beside it")
+    raise ResultsError(f"{path}: cannot be backed up; remove old copies next to it")

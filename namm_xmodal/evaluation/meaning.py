@@ -1,8 +1,4 @@
-"""Whether sizes and clocks mean what they say, given how long the things are that will be read.
-
-A row of a table says how much a policy keeps. It would say something else if no update came, if protected tokens alone were
-more than the budget, or if the budget held everything. Each of these is refused with key, value and remedy.
-"""
+"""Checks that budgets and update intervals can take effect, given the lengths of the inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +10,7 @@ from namm_xmodal.types import Budget
 
 @dataclass(frozen=True)
 class Reading:
-    """Something that is read while a policy prunes.
+    """An input that is read while a policy prunes.
 
     Attributes:
         what: In words, with its place in the configuration: `tasks.keys: sample 3`.
@@ -30,7 +26,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Pruning:
-    """When updates come, and what they may not evict.
+    """When updates happen, and what they may not evict.
 
     Attributes:
         every: Tokens between two updates; None for one update after all of it.
@@ -53,7 +49,7 @@ class Pruning:
 
 
 def check_sizes(row: str, budget: Budget | None, readings: Sequence[Reading], pruning: Pruning) -> None:
-    """Refuses a row that would not hold what it says.
+    """Refuses a table row whose budget cannot take effect.
 
     Args:
         row: The policy's place in the configuration: `policies.h2o`.
@@ -69,13 +65,13 @@ def check_sizes(row: str, budget: Budget | None, readings: Sequence[Reading], pr
     most = max(readings, key=pruning.last_update, default=None)
     if most is not None and isinstance(budget, int) and budget >= pruning.last_update(most):
         raise ConfigError(
-            f"{row}: budget {budget}: bounds nothing, since no update comes after more than {pruning.last_update(most)} "
-            f"tokens ({most}); give fewer tokens, or a share such as 0.5"
+            f"{row}: budget {budget}: has no effect, since the last update comes after {pruning.last_update(most)} "
+            f"tokens ({most}); set a smaller number of tokens, or a share such as 0.5"
         )
 
 
 def check_reading(row: str, budget: Budget | None, reading: Reading, pruning: Pruning) -> None:
-    """Refuses a row that would not hold what it says of one of the things that it reads; see `check_sizes`."""
+    """Refuses a row whose budget cannot take effect on one of its inputs; see `check_sizes`."""
     seen, protected = pruning.last_update(reading), pruning.protected
     if seen == 0:
         raise ConfigError(

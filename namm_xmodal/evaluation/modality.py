@@ -1,4 +1,4 @@
-"""What the evaluation knows of a modality: its items, its arms, and a session that runs one on the other."""
+"""The interface of a modality: its items, its arms, and a session that runs arms on items."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ OnStatus = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Item:
-    """What every arm is tried on: a sample of a task, a question about a video, an episode of a model.
+    """What every arm is evaluated on: a sample of a task, a question about a video, an episode of a model.
 
     Attributes:
         id: Unique within the section, and the same whatever else is asked for.
@@ -28,7 +28,8 @@ class Item:
         number: Of the item within its task; the same number is the same item for every arm.
         group: Items of one group are worked on together, and are not independent if the metric says so.
         stratum: What the item was chosen from, not sampled: a type of question, a trained model. Empty if nothing.
-        tags: What scores are also shown by: length, depth, duration, kind; a session may add what shows only when it runs.
+        tags: What scores are also shown by: length, depth, duration, kind; a session may add what shows only when it
+            runs.
         content: What the session needs to find the item again; picklable.
     """
 
@@ -43,13 +44,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a cache holds when the answer is produced, or at the end of an episode.
+    """The size of a cache when the answer is produced, or at the end of an episode.
 
     Attributes:
         fraction: Tokens kept over those of a full cache (of a video: visual tokens), averaged over layers and heads.
         tokens: Tokens kept, averaged over layers and heads.
         live_bytes: Bytes of keys and values of live tokens.
-        allocated_bytes: Bytes that the cache really takes, dead slots and policy state included.
+        allocated_bytes: Bytes that the cache allocates, dead slots and policy state included.
         full_bytes: Bytes that a full cache would take.
     """
 
@@ -74,7 +75,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one arm made of one item.
+    """The outcome of one arm on one item.
 
     Attributes:
         item: The item.
@@ -83,7 +84,7 @@ class Outcome:
         kept: What the cache held.
         seconds: CPU seconds by part, such as `prefill` and `decode`.
         status: `scored`; `skipped`, for a broken item; `failed`, for one that broke while it ran.
-        message: Why it was skipped or failed, else empty.
+        message: Why it was skipped or failed; else empty.
         facts: What else the modality reports: an instance of its `facts`.
         fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
         text: What was generated, empty without generation.
@@ -106,9 +107,9 @@ class Outcome:
 
     @classmethod
     def failed(cls, item: Item, arm: Arm, error: NammError, facts: Any, model: Mapping[str, Any]) -> "Outcome":
-        """Of an item under which a policy or metric of the user's broke.
+        """The outcome of an item on which a user's policy or metric failed.
 
-        What breaks on the first item of a task is a mistake in that code, so that the run ends; later, it is the item.
+        A failure on the first item of a task is blamed on the code and ends the run; later ones are blamed on the item.
         """
         return cls(item, arm, {}, Kept(), {}, facts, model, "failed", str(error), error=error)
 
@@ -131,7 +132,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Metric:
-    """How one score is read.
+    """How to read one score.
 
     Attributes:
         name: As in `Outcome.scores`.
@@ -140,7 +141,7 @@ class Metric:
         clustered: Whether whole groups are resampled, for items that are not independent.
         stratified: Whether items are weighed (macro mean) or resampled by stratum.
         headline: Whether the table shows it.
-        partial: Whether it is shown although some scored items lack it; its n says how many have it.
+        partial: Whether it is shown even if some scored items lack it; its n says how many have it.
     """
 
     name: str
@@ -153,14 +154,16 @@ class Metric:
 
 
 class Session(Protocol):
-    """A loaded model at work, in this process or in a worker."""
+    """A loaded model that runs items, in this process or in a worker."""
 
     def run(self, work: Sequence[Work], on_status: OnStatus) -> Iterator[Outcome]:
         """Yields the outcomes of all pieces of work in turn; later pieces may be prepared meanwhile."""
 
 
 class Modality(Protocol):
-    """Language, video, agents: one folder, and one row in `MODALITIES`. Derive from it: what has a body may stay as it is.
+    """Language, video, agents: one folder, and one row in `MODALITIES`.
+
+    Derive from it; methods with a body need not be overridden.
 
     Attributes:
         name: Of its section in a configuration.
@@ -189,7 +192,7 @@ class Modality(Protocol):
         ...
 
     def metrics(self, section: Any, task: str, names: Sequence[str]) -> Sequence[Metric]:
-        """How the scores of a task are read."""
+        """The metrics of a task."""
         ...
 
     def arms(self, section: Any) -> Sequence[Arm]:
@@ -199,11 +202,11 @@ class Modality(Protocol):
         return in_order([a for label, spec in entries for a in policy_arms(section, label, spec, schedules=schedules)])
 
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """What of the section's settings every result depends on; for the digest."""
+        """The settings of a section that every result depends on, for the digest."""
         return settings
 
     def check(self, section: Any, items: Sequence[Item], arms: Sequence[Arm], notice: Callable[[str], None]) -> None:
-        """Refuses what the run would refuse, before a model is loaded; `notice` is told what cannot be known yet."""
+        """Refuses what the run would refuse, before a model is loaded; `notice` receives what cannot be checked yet."""
 
     def scores(self, section: Any, facts: Any, scores: Mapping[str, float]) -> Mapping[str, float]:
         """What tables show of a record's scores; a modality may normalise them."""
@@ -214,17 +217,17 @@ class Modality(Protocol):
         return None
 
     def exhibits(self, section: Any, arms: Sequence[Arm]) -> Sequence[Exhibit]:
-        """What some arms kept of one item, for people to look at; empty if there is nothing to show."""
+        """Pictures of what some arms kept of one item; empty if there is nothing to show."""
         return ()
 
     def exhibits_of_records(self, section: Any, records: Sequence[Any]) -> Sequence[Exhibit]:
-        """The same for what records say of all arms; nothing is run for it, so it is made anew for each report."""
+        """Pictures made from the records of all arms; nothing is run for them, so each report makes them again."""
         return ()
 
     def files(self, section: Any, records: Sequence[Any]) -> Mapping[str, str]:
-        """Further files of the results, by name, such as predictions to hand in somewhere."""
+        """Further result files by name, such as predictions for a submission."""
         return {}
 
     def versions(self) -> Mapping[str, str]:
-        """Of software beside what every modality uses."""
+        """Versions of software that this modality uses in addition."""
         return {}

@@ -1,4 +1,4 @@
-"""What an evaluation consists of: in each section, every arm on every item."""
+"""The plan of an evaluation: in each section, every arm on every item."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _NAMED_BY_RECORDS = frozenset({"policies", "budgets", "schedules", "fit", "threa
 
 @dataclass(frozen=True)
 class SectionPlan:
-    """All that one section asks for.
+    """The arms and items of one section.
 
     Attributes:
         name: Of the section, such as `rl` or `rl@tmaze`.
@@ -90,7 +90,7 @@ class SectionPlan:
         return works
 
     def in_order(self, records: Iterable[Record]) -> list[Record]:
-        """Its own records by task, arm and item, whatever order workers finished in; others are left out."""
+        """Its records sorted by task, arm and item; others are left out."""
         tasks = {task: place for place, task in enumerate(dict.fromkeys(item.task for item in self.items))}
         arms = {arm.key: place for place, arm in enumerate(self.arms)}
         items = {item.id: place for place, item in enumerate(self.items)}
@@ -99,7 +99,7 @@ class SectionPlan:
 
 
 def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> tuple[SectionPlan, ...]:
-    """Builds all arms and items, so that every mistake shows before a model is loaded.
+    """Builds all arms and items, so that mistakes are found before a model is loaded.
 
     Args:
         config: The evaluation.
@@ -119,7 +119,7 @@ def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> t
 
 
 def say_left_out(count: int, journal: Path, notice: Callable[[str], None]) -> None:
-    """Tells of results that a folder holds beside those of a plan.
+    """Reports results in a folder that are not part of a plan.
 
     Args:
         count: How many.
@@ -128,7 +128,7 @@ def say_left_out(count: int, journal: Path, notice: Callable[[str], None]) -> No
     """
     if count:
         results = "1 result" if count == 1 else f"{count:,} results"
-        notice(f"{results} of other sections, arms or items: kept in {journal}, left out of the tables")
+        notice(f"{results} of other sections, arms or items are kept in {journal} and left out of the tables")
 
 
 def _check_policies(

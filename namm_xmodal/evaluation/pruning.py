@@ -1,4 +1,4 @@
-"""A pruned model as a section of an evaluation wants it."""
+"""Makes a pruned model with the settings of a section."""
 
 from contextlib import AbstractContextManager
 from typing import Any

@@ -1,4 +1,4 @@
-"""The result of one item under one arm, with all that is needed to know what it is: a line of results.jsonl."""
+"""The result of one item under one arm: a line of results.jsonl."""
 
 import json
 import math
@@ -40,7 +40,8 @@ class Record:
         fit: Of a NAMM: where its feature statistics and thresholds come from. Empty for others.
         text: What was generated, empty without generation.
         fingerprint: Of the arm: fields, weights, fit.
-        model: Name, source and precision of the model; where text was generated, also `end_of_text`, the ids that end it.
+        model: Name, source and precision of the model; where text was generated, also `end_of_text`, the ids that end
+            it.
         seed: Of the section.
         digest: Of the section.
         versions: Of the software.
@@ -134,7 +135,7 @@ class Record:
 
     @property
     def key(self) -> RecordKey:
-        """What tells this record from all others of a run."""
+        """What identifies this record within a run."""
         return (self.section, self.item, self.arm)
 
     def to_json(self) -> str:
@@ -157,6 +158,6 @@ class Record:
             names = {each.name for each in fields(kind)}
             odd = sorted(set(content or {}) ^ names)
             if odd or not isinstance(content, dict):
-                raise ResultsError(f"other fields than this version writes ({', '.join(odd)})")
+                raise ResultsError(f"missing or unknown fields ({', '.join(odd)})")
         known = {name: tuple(each) if isinstance(each, list) else each for name, each in found["facts"].items()}
         return cls(**{**found, "kept": Kept(**found["kept"]), "facts": facts(**known)})

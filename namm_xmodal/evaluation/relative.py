@@ -34,7 +34,7 @@ def ratio(
         seed: As in `estimate`.
 
     Returns:
-        None where the reference is not positive, be it in a single draw: a ratio would say nothing.
+        None where the reference is not positive in the data or in any resample, so that a ratio is meaningless.
 
     Raises:
         DataError: As in `estimate`.
@@ -68,8 +68,9 @@ def mean_ratio(
 ) -> Estimate | None:
     """The mean over strata of their mean of `values` over that of `reference`, such as tasks relative to the full cache.
 
-    Strata whose mean of `reference` is not positive are left out, as a ratio to it would say nothing; `by_stratum` has the
-    others. Items are redrawn within each stratum, values with their reference; draws leave out what is not positive.
+    Strata whose mean of `reference` is not positive are left out, as a ratio to it would say nothing; `by_stratum` has
+    the others. Items are redrawn within each stratum, values with their reference; draws leave out what is not
+    positive.
 
     Args:
         values: One score for each item.

@@ -1,4 +1,4 @@
-"""The folder of an evaluation: its journal, the configuration beside it, and a watch over what it already holds."""
+"""The folder of an evaluation: its journal and configuration, and checks of the results that it already holds."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,12 +34,12 @@ def open_results(
         notice: Called with where they went, and about a torn line.
 
     Raises:
-        ResultsError: If the folder holds results of other settings, or of another policy under a name that is used here,
-            is in use, or cannot be written.
+        ResultsError: If the folder holds results of other settings, or of another policy under a name that is used
+            here, is in use, or cannot be written.
     """
     folder = config.folder
     if fresh and (kept := set_aside(folder / JOURNAL)):
-        notice(f"earlier results are kept as {kept}")
+        notice(f"earlier results are backed up as {kept}")
         _set_pictures_aside(folder)
     facts = {section.modality.name: section.modality.facts for section in plan}
     with Journal(folder / JOURNAL, facts, notice) as journal:
@@ -74,7 +74,7 @@ def _check(path: Path, settings: Settings, records: Sequence[Record], plan: Sequ
 
 
 def _set_pictures_aside(folder: Path) -> None:
-    """Pictures of earlier results must not be taken for those of the new ones; figures of the page are drawn anew."""
+    """Removes pictures of earlier results, so that they are not taken for new ones; figures of the page are drawn again."""
     for path in (folder / f"{name}{suffix}" for name in FORMER for suffix in (".png", ".svg")):
         if path.is_file() and (is_own(path) or b"matplotlib" in path.read_bytes()[:4096].lower()):
             set_aside(path)
@@ -92,7 +92,7 @@ def _check_settings(path: Path, settings: Settings, section: SectionPlan) -> Non
         f"{section.name}.{key} ({old!r}, now {new!r})" for key, old, new in changes(before, section.relevant)
     )
     raise ResultsError(
-        f"{path}: holds results of other settings: {changed}; choose another --output, or use --fresh (existing "
+        f"{path}: holds results with other settings: {changed}; choose another --output, or use --fresh (existing "
         "results are backed up)"
     )
 

@@ -1,4 +1,4 @@
-"""Runs a plan: what is missing in the journal, in this process or in several, result by result onto the disk."""
+"""Runs what is missing in the journal, in this process or in several; every result is saved at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -53,8 +53,8 @@ def evaluate(
         finished = everything - sum(len(arms) for each in works.values() for work in each for arms in work.arms)
         if finished == everything:
             notice(
-                f"finished earlier: all {everything} results are in {config.run.output}; --fresh starts from scratch, and "
-                "backs them up"
+                f"finished earlier: all {everything} results are in {config.run.output}; --fresh backs them up and "
+                "starts from scratch"
             )
         elif finished:
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, notice: OnNotice) -> None:
-    """Refuses what cannot run before anything is written; a section that is finished needs nothing any more."""
+    """Checks unfinished sections before anything is written."""
     path = config.folder / JOURNAL
     facts = {section.modality.name: section.modality.facts for section in plan}
     earlier = [] if fresh or not path.exists() else read_journal(path, facts)
@@ -88,7 +88,7 @@ def _check(config: EvaluationConfig, plan: Sequence[SectionPlan], fresh: bool, n
 
 @dataclass(frozen=True)
 class SectionWorker:
-    """What a process needs to work on a section; `first` are the ids of the first item of each task."""
+    """What a process needs to run a section; `first` are the ids of the first item of each task."""
 
     name: str
     place: str
@@ -177,7 +177,7 @@ class _Known:
             )
 
     def news(self, record: Record) -> bool:
-        """Whether nobody was told yet: a broken video is one notice, however many questions and arms it has."""
+        """Whether it was not reported yet: a broken video gives one notice, however many questions and arms it has."""
         new = record.message not in self._messages
         self._messages.add(record.message)
         return new

@@ -1,4 +1,4 @@
-"""How many threads a model may use."""
+"""The number of threads that a model uses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 def threads(count: int) -> Iterator[None]:
     """As many threads as a section says; afterwards as many as the process had before.
 
-    More than there are free cores are worse than one: they wait for each other in busy loops.
+    More threads than free cores are slower than one thread, since they wait for each other in busy loops.
     """
     import torch
 

@@ -1,10 +1,10 @@
-"""Which software made a result."""
+"""The software that made a result."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of what can change any result."""
+    """Versions of software that can change any result."""
     return installed("namm-xmodal", "torch", "transformers", "numpy")
 
 

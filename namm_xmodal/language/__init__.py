@@ -1,4 +1,4 @@
-"""Language models, texts and tasks: everything that is read, asked and scored; knows no policy and no cache."""
+"""Language models, texts and tasks. This package does not depend on policies or caches."""
 
 from namm_xmodal.language.debian_texts import prepare_texts
 from namm_xmodal.language.document import Document

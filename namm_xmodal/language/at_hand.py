@@ -1,4 +1,4 @@
-"""What a language model's folder tells before its weights are loaded: tokenizer, context and vocabulary."""
+"""Reads tokenizer, context length and vocabulary of a language model without loading its weights."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The contract of tasks, executable: run it on your own."""
+"""Contract checks for tasks; run them on your own task."""
 
 import dataclasses
 import json
@@ -12,11 +12,11 @@ from namm_xmodal.language.sample import Sample, SharesContexts, Task
 from namm_xmodal.language.tiny_random import byte_tokenizer
 
 TOLERANCE = 0.02
-"""Share by which a prompt may miss the length in its tags."""
+"""Share by which a prompt may differ from the length in its tags."""
 
 
 def check_task(task: Task, *, tokenizer: Any = None, n: int = 4, seed: int = 0) -> None:
-    """Asks a task for a few samples and raises on the first clause of the contract that it breaks.
+    """Checks a few samples of a task and raises on the first clause of the contract that it breaks.
 
     The clauses: *names*, *immutable*, *refuses no samples*, *numbered*, *deterministic*, *prefix-stable*, *answers*,
     *choices*, *generation*, *tags*, *tokens*, *lengths*, *groups*.
@@ -37,18 +37,25 @@ def check_task(task: Task, *, tokenizer: Any = None, n: int = 4, seed: int = 0) 
     samples = task.samples(n, seed=seed, tokenizer=tokenizer)
     _hold(task, "numbered", len(samples) == n, f"{len(samples)} samples, asked for {n}")
     for at, sample in enumerate(samples):
-        _hold(task, "numbered", isinstance(sample, Sample), f"sample {at} is a {type(sample).__name__}, no Sample")
+        _hold(
+            task, "numbered", isinstance(sample, Sample), f"sample {at} is a {type(sample).__name__}, expected a Sample"
+        )
         found = (sample.task, sample.index)
         _hold(task, "numbered", found == (task.name, at), f"sample {at} says it is {found}, expected {(task.name, at)}")
     task.samples(1, seed=seed + 1, tokenizer=tokenizer)  # must not matter
     again = task.samples(n, seed=seed, tokenizer=tokenizer)
     _hold(
-        task, "deterministic", again == samples, f"sample {_first_change(samples, again)} differs when asked for again"
+        task, "deterministic", again == samples, f"sample {_first_change(samples, again)} differs when requested again"
     )
     few = max(1, n - 1)
     fewer = task.samples(few, seed=seed, tokenizer=tokenizer)
     stable = fewer == samples[:few]
-    _hold(task, "prefix-stable", stable, f"sample {_first_change(samples, fewer)} of {n} differs if {few} are wanted")
+    _hold(
+        task,
+        "prefix-stable",
+        stable,
+        f"sample {_first_change(samples, fewer)} of {n} differs if only {few} are requested",
+    )
     for sample in samples:
         _check_sample(task, sample, encode(sample, tokenizer))
     if isinstance(task, SharesContexts) and (firsts := task.groups(n)) is not None:
@@ -77,14 +84,14 @@ def _check_sample(task: Task, sample: Sample, encoded: EncodedSample) -> None:
     place = f"sample {sample.index}"
     _hold(task, "answers", bool(sample.context), f"{place} has no context")
     if sample.choices:
-        _hold(task, "choices", sample.answer in sample.choices, f"{place}: {sample.answer!r} is none of its choices")
-        _hold(task, "choices", len(set(sample.choices)) == len(sample.choices), f"{place}: a choice stands twice")
+        _hold(task, "choices", sample.answer in sample.choices, f"{place}: {sample.answer!r} is not among its choices")
+        _hold(task, "choices", len(set(sample.choices)) == len(sample.choices), f"{place}: a choice is repeated")
     if sample.generation is not None:
         odd = [name for name in sample.generation.metrics if name not in METRICS] or not sample.generation.metrics
         _hold(task, "generation", not odd, f"{place} is to be scored by {odd}, expected some of {', '.join(METRICS)}")
         _hold(task, "generation", sample.generation.tokens > 0, f"{place} generates {sample.generation.tokens} tokens")
     if not sample.answer:
-        _hold(task, "answers", not sample.question, f"{place} has a question and no answer")
+        _hold(task, "answers", not sample.question, f"{place} has a question but no answer")
         _hold(task, "answers", not sample.also_right, f"{place} has other answers, but not the one that is scored")
     _hold(task, "tokens", bool(encoded.answer_ids) == bool(sample.answer), f"{place}: the answer has no tokens")
     empty = [choice for choice, ids in zip(sample.choices, encoded.choice_ids, strict=True) if not ids]
@@ -115,7 +122,9 @@ def _check_groups(task: Any, firsts: list[int], samples: Sequence[Sample]) -> No
         same = samples[first].context == samples[at].context
         _hold(task, "groups", same, f"sample {at} is said to share the context of sample {first}, which is another")
     few = max(1, len(firsts) - 1)
-    _hold(task, "groups", list(task.groups(few) or ()) == firsts[:few], f"they differ if {few} samples are wanted")
+    _hold(
+        task, "groups", list(task.groups(few) or ()) == firsts[:few], f"they differ if only {few} samples are requested"
+    )
 
 
 def _first_change(samples: Sequence[Sample], others: Sequence[Sample]) -> int:

@@ -79,7 +79,7 @@ class CodeCompletion:
         long_enough = [document for document in documents if len(document.text) > 1.5 * needed]
         if not long_enough:
             raise DataError(
-                f"length: {length} tokens: no file of {self.texts} is so long; use a shorter length or a larger source"
+                f"length: {length} tokens: no file of {self.texts} is long enough; use a shorter length or a larger source"
             )
         for _ in range(_TRIES):
             document = rng.choice(long_enough)

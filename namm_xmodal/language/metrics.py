@@ -14,18 +14,18 @@ from namm_xmodal.plugins import Registry
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number means.
+    """A metric and its description.
 
     Attributes:
         name: As written in results.
-        low: Least possible value.
-        high: Greatest possible value; infinite if there is none.
-        higher_is_better: Direction.
-        description: One line for lists.
-        of_text: For metrics of generated text: from the prediction and the right answers to the number.
-        of_classes: For metrics of a label: the same, from all labels as well.
-        named: Whether only samples whose `generation` names it are scored by it.
-        headline: Whether tables show it for every task, not only where the task says so.
+    low: Least possible value.
+    high: Greatest possible value; infinite if there is none.
+    higher_is_better: Direction.
+    description: One line for lists.
+    of_text: For metrics of generated text: from the prediction and the right answers to the number.
+    of_classes: For metrics of a label: the same, from all labels as well.
+    named: Whether only samples whose `generation` names it are scored by it.
+    headline: Whether tables show it for every task, not only where the task says so.
     """
 
     name: str
@@ -74,8 +74,8 @@ def first_line(text: str) -> str:
 def exact_match(prediction: str, answer: str | Sequence[str]) -> float:
     """Whether a generation says the answer and nothing else on its first line.
 
-    Case, white space, Unicode forms and punctuation around the line do not count; signs, units and names like C++ do. The
-    rules stand in `namm_xmodal.language.answer_text`.
+    Case, white space, Unicode forms and punctuation around the line do not count; signs, units and names like C++ do.
+    The rules stand in `namm_xmodal.language.answer_text`.
 
     Args:
         prediction: Generated text.

@@ -95,7 +95,7 @@ def load_language_model(
 
 
 def refuse_near_miss(name: str) -> None:
-    """A misspelt short name would otherwise become a slow, puzzling request to the hub."""
+    """Refuses a misspelt short name, which would otherwise become a slow, confusing request to the hub."""
     known = list(list_models())
     if "/" not in name and not Path(name).is_dir() and get_close_matches(name, known, n=1, cutoff=0.6):
         raise UnknownNameError("model", name, known)

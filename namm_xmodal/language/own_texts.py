@@ -32,7 +32,9 @@ def find_place(name: str) -> Path:
     if not place.exists():
         raise DataError(f"texts: {name}: no such file or folder; {expected}")
     if place.is_file() and place.suffix not in SUFFIXES:
-        raise DataError(f"texts: {name}: a file that ends in {place.suffix or 'nothing'}; {expected}: convert it first")
+        raise DataError(
+            f"texts: {name}: a file with the suffix {place.suffix or 'none'}; {expected}, so convert it first"
+        )
     return place
 
 
@@ -49,7 +51,7 @@ def own_texts(name: str) -> list[Document]:
     paths = sorted(each for each in place.rglob("*") if each.suffix in SUFFIXES) if place.is_dir() else [place]
     found = _read(place, tuple(paths), tuple(path.stat().st_mtime_ns for path in paths))
     if not found:
-        raise DataError(f"texts: {name}: no text in it; expected files that end in {', '.join(SUFFIXES)}")
+        raise DataError(f"texts: {name}: contains no text; expected files that end in {', '.join(SUFFIXES)}")
     return list(found)
 
 
@@ -92,7 +94,7 @@ def read_lines(
                 raise DataError(f"{path}:{number}: {name} is of type {type(row[name]).__name__}, expected a text")
         found.append((number, row))
     if not found:
-        raise DataError(f"{path}: no lines in it; expected a JSON object on each line")
+        raise DataError(f"{path}: contains no lines; expected a JSON object on each line")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which number format a model computes in."""
+"""The number format in which a model computes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From the strings of a sample to the token ids that a model sees."""
+"""Tokenises a sample."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Texts that every Python carries: the language reference that `help()` shows, and the standard library's source."""
+"""Texts that come with Python: the language reference of `help()`, and the standard library's source."""
 
 import platform
 import sys
@@ -25,7 +25,7 @@ def python_topics() -> list[Document]:
         from pydoc_data.topics import topics
     except ImportError as error:
         raise DataError(
-            "texts python-topics: this Python lacks the module pydoc_data; install a Python with its standard library"
+            "texts python-topics: this Python lacks the module pydoc_data; use a Python with the full standard library"
         ) from error
     return [Document(name, topics[name], _version(), _LICENCE) for name in sorted(topics)]
 

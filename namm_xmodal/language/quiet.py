@@ -1,4 +1,4 @@
-"""Keeps transformers' own progress bars away from ours."""
+"""Switches off transformers' progress bars."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Inside, transformers draws no progress bars; afterwards it does what it did before."""
+    """Within this context, transformers draws no progress bars."""
     from transformers.utils import logging as hub_logging
 
     shown = hub_logging.is_progress_bar_enabled()

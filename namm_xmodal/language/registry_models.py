@@ -1,4 +1,4 @@
-"""The table of models whose weights a package registry ships: packages, versions and the hash that must come out."""
+"""The table of models whose weights come from a package registry: packages, versions and the expected hash."""
 
 from dataclasses import dataclass
 

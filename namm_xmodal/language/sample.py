@@ -1,4 +1,4 @@
-"""What a task hands out, and what a task is."""
+"""Samples, and the protocol of tasks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class Sample:
-    """One thing to read, to be asked and to answer. What the model sees is `context + question + answer`.
+    """One sample: a context, a question and its answer. What the model sees is `context + question + answer`.
 
     Attributes:
         task: Name of the task.
@@ -36,7 +36,8 @@ class Sample:
         answer: The right continuation, with its leading space; empty where the context itself is scored.
         choices: Possible continuations, the answer among them; empty where any text may be said.
         tags: What the sample can be grouped by: length, depth, document and the like.
-        also_right: Other ways to say the answer; generated text may match any of them. Likelihoods are those of `answer`.
+        also_right: Other ways to say the answer; generated text may match any of them. Likelihoods are those of
+            `answer`.
         generation: How text is generated and scored; None for one line of the section's `generate_tokens`.
     """
 
@@ -92,8 +93,8 @@ class SharesContexts(Protocol):
     def groups(self, n: int) -> Sequence[int] | None:
         """For each of the first `n` samples, the number of the first one with the same context: `[0, 0, 0, 3, 3]`.
 
-        Contexts and questions are then read one after the other, be they shared or not. More samples never change earlier
-        numbers.
+        Contexts and questions are then read one after the other, be they shared or not. More samples never change
+        earlier numbers.
 
         Returns:
             None if every sample stands by itself and is read in one piece, as of tasks without this method.

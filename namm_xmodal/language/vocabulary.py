@@ -1,4 +1,4 @@
-"""Whether a tokenizer and an embedding belong together: an id without a row is an IndexError in the middle of a run."""
+"""Checks that a tokenizer fits an embedding, since an id without a row would fail in the middle of a run."""
 
 from typing import Any
 
@@ -24,6 +24,6 @@ def check_vocabulary(tokenizer: Any, config: Any, name: str) -> None:
     rows = getattr(config.get_text_config(), "vocab_size", None)
     if rows is not None and last >= rows:
         raise DataError(
-            f"model {name!r}: its tokenizer has tokens up to number {last}, its embedding only {rows} rows; expected the "
-            "tokenizer that the model was trained with (after adding tokens, call model.resize_token_embeddings)"
+            f"model {name!r}: its tokenizer has token ids up to {last}, but its embedding only {rows} rows; expected "
+            "the tokenizer of the model (after adding tokens, call model.resize_token_embeddings)"
         )

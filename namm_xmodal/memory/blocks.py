@@ -1,4 +1,4 @@
-"""The open blocks: the first one on a model switches it, the last one restores it, and a call belongs to one of them."""
+"""Bookkeeping of open blocks: the first on a model switches it, the last restores it, and each call belongs to one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -70,14 +70,14 @@ def _new_cache(switch: Switch, once: bool) -> PrunedCache:
     here = [memory for memory in _ENTERED.get() if memory in switch.blocks]
     if not here and len(switch.blocks) > 1:
         raise UnsupportedOperationError(
-            f"{len(switch.blocks)} pruned blocks are open on this model, none of them in this thread: pass "
-            "past_key_values=memory.cache() of the one that is meant"
+            f"{len(switch.blocks)} pruned blocks are open on this model, none of them in this thread; pass "
+            "past_key_values=memory.cache() of the intended one"
         )
     memory: Memory = here[-1] if here else switch.blocks[0]
     if once and memory.settings.clock.schedule == "post_prefill":
         raise UnsupportedOperationError(
-            "use_cache=False with schedule='post_prefill': what is pruned after a forward would never be read again; "
-            "set use_cache=True in the call (or in the model's generation_config and config)"
+            "use_cache=False with schedule='post_prefill': a cache pruned after the forward would never be read; set "
+            "use_cache=True in the call (or in the model's generation_config and config)"
         )
     cache = memory.cache()
     cache.once = once
@@ -85,7 +85,7 @@ def _new_cache(switch: Switch, once: bool) -> PrunedCache:
 
 
 def _check_switched(model: torch.nn.Module, adapter: Adapter) -> None:
-    """Transformers only warns when a class has no attention interface; nothing would be pruned, so refuse."""
+    """Refuses classes without an attention interface, for which transformers only warns and nothing would be pruned."""
     if ATTENTION_NAME not in _names(adapter.current_implementation(model)):
         raise UnsupportedModelError(
             f"{type(model).__name__} does not use transformers' attention interface "

@@ -1,4 +1,4 @@
-"""Finds at which thresholds a NAMM keeps a given share of plain text, and what of it each layer keeps: only sizes count."""
+"""Finds the thresholds at which a NAMM keeps a given share of plain text, and the share that each layer keeps."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -117,15 +117,15 @@ def calibrate(
 ) -> Calibration:
     """Reads all inputs side by side, update by update; every stretch between two updates is read twice.
 
-    First with copies of the caches and a threshold that keeps everything, to see the scores; then, with the threshold that
-    leaves the wanted share of all texts, layers and heads together, for good. So each threshold is found on what the ones
-    before it have left. (Reading whole texts again and again until sizes fit was tried first: six readings of sixteen
-    updates ended at 75% where 50% was wanted.)
+    First with copies of the caches and a threshold that keeps everything, to see the scores; then, with the threshold
+    that leaves the wanted share of all texts, layers and heads together, for good. So each threshold is found on what
+    the ones before it have left. (Reading whole texts again and again until sizes fit was tried first: six readings of
+    sixteen updates ended at 75% where 50% was wanted.)
 
     Args:
         model: The model, in evaluation mode.
-        inputs: What the adapter's `forward` takes, such as `{"input_ids": (1, T)}`, without padding; the schedule reaches
-            as far as the longest.
+        inputs: What the adapter's `forward` takes, such as `{"input_ids": (1, T)}`, without padding; the schedule
+            reaches as far as the longest.
         policy: The policy; its own schedule and threshold play no part.
         budget: Wanted share of the tokens seen that is kept after an update, in (0, 1).
         floor: Tokens that are kept at least, as far as the schedule reaches.
@@ -147,7 +147,7 @@ def calibrate(
     check_share(budget)
     last = max((_length(each) for each in inputs), default=0) // update_every * update_every
     if last == 0:
-        raise DataError(f"no input reaches an update: expected at least update_every={update_every} tokens")
+        raise DataError(f"no input is long enough for an update; expected at least update_every={update_every} tokens")
     policy = policy.with_thresholds(ThresholdSchedule())
     recorder = ScoreRecorder(policy)
     thresholds: dict[int, float] = {}

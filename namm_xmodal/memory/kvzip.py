@@ -1,4 +1,4 @@
-"""KVzip: prunes a text by what the model needs of it to repeat it, once, for any number of questions."""
+"""KVzip: prunes a text once, keeping what the model needs to repeat it, for any number of questions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -42,14 +42,14 @@ def kvzip(
     """Reads a text and keeps what the model attends to while it repeats it (KVzip, arXiv 2505.23416).
 
     After the whole text, the model is told to repeat it, `chunk` tokens at a time. The score of a token is the most
-    attention that any query of the instruction and the repetition gives it, in any query head that shares the kv head; the
-    softmax is over the first `num_sinks` tokens, the chunk, and what was said since the text. Tokens of all layers and
-    heads compete for the budget. Then the repetition is forgotten, and the cache continues the text. Ask `fork(cache)`, as
-    often as needed; nothing more is evicted.
+    attention that any query of the instruction and the repetition gives it, in any query head that shares the kv head;
+    the softmax is over the first `num_sinks` tokens, the chunk, and what was said since the text. Tokens of all layers
+    and heads compete for the budget. Then the repetition is forgotten, and the cache continues the text. Ask
+    `fork(cache)`, as often as needed; nothing more is evicted.
 
-    Deviates: the published instruction stands in the model's chat template; here it is bare, as on models without one. At
-    least the protected tokens of `pruned` stay in every head. Layers with a sliding window keep their window, which the
-    budget does not count.
+    Deviates: the published instruction stands in the model's chat template; here it is bare, as on models without one.
+    At least the protected tokens of `pruned` stay in every head. Layers with a sliding window keep their window, which
+    the budget does not count.
 
     Args:
         memory: Of `pruned(model, None)`.
@@ -70,7 +70,7 @@ def kvzip(
     settings = memory.settings
     if settings.policy is not None:
         raise UnsupportedOperationError(
-            f"kvzip: the memory prunes by {type(settings.policy).__name__}; expected one of pruned(model, None)"
+            f"kvzip: the memory prunes with {type(settings.policy).__name__}; expected the memory of pruned(model, None)"
         )
     if input_ids.ndim != 2 or input_ids.shape[1] == 0:
         raise DataError(f"input_ids of shape {tuple(input_ids.shape)}: expected (rows, tokens), one token or more")
@@ -98,7 +98,7 @@ def kvzip(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Repetition(FullCache):
-    """Keeps everything; notes how much attention a chunk of a text gets from what was said since the end of the text.
+    """Keeps everything and records how much attention a chunk of the text receives from tokens after the text.
 
     Attributes:
         chunk: First token of the chunk, and one past its last.

@@ -44,9 +44,9 @@ class Memory:
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """`model.generate` with a pruned cache; arguments and result are the model's own.
 
-        Pass `past_key_values` of an earlier turn to continue it; `input_ids` are then the whole conversation, longer than
-        what the cache has seen. Otherwise a new cache is made. What a checkpoint's generation config says of caches
-        (`use_cache: false`, `cache_implementation`) does not count.
+        Pass `past_key_values` of an earlier turn to continue it; `input_ids` are then the whole conversation, longer
+        than what the cache has seen. Otherwise a new cache is made. What a checkpoint's generation config says of
+        caches (`use_cache: false`, `cache_implementation`) does not count.
 
         Raises:
             UnsupportedOperationError: For decoding that has to roll the cache back, for another or no cache, and for a
@@ -57,13 +57,13 @@ class Memory:
         asked = [name for name in _ROLLS_BACK if kwargs.get(name) or any(getattr(c, name, None) for c in configs)]
         if asked:
             raise UnsupportedOperationError(
-                f"generate({asked[0]}=...): assisted decoding rolls the cache back, which eviction makes impossible; "
-                "leave it out"
+                f"generate({asked[0]}=...): assisted decoding rolls the cache back, which is impossible after "
+                "eviction; leave it out"
             )
         for name, wanted in _OF_THE_CACHE.items():
             if kwargs.get(name) not in (None, wanted):
                 raise UnsupportedOperationError(
-                    f"generate({name}={kwargs[name]!r}): a pruned cache is used here and no other; leave it out"
+                    f"generate({name}={kwargs[name]!r}): a pruned cache is always used here; leave it out"
                 )
             if any(getattr(config, name, None) not in (None, wanted) for config in configs):
                 kwargs[name] = wanted
@@ -86,7 +86,7 @@ class Memory:
             UnsupportedOperationError: If no cache was made yet.
         """
         if self.last_cache is None:
-            raise UnsupportedOperationError("report: no cache was made yet; call generate or cache() first")
+            raise UnsupportedOperationError("report: there is no cache yet; call generate or cache() first")
         return report_on(self.last_cache, self.last_cache.settings.name)
 
 

@@ -1,4 +1,4 @@
-"""What each layer of a model keeps between calls, read off the cache that transformers itself would make."""
+"""What each layer of a model stores between calls, taken from the cache that transformers itself would make."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

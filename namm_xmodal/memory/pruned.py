@@ -39,22 +39,22 @@ def pruned(
     """Switches a model to attention over pruned caches, and back when the block ends.
 
     Every call of the model inside the block is pruned: `model(...)`, `model.generate(...)` and pipelines get a cache of
-    their own, an empty `DynamicCache` becomes a pruned one. What cannot be pruned is refused. Blocks may nest, cross and
-    run in several threads: a call belongs to the block opened last in its thread, a cache keeps the policy it was made
-    with, and the model is restored when its last block closes.
+    their own, an empty `DynamicCache` becomes a pruned one. What cannot be pruned is refused. Blocks may nest, cross
+    and run in several threads: a call belongs to the block opened last in its thread, a cache keeps the policy it was
+    made with, and the model is restored when its last block closes.
 
     Args:
         model: A transformers model, in evaluation mode.
         policy: Decides what is kept; None keeps everything.
-        update_every: Tokens between updates, counted per batch row from its first real token. A NAMM needs a multiple of
-            its hop (16).
+        update_every: Tokens between updates, counted per batch row from its first real token. A NAMM needs a multiple
+            of its hop (16).
         schedule: `streaming`, or `post_prefill` for one update after each forward of several tokens.
         protect_first: Tokens at the start that always stay. Counts towards a budget.
         protect_recent: Newest tokens that always stay. Counts towards a budget; 1, as published for NAMM.
         selection: `ragged`, or `layer_max` as in the published NAMM code.
         attention: Where outputs come from when the policy reads every attention row: `sdpa` (bit-identical to the model
-            as long as nothing is evicted), `tiled` (faster: one softmax serves output and policy), or `auto`: `tiled` for
-            half precision, `sdpa` for float32 and float64.
+            as long as nothing is evicted), `tiled` (faster: one softmax serves output and policy), or `auto`: `tiled`
+            for half precision, `sdpa` for float32 and float64.
         tile: Most attention rows in memory at once.
         adapter: An adapter or its name; found by itself if None.
 
@@ -86,11 +86,11 @@ def pruned(
 
 
 def _check_layers(policy: Policy, layers: int, model: str) -> None:
-    """Refuses a policy of which the last layer of the model, or one beyond, would choose for later ones."""
+    """Refuses a policy whose choosing layer has no later layer."""
     if isinstance(policy, ChoosesForLater) and policy.chooser >= layers - 1:
         raise UnsupportedModelError(
-            f"{type(policy).__name__}(layer={policy.chooser + 1}): {model} has {layers} layers, so none comes after it; "
-            f"expected at most {layers - 1}"
+            f"{type(policy).__name__}(layer={policy.chooser + 1}): {model} has {layers} layers, so no layer follows "
+            f"it; expected at most {layers - 1}"
         )
 
 
@@ -104,7 +104,7 @@ def _settings(
     attention: str,
     tile: int,
 ) -> Settings:
-    """Refuses what cannot work before the model is touched."""
+    """Checks the arguments before the model is touched."""
     protect_first, protect_recent, tile = plain(protect_first), plain(protect_recent), plain(tile)
     for name, count in (("protect_first", protect_first), ("protect_recent", protect_recent)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:

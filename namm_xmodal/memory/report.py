@@ -1,4 +1,4 @@
-"""What a pruned cache holds: live tokens and bytes by layer and head, beside what a full cache would take."""
+"""The size of a pruned cache: live tokens and bytes by layer and head, compared with a full cache."""
 
 from dataclasses import dataclass
 from itertools import groupby

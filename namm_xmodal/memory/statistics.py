@@ -1,4 +1,4 @@
-"""Estimates feature statistics on a model that forgets nothing: no labels, no reward, only text."""
+"""Estimates feature statistics on a model with a full cache, from text without labels or reward."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -57,7 +57,7 @@ class FeatureRecorder:
         return True
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        """Any clock will do."""
+        """Works with any schedule."""
 
 
 def estimate_statistics(
@@ -72,8 +72,8 @@ def estimate_statistics(
 ) -> FeatureStatistics:
     """Mean and deviation of each number of the frozen channels over batches, updates, layers, heads and tokens.
 
-    As published (docs/algorithm.md): pooled over every update of an unpruned cache, one set for all layers and heads. If
-    every channel is standardised in context, there is nothing to estimate and no batch is read.
+    As published (docs/algorithm.md): pooled over every update of an unpruned cache, one set for all layers and heads.
+    If every channel is standardised in context, there is nothing to estimate and no batch is read.
 
     Args:
         model: The target model, in evaluation mode.

@@ -25,7 +25,8 @@ class CacheSupply:
         Args:
             decoder: The module.
             switch: Of the model.
-            new_cache: Called for a cache of the block in which a forward runs, with whether it is for that forward only.
+            new_cache: Called for a cache of the block in which a forward runs, with whether it is for that forward
+                only.
         """
         names = list(signature(decoder.forward).parameters)
         self._place = names.index("past_key_values") if "past_key_values" in names else None
@@ -48,12 +49,12 @@ class CacheSupply:
             return None  # somebody switched to another attention, such as the oracle's
         if self._place is None:
             raise UnsupportedOperationError(
-                f"{type(decoder).__name__}(...) takes no cache, so a plain call cannot be pruned: use "
+                f"{type(decoder).__name__}(...) takes no cache, so a plain call cannot be pruned; use "
                 "memory.adapter.forward(model, inputs, memory.cache()), or call the model outside the block"
             )
         if kwargs.get("encoder_hidden_states") is not None:
             raise UnsupportedOperationError(
-                "encoder_hidden_states: attention to an encoder is not pruned; leave it out"
+                "encoder_hidden_states: attention to an encoder cannot be pruned; leave it out"
             )
         positional = len(args) > self._place
         given = args[self._place] if positional else kwargs.get("past_key_values")
@@ -92,7 +93,7 @@ class CacheSupply:
             raise UnsupportedOperationError("past_key_values: the cache was made for another model; use memory.cache()")
         if first.midway:
             raise UnsupportedOperationError(
-                "past_key_values: a forward that failed left some layers behind the others; read the text into a new cache"
+                "past_key_values: layers have different lengths after a failed forward; read the text into a new cache"
             )
         given = (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)
         tokens = next((each for each in given if isinstance(each, Tensor)), None)
@@ -109,7 +110,7 @@ class CacheSupply:
             return
         if kwargs.get("use_cache") is False:
             raise UnsupportedOperationError(
-                f"use_cache=False with a cache of {first.seen} tokens: generate would feed them all again; set "
+                f"use_cache=False with a cache of {first.seen} tokens: generate would feed all of them again; set "
                 "use_cache=True in the call (or in the model's generation_config and config)"
             )
         if rows != first.keys.shape[0]:
@@ -126,10 +127,10 @@ def pruned_layers(cache: Any) -> list[PrunedLayer] | None:
 
 
 def not_longer(seen: int) -> UnsupportedOperationError:
-    """The refusal for a second turn that is not the whole conversation."""
+    """The error for a second turn that is not the whole conversation."""
     return UnsupportedOperationError(
-        f"the cache has seen {seen} tokens and there are no new ones: input_ids are the whole conversation so far, earlier "
-        "turns and answers included, followed by what is new"
+        f"the cache has seen {seen} tokens and there are no new ones; input_ids must be the whole conversation, "
+        "earlier turns and answers included, followed by new tokens"
     )
 
 
@@ -152,6 +153,6 @@ def _refuse_filled(cache: Any) -> None:
         )
     if cache.get_seq_length():
         raise UnsupportedOperationError(
-            f"past_key_values={kind} of {cache.get_seq_length()} tokens: they were read without pruning (before the block, "
-            "or as a tuned prefix); read them inside the block"
+            f"past_key_values={kind} of {cache.get_seq_length()} tokens: these were read without pruning (before the "
+            "block, or as a tuned prefix); read them inside the block"
         )

@@ -1,4 +1,4 @@
-"""What all hand-designed policies share: a budget, and keeping the best-scored tokens within it."""
+"""The base of hand-designed policies: a budget, within which the best-scored tokens are kept."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
@@ -28,7 +28,7 @@ class Budgeted(ABC):
     budget: Budget = 0.5
 
     def __post_init__(self) -> None:
-        """Refuses an impossible budget; numbers of numpy, which configurations and sweeps are full of, will do."""
+        """Refuses an impossible budget; accepts NumPy numbers."""
         for field in fields(self):
             object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         check_budget(self.budget)
@@ -46,7 +46,7 @@ class Budgeted(ABC):
 
     @abstractmethod
     def score(self, observation: Observation) -> Tensor:
-        """Scores (B, H, S): what each policy is about."""
+        """Scores (B, H, S), defined by each policy."""
 
     def keep(self, scores: Tensor, candidates: Candidates) -> Tensor:
         """The `budget` best tokens of every head: (B, H, S) bool."""
@@ -59,5 +59,5 @@ class Budgeted(ABC):
         return seen > budget_tokens(self.budget, seen)
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        """Any clock will do; a budget in tokens must hold the protected tokens."""
+        """Works with any schedule; a budget in tokens must hold the protected tokens."""
         check_budget(self.budget, protect_first, protect_recent)

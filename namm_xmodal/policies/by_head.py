@@ -1,4 +1,4 @@
-"""Divides a budget among heads as their model needs it."""
+"""Divides a budget among the heads of a model."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,7 +37,7 @@ class ByHead(PassesOn, Budgeted):
         super().__post_init__()
         if not isinstance(self.shares, HeadShares):
             raise ConfigError(
-                f"shares={self.shares!r}: expected HeadShares; read a file by HeadShares.from_pretrained({self.shares!r})"
+                f"shares={self.shares!r}: expected HeadShares; load a file with HeadShares.from_pretrained({self.shares!r})"
             )
         base: Any = self.base
         if isinstance(base, Namm):
@@ -49,7 +49,7 @@ class ByHead(PassesOn, Budgeted):
         object.__setattr__(self, "base", replace(base, budget=self.budget))
 
     def start(self, state: State, shape: LayerShape) -> None:
-        """Declares the base's buffers; refuses a model of other heads than the shares'.
+        """Declares the base's buffers; refuses a model whose heads do not match the shares.
 
         Raises:
             CheckpointError: With both numbers.
@@ -58,7 +58,7 @@ class ByHead(PassesOn, Budgeted):
         if found != (shape.num_layers, shape.num_key_value_heads):
             raise CheckpointError(
                 f"shares of {found[0]} layers with {found[1]} kv heads: this model has {shape.num_layers} layers with "
-                f"{shape.num_key_value_heads}; find its own with `namm-xmodal head-shares`"
+                f"{shape.num_key_value_heads}; find shares for it with `namm-xmodal head-shares`"
             )
         self.base.start(state, shape)
 

@@ -29,7 +29,10 @@ class ByLayer(Wrapper):
             ConfigError: With both numbers.
         """
         if shape.num_layers != 1 + len(self.others):
-            raise ConfigError(f"{1 + len(self.others)} policies by layer: this model has {shape.num_layers} layers")
+            raise ConfigError(
+                f"{1 + len(self.others)} policies by layer, but this model has {shape.num_layers} layers; expected one "
+                "policy per layer"
+            )
         self.base.start(state, shape)
 
     def score(self, observation: Observation) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contract of policies, executable: run it on your own."""
+"""Contract checks for policies; run them on your own policy."""
 
 import dataclasses
 from typing import Any
@@ -25,11 +25,11 @@ def check_policy(
     protect_recent: int = 3,
     seed: int = 0,
 ) -> None:
-    """Tries a policy on random text and raises on the first clause of the contract that it breaks.
+    """Checks a policy on random text and raises on the first clause of the contract that it breaks.
 
-    The clauses: *methods*, *immutable*, *scores*, *keeps protected tokens*, *keeps no dead slot*, *may_evict*, *budget*,
-    *deterministic*, *tiling*, *more rows than asked for*, *heads apart*, *windows*, *dead slots*, *moves with its tokens*,
-    *batch-mates*, *reorders with its rows*, *one live token*, *stateless*.
+    The clauses: *methods*, *immutable*, *scores*, *keeps protected tokens*, *keeps no dead slot*, *may_evict*,
+    *budget*, *deterministic*, *tiling*, *more rows than asked for*, *heads apart*, *windows*, *dead slots*, *moves with
+    its tokens*, *batch-mates*, *reorders with its rows*, *one live token*, *stateless*.
 
     Args:
         policy: The policy.
@@ -89,7 +89,10 @@ def check_policy(
         unchanged = all(torch.equal(a.scores, b.scores) for a, b in zip(base, again, strict=True))
         unchanged = unchanged and _same(before, _frozen(policy))
     _hold(
-        name, "stateless", unchanged, "the policy itself changed while it was used; keep what it remembers in the state"
+        name,
+        "stateless",
+        unchanged,
+        "the policy object changed while it was used; store what it remembers in the state",
     )
 
 
@@ -127,7 +130,7 @@ def _check_choices(name: str, settings: dict[str, Any], text: Text) -> None:
                 other = policy.keep(outcome.scores.masked_fill(~live, filler), outcome.candidates)
                 _hold(name, "keeps no dead slot", torch.equal(other, keep), f"their scores change the choice {where}")
             honest = policy.may_evict(outcome.seen, own) or torch.equal(keep, live)
-            _hold(name, "may_evict", honest, f"it said no update can evict, but one did, {where}")
+            _hold(name, "may_evict", honest, f"may_evict returned False, but an update evicted tokens {where}")
             counts, bound = keep.sum(-1), getattr(policy, "budget", getattr(policy, "max_tokens", None))
             if bound is not None and policy.may_evict(outcome.seen, own):
                 # Heads that hold nothing but protected tokens may exceed a budget.
@@ -143,7 +146,7 @@ def _check_choices(name: str, settings: dict[str, Any], text: Text) -> None:
 
 
 def _check_rows(name: str, settings: dict[str, Any], text: Text, base: list[Outcome]) -> None:
-    """Batch rows do not know of each other, and a row's memory follows it."""
+    """Batch rows are independent, and a row's memory moves with it."""
     for row in range(text.keys.shape[0]):
         alone = [_of_rows(outcome, [row]) for outcome in base]
         run = Trial(text=text.of_rows([row]), **{**settings, "replay": alone}).run(_UPDATES).outcomes

@@ -1,4 +1,4 @@
-"""Asks a policy for scores and for its choice, and looks at what it returns: at every update, of every policy."""
+"""Asks a policy for scores and for its choice, and validates both at every update."""
 
 import torch
 from torch import Tensor
@@ -23,9 +23,9 @@ def checked_scores(policy: Policy, observation: Observation) -> Tensor:
     if bool(missing.any()):
         given = observation.keys.isfinite().all(-1) & observation.values.isfinite().all(-1)
         hint = (
-            "expected numbers; -inf and inf will do"
+            "expected numbers; -inf and inf are allowed"
             if bool(given[live].all())
-            else "keys or values are not finite themselves: check the model's weights and dtype"
+            else "keys or values are not finite; check the model's weights and dtype"
         )
         count = f"{int(missing.sum())} of {int(live.sum())} live tokens"
         raise _broken(policy, "scores", f"NaN for {count} {_where(observation)}; {hint}")

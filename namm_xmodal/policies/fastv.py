@@ -17,21 +17,22 @@ from namm_xmodal.types import Budget, LayerShape, plain
 class FastV(PassesOn):
     """Keeps, after layer `layer`, what the prompt's last token attends to most in that layer (arXiv 2403.06764).
 
-    score(s) = mean over the heads of layer `layer` of p[last token, s], as in the published code. One choice for all heads
-    of all later layers, made in the forward that reads the prompt; these layers never see a token that was not chosen, in
-    the prompt either. Layers up to `layer` keep everything, so the cache as a whole is larger than `budget`.
+    score(s) = mean over the heads of layer `layer` of p[last token, s], as in the published code. One choice for all
+    heads of all later layers, made in the forward that reads the prompt; these layers never see a token that was not
+    chosen, in the prompt either. Layers up to `layer` keep everything, so the cache as a whole is larger than `budget`.
 
-    Exact: what is computed of kept tokens is what it would be if the others had left the hidden states after `layer`, as in
-    the paper. Deviates: the others are still computed, and read by nobody, as in the published code that masks them; so the
-    cache shrinks, and the time of reading the prompt does not. The first token of a text always stays. What comes
-    after the prompt stays too.
+    Exact: what is computed of kept tokens is what it would be if the others had left the hidden states after `layer`,
+    as in the paper. Deviates: the others are still computed, and read by nobody, as in the published code that masks
+    them; so the cache shrinks, and the time of reading the prompt does not. The first token of a text always stays.
+    What comes after the prompt stays too.
 
     Attributes:
-        budget: Tokens (int) or fraction of the tokens seen (float in (0, 1]) that remain in each later layer; 0.5 of the
-            visual tokens in the paper.
+        budget: Tokens (int) or fraction of the tokens seen (float in (0, 1]) that remain in each later layer; 0.5 of
+            the visual tokens in the paper.
         layer: Layers that keep everything, counted from the first, the last of which chooses; 2 in the paper.
         always: Tokens that do not compete and always stay, as (first, one past the last) positions; they count towards
-            the budget, and stay if it does not hold them. Text in a model that sees, which the section `video` fills in;
+            the budget, and stay if it does not hold them. Text in a model that sees, which the section `video` fills
+            in;
             none: every token competes.
     """
 
@@ -40,7 +41,7 @@ class FastV(PassesOn):
     always: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuses an impossible budget, no layer to choose, and spans that are none.
+        """Refuses an impossible budget, a missing layer and invalid spans.
 
         Raises:
             BudgetError: If the budget is impossible.
@@ -96,6 +97,6 @@ class FastV(PassesOn):
         """
         if update_every is not None:
             raise ClockError(
-                "FastV: chooses once, when the whole prompt has been read; expected schedule post_prefill, not streaming"
+                "FastV: chooses once, after the whole prompt; use schedule post_prefill instead of streaming"
             )
         check_budget(self.budget, max(1, protect_first), protect_recent)

@@ -1,4 +1,4 @@
-"""A digest of everything that a policy is: results recorded under a name must not be mixed with those of another policy."""
+"""A digest of a policy, so that results under one name are never mixed with those of another policy."""
 
 import hashlib
 from dataclasses import fields, is_dataclass

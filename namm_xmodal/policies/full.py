@@ -12,7 +12,7 @@ from namm_xmodal.types import LayerShape
 
 @dataclass(frozen=True, kw_only=True)
 class FullCache:
-    """Keeps everything: what every other policy is measured against."""
+    """Keeps everything; the reference for all other policies."""
 
     @property
     def reads(self) -> Reads:
@@ -38,4 +38,4 @@ class FullCache:
         return False
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        """Any clock will do."""
+        """Works with any schedule."""

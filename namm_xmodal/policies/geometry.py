@@ -1,4 +1,4 @@
-"""The geometry of keys and values, put together by hand."""
+"""A hand-designed score from the geometry of keys and values."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ class Geometry(Budgeted):
     score(s) = z(-cos(k_s, mean of k/||k||)) - z(largest cos to an older key) - z(largest cos to a newer key)
                + z(log ||v_s||),
 
-    each standardised over the live tokens of the head (z) and with the keys of both largest cosines turned back to position
-    0. It is what a NAMM of these channels computes before training if `start` gives them equal weights, so it says how much
-    of such a NAMM is training.
+    each standardised over the live tokens of the head (z) and with the keys of both largest cosines turned back to
+    position 0. It is what a NAMM of these channels computes before training if `start` gives them equal weights, so it
+    says how much of such a NAMM is training.
     """
 
     def score(self, observation: Observation) -> Tensor:

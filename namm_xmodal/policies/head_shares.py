@@ -1,4 +1,4 @@
-"""How a budget is divided among the heads of a model."""
+"""Shares of a budget for each head of a model."""
 
 import json
 import math
@@ -33,7 +33,7 @@ class HeadShares:
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        """Refuses numbers that are no shares.
+        """Refuses numbers that are not valid shares.
 
         Raises:
             CheckpointError: With what was given.
@@ -88,7 +88,7 @@ class HeadShares:
             raise CheckpointError(f"{path}: {error}") from None
 
     def save(self, path: str | Path) -> None:
-        """Writes a small JSON file, whole or not at all."""
+        """Writes a small JSON file atomically."""
         content = {"format": _FORMAT, "source": self.source, "weights": self.weights}
         replace_text(Path(path), json.dumps(content) + "\n")
 

@@ -1,4 +1,4 @@
-"""Tokens that a policy keeps by design: sinks at the start of a text, a window at its end."""
+"""Tokens that a policy always keeps: sinks at the start of a text, a window at its end."""
 
 from torch import Tensor
 
@@ -60,7 +60,7 @@ def check_odd(name: str, value: int) -> None:
     """
     check_count(name, value, 1)
     if value % 2 == 0:
-        raise ConfigError(f"{name}={value}: expected an odd number, so that it has a middle")
+        raise ConfigError(f"{name}={value}: expected a positive odd number, such as 5 or 7")
 
 
 def check_number(name: str, value: float, least: float, most: float = float("inf")) -> None:

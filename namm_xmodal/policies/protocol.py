@@ -1,4 +1,4 @@
-"""What a memory policy is: it says what it reads, watches tiles of attention, scores tokens and chooses which to keep."""
+"""The policy protocol: what a policy reads, observes, scores and keeps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Reads:
 
     @property
     def anything(self) -> bool:
-        """Whether `observe` has to be called at all."""
+        """Whether `observe` has to be called."""
         return self.rows != 0 or self.queries != 0
 
 
@@ -45,8 +45,8 @@ class Tile:
 
     Attributes:
         first: Position of the tile's first query.
-        rows: (B, H, Q, V) float attention after the softmax, averaged over the query heads of a kv head; covers the first
-            V <= S slots, the others are not visible to any of these queries. None if the policy reads no rows.
+        rows: (B, H, Q, V) float attention after the softmax, averaged over the query heads of a kv head; covers the
+            first V <= S slots, the others are not visible to any of these queries. None if the policy reads no rows.
         queries: (B, Hq, Q, D) query vectors as attention sees them. None if the policy reads none.
     """
 
@@ -86,7 +86,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a choice may depend on beside the scores.
+    """The tokens that a policy may choose from, and what else the choice may depend on besides the scores.
 
     Attributes:
         live: (B, H, S) bool, the tokens to choose from.
@@ -105,7 +105,7 @@ class Candidates:
 
 @runtime_checkable
 class Policy(Protocol):
-    """A memory policy. It holds hyper-parameters and weights only; what it remembers of a text lives in `State`.
+    """A memory policy. It holds only hyper-parameters and weights; what it remembers of a text is in `State`.
 
     `check_policy` runs this contract on any implementation.
     """
@@ -137,8 +137,8 @@ class Policy(Protocol):
 class ChoosesForLater(Protocol):
     """A policy of which one layer chooses for all later ones, in the forward that reads the prompt into an empty cache.
 
-    It works under the schedule `post_prefill` alone. The layer at `chooser` evicts nothing itself: what any of its heads
-    keeps is what all heads of later layers attend to in the same forward already, and hold from then on.
+    It works under the schedule `post_prefill` alone. The layer at `chooser` evicts nothing itself: what any of its
+    heads keeps is what all heads of later layers attend to in the same forward already, and hold from then on.
     """
 
     @property

@@ -22,8 +22,8 @@ class PyramidKV(PassesOn, Budgeted):
     Beside the window that `base` pins, w, the last layer has (budget - w) / beta tokens, the first what makes the mean
     right, and the others lie on the line between.
 
-    Deviates: layer budgets are rounded in pairs, so that their mean is exactly the budget, protected tokens of the smallest
-    layers apart; the published code rounds the slope down.
+    Deviates: layer budgets are rounded in pairs, so that their mean is exactly the budget, protected tokens of the
+    smallest layers apart; the published code rounds the slope down.
 
     Attributes:
         base: Any budgeted policy; takes the budget of each layer instead of its own.
@@ -34,14 +34,14 @@ class PyramidKV(PassesOn, Budgeted):
     beta: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuses a base without a budget and a pyramid that stands on its head."""
+        """Refuses a base without a budget, and a pyramid whose upper layers get more."""
         super().__post_init__()
         check_number("beta", self.beta, 1)
         if not isinstance(self.base, Budgeted) or isinstance(self.base, PyramidKV):
             raise ConfigError(f"base={type(self.base).__name__}: expected a budgeted policy without a layer schedule")
         if getattr(self.base, "shares", None) is not None:
             raise ConfigError(
-                f"base={type(self.base).__name__}: gives each head a budget of its own already; use it alone"
+                f"base={type(self.base).__name__}: already gives each head its own budget; use it without PyramidKV"
             )
         object.__setattr__(self, "base", replace(self.base, budget=self.budget))
 
@@ -68,7 +68,7 @@ class PyramidKV(PassesOn, Budgeted):
             replace(self.base, budget=smallest).check_clock(update_every, protect_first, protect_recent)
         except BudgetError as error:
             raise BudgetError(
-                f"budget={self.budget}, beta={self.beta:g}: too little for the last layer: {error}"
+                f"budget={self.budget}, beta={self.beta:g}: too small for the last layer: {error}"
             ) from None
 
     def layer_budget(self, seen: int, shape: LayerShape) -> int:

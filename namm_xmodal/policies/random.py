@@ -12,12 +12,12 @@ from namm_xmodal.policies.protocol import Observation
 
 @dataclass(frozen=True, kw_only=True)
 class RandomEviction(Budgeted):
-    """Keeps tokens by a random priority that each has for life: what a policy without any knowledge reaches.
+    """Keeps tokens by a fixed random priority: the baseline of a policy without any information.
 
     score(s) = hash(seed, layer, head, position of s) in [0, 1).
 
-    A priority that is drawn again at every update would evict old tokens, which have survived more draws, more often; and
-    one that depends on the batch row would make a text's cache depend on its batch-mates.
+    A priority that is drawn again at every update would evict old tokens, which have survived more draws, more often;
+    and one that depends on the batch row would make a text's cache depend on its batch-mates.
 
     Attributes:
         seed: Changes every priority.

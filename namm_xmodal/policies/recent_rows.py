@@ -1,4 +1,4 @@
-"""The last n attention rows or queries of a text, in a ring that does not care in which chunks they arrive."""
+"""The last n attention rows or queries of a text, in a ring buffer that does not depend on chunk sizes."""
 
 import torch
 from torch import Tensor

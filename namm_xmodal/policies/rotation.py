@@ -1,4 +1,4 @@
-"""Turning vectors by a model's rotary embedding, forwards and back."""
+"""Rotates vectors by a model's rotary embedding, forwards and back."""
 
 import torch
 from torch import Tensor

@@ -14,13 +14,14 @@ from namm_xmodal.types import LayerShape, plain
 
 @dataclass(frozen=True, kw_only=True)
 class SimLayerKV:
-    """Keeps the first and newest tokens alone in layers that look at nothing else, all in others (arXiv 2410.13846).
+    """Keeps only the first and newest tokens in layers that attend to little else, everything in others (arXiv 2410.13846).
 
-    A layer is lazy if its newest `queries` queries, averaged over its heads, give more than `threshold` of their attention
-    to the first `num_sinks` and the newest `recent` tokens. It has no budget: how much stays is the model's doing.
+    A layer is lazy if its newest `queries` queries, averaged over its heads, give more than `threshold` of their
+    attention to the first `num_sinks` and the newest `recent` tokens. It has no budget: how much stays is the model's
+    doing.
 
-    Deviates: the paper decides once for each layer, by the first decoded token or by the end of the prompt; here at every
-    update. A layer that was lazy once holds nothing else any more and stays lazy. Batch rows decide on their own.
+    Deviates: the paper decides once for each layer, by the first decoded token or by the end of the prompt; here at
+    every update. A layer that was lazy once holds nothing else any more and stays lazy. Batch rows decide on their own.
 
     Attributes:
         threshold: Share of attention above which a layer is lazy; 0.9 in the published code.
@@ -76,4 +77,4 @@ class SimLayerKV:
         return seen > self.num_sinks + self.recent
 
     def check_clock(self, update_every: int | None, protect_first: int, protect_recent: int) -> None:
-        """Any clock will do."""
+        """Works with any schedule."""

@@ -1,4 +1,4 @@
-"""A policy's memory of one layer: buffers that grow, move and leave together with the cached tokens."""
+"""A policy's memory of one layer: buffers that grow, move and are evicted together with the cached tokens."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class _Buffer:
 class State:
     """Named buffers of one layer.
 
-    A *token* buffer has shape (B, H, C, S): `C` numbers for each slot, slots last. New slots start at zero, evicted slots
-    take their numbers with them. A *row* buffer has shape (B, ...): numbers of a batch row as a whole.
+    A *token* buffer has shape (B, H, C, S): `C` numbers for each slot, slots last. New slots start at zero, evicted
+    slots take their numbers with them. A *row* buffer has shape (B, ...): numbers of a batch row as a whole.
 
     Token buffers are stored with spare room, so that decoding a token writes one column instead of copying the buffer.
     Buffers with a window take no memory while nothing in them can be read again.
@@ -56,8 +56,8 @@ class State:
             channels: Numbers for each slot.
             narrow: Stored as float16 if keys and values are in half precision: for shares of attention and averages of
                 them, of which 11 bits do. Otherwise, and always for sums of many numbers, float32.
-            window: What was written more than so many tokens ago is never read again. At an update that has the next one
-                no nearer than this, the engine gives the memory back; the buffer is zero then.
+            window: What was written more than so many tokens ago is never read again. At an update that has the next
+                one no nearer than this, the engine gives the memory back; the buffer is zero then.
         """
         self._of_tokens.add(name)
         self._declare(name, (channels,), torch.float16 if narrow else None, window)

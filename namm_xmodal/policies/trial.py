@@ -1,4 +1,4 @@
-"""A toy layer on which `check_policy` tries a policy: random text, the engine's order of events, no engine code."""
+"""A toy layer for `check_policy`: random text and the engine's order of events, without engine code."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""A sliding window around another policy: what is older leaves in any case, the policy chooses among the rest."""
+"""A sliding window around another policy: older tokens are always evicted, the policy chooses among the rest."""
 
 from dataclasses import dataclass
 

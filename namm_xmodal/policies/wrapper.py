@@ -1,4 +1,4 @@
-"""What policies that change another one's choice share: everything but the choice is the other one's."""
+"""The base of policies that wrap another one and change its scores or choice."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ class PassesOn:
 
 @dataclass(frozen=True)
 class Wrapper(PassesOn):
-    """What can be put around any policy.
+    """A wrapper around any policy.
 
     Attributes:
         base: The policy that is asked.

@@ -1,1 +1,1 @@
-"""Untrusted files: regular files of bounded size, for readers that run nothing. The rules are in docs/security.md."""
+"""Reads untrusted files: regular files of bounded size, and no code in them is run. The rules are in docs/security.md."""

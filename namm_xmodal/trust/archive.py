@@ -30,7 +30,7 @@ class _Sparing(io.FileIO):
 
 @contextmanager
 def open_zip(path: Path, *, error: type[NammError], expected: str) -> Iterator[zipfile.ZipFile]:
-    """A zip archive, for `read_member`; whatever is wrong inside is one line.
+    """A zip archive, for `read_member`; every error becomes one line.
 
     Args:
         path: The archive.

@@ -1,4 +1,4 @@
-"""What may be opened at all: a regular file of bounded size; and what is said of one that cannot be read."""
+"""Opens only regular files of bounded size; anything else is one line of error."""
 
 import os
 import stat
@@ -82,7 +82,7 @@ def read_text(path: Path, *, error: type[NammError], expected: str, most: int = 
 
 @contextmanager
 def refusing(path: Path | str, *, error: type[NammError], expected: str) -> Iterator[None]:
-    """Inside, whatever a parser of foreign bytes raises becomes one line: parsers raise whatever they like.
+    """Turns any error of a parser into one line.
 
     Args:
         path: The file, for the message.

@@ -25,7 +25,7 @@ _MOST_OBJECTS = 1_000_000
 
 @contextmanager
 def open_hdf5(path: Path, *, error: type[NammError], expected: str) -> "Iterator[Hdf5File]":
-    """An HDF5 file, to read arrays from; whatever is wrong inside is one line.
+    """An HDF5 file, to read arrays from; every error becomes one line.
 
     Args:
         path: The file.

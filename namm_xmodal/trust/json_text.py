@@ -16,7 +16,7 @@ def parse_json(text: str | bytes, *, unique: bool = False) -> Any:
 
     Args:
         text: What was written.
-        unique: Refuse objects in which a key stands twice, instead of taking the last.
+        unique: Refuse objects with a repeated key, instead of taking the last value.
 
     Raises:
         ValueError: If it is none, or is nested more than `DEEPEST` deep.
@@ -47,14 +47,14 @@ def check_characters(text: str, value: Any) -> None:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(f"half of a character, \\u{ord(error.object[error.start]):04x}") from None
+            raise ValueError(f"a lone surrogate, \\u{ord(error.object[error.start]):04x}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in found if keys.count(key) > 1)!r} stands twice")
+        raise ValueError(f"the key {next(key for key in found if keys.count(key) > 1)!r} is repeated")
     return found
 
 

@@ -100,7 +100,7 @@ class ModelFolder:
                 for path in files:
                     state |= read_tensors(path, error=self._error, expected="a file of weights", most=4 * size)
                 return state, len(state), size
-        raise self._error(f"{self.path}: no weights in it; expected model.safetensors or pytorch_model.bin")
+        raise self._error(f"{self.path}: contains no weights; expected model.safetensors or pytorch_model.bin")
 
     def _files(self, name: str) -> list[Path]:
         """The file of this name, or the pieces that an index beside it lists; empty if there is neither."""
@@ -130,15 +130,15 @@ class ModelFolder:
         needed = sum(tensor.numel() * tensor.itemsize for tensor in (*bare.parameters(), *bare.buffers()))
         if needed > 8 * size + _FREE:
             raise self._error(
-                f"{self.path / 'config.json'}: asks for a model of {needed:,} bytes, its files hold {size:,}; expected the "
-                "configuration that the weights were saved with"
+                f"{self.path / 'config.json'}: describes a model of {needed:,} bytes, but its files hold {size:,}; "
+                "expected the configuration that the weights were saved with"
             )
         return type(bare)
 
 
 @contextmanager
 def loading(name: str, expected: str) -> Iterator[None]:
-    """Absent, gated, foreign and damaged models raise whatever they like: inside, that becomes one line.
+    """Turns any error about a missing, gated, unsupported or damaged model into one line.
 
     Args:
         name: Of the model, as the user gave it.
@@ -177,10 +177,10 @@ def open_model_folder(place: str, *, error: type[NammError], local: bool = False
     if not isinstance(given, dict):
         raise error(f"{path / 'config.json'}: expected a JSON object with a model's configuration")
     if (path / "adapter_config.json").exists():
-        raise error(f"{path}: is an adapter, which names another model; merge it into that one and save the result")
+        raise error(f"{path}: is an adapter of another model (PEFT); merge it into that model and save the result")
     _check_layers(given, 1_000_000, path / "config.json", error)
     if any(_ELSEWHERE.match(text) for text in _texts(given)):
-        raise error(f"{path / 'config.json'}: names a part to fetch from elsewhere; expected all parts in the folder")
+        raise error(f"{path / 'config.json'}: refers to a part outside the folder; expected all parts in the folder")
     with _own_words(path, error):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     config._attn_implementation = None  # what transformers chooses, in parts of the model too; never a hub's kernel
@@ -193,17 +193,20 @@ def open_model_folder(place: str, *, error: type[NammError], local: bool = False
 
 @contextmanager
 def _own_words(path: Path, error: type[NammError]) -> Iterator[None]:
-    """Two refusals of transformers advise what a user of this package cannot do."""
+    """Replaces two errors of transformers whose advice does not apply here."""
     try:
         yield
     except ValueError as trouble:
         if "trust_remote_code" not in str(trouble):
             raise
-        raise error(f"{path}: needs code of its own, which is never run; expected a model of transformers") from None
+        raise error(
+            f"{path}: needs its own code (trust_remote_code), which is never run; use a model that transformers "
+            f"includes"
+        ) from None
     except RuntimeError as trouble:
         if "ignore_mismatched_sizes" not in str(trouble):
             raise
-        raise error(f"{path}: its weights have other shapes than config.json says; fetch or save it again") from None
+        raise error(f"{path}: its weights do not have the shapes in config.json; download or save it again") from None
 
 
 def _fetch(place: str, local: bool) -> tuple[Path, str | None]:
@@ -238,7 +241,7 @@ def _check_layers(values: Any, most: int, path: Path, error: type[NammError], na
         for value in values:
             _check_layers(value, most, path, error, name)
     elif isinstance(values, int) and values > most and _LAYERS.match(name):
-        raise error(f"{path}: {name}: {values:,}: expected at most {most:,}; there are not so many weights")
+        raise error(f"{path}: {name}: {values:,}: expected at most {most:,}, the number of weights in its files")
 
 
 def _texts(values: Any) -> list[str]:

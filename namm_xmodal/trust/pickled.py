@@ -184,7 +184,7 @@ class _Reader:
 
     def named(self, name: str) -> Named:
         if not any(name.startswith(each) if each.endswith(".") else name == each for each in self.allowed):
-            raise ValueError(f"it asks for {name}")
+            raise ValueError(f"it refers to {name}, which is not allowed")
         return Named(name)
 
     def since_mark(self) -> list[Any]:
@@ -249,7 +249,7 @@ def array_of(value: Any) -> NDArray[np.float64]:
     if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ValueError("an array without a shape")
     if math.prod(shape) != flat.size:
-        raise ValueError("an array of another shape than its bytes")
+        raise ValueError("an array whose shape does not match its bytes")
     return flat.reshape(shape, order="F" if order == "F" else "C").astype(np.float64)
 
 

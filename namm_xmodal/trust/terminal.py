@@ -1,4 +1,4 @@
-"""Untrusted text on the terminal: shown, never obeyed."""
+"""Prints untrusted text without interpreting control characters in it."""
 
 import re
 from collections.abc import Iterable

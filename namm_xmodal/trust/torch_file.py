@@ -132,7 +132,7 @@ def _tensors(
         if not value.name.startswith("torch."):
             continue
         if value.name != "torch._utils._rebuild_tensor_v2":
-            raise ValueError(f"{name} is of a kind that is not read here ({value.name})")
+            raise ValueError(f"{name} has an unsupported type ({value.name})")
         outside, offset, shape, stride = value.arguments[:4]
         dtype, key, count = _type_of(outside.key), outside.key[2], outside.key[4]
         if not all(isinstance(each, int) and each >= 0 for each in (count, offset, *shape, *stride)):
@@ -143,7 +143,7 @@ def _tensors(
             found[name] = torch.empty(shape, dtype=dtype)
             continue
         if end > count or math.prod(shape) > count or most < 0:
-            raise ValueError(f"{name} of shape {tuple(shape)} is larger than what is stored, or than expected")
+            raise ValueError(f"{name} of shape {tuple(shape)} is larger than its stored data, or than the limit")
         if key not in flat:
             numbers = bytearray(storage(key, count * dtype.itemsize))
             if len(numbers) != count * dtype.itemsize:

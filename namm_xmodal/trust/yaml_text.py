@@ -25,7 +25,7 @@ def parse_yaml(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice (the second would win without a word) and whatever grows without bound."""
+    """Safe YAML that refuses repeated keys (the last would silently win) and content that grows without bound."""
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)

@@ -1,4 +1,4 @@
-"""What a pool and its workers tell each other, and the side of it that runs in a worker."""
+"""The messages between a pool and its workers, and the loop that runs in a worker."""
 
 import pickle
 import traceback
@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker is gone: it died, or was ended because nothing was heard of it.
+    """A worker is lost: it died, or was killed because it did not answer.
 
     Attributes:
         reason: What is known, and what may help.

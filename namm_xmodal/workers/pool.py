@@ -1,4 +1,4 @@
-"""A pool of workers that fetch tasks from one queue; whatever a lost worker held goes back into it.
+"""A pool of workers that take tasks from one queue; the task of a lost worker goes back into it.
 
 Own code because the libraries for it were tried and fall short. pebble 5.2 sends everything through one shared pipe: a
 worker killed or stopped while it sends blocks all others and outlives its time limit; one killed while idle breaks the
@@ -14,7 +14,7 @@ from namm_xmodal.errors import ConfigError, WorkerError
 from namm_xmodal.workers.messages import Answer, Failure, Lost, Message, Task
 
 SILENCE = 1800.0
-"""Seconds after which a worker that has said nothing is given up, unless the caller knows better."""
+"""Default number of seconds after which a silent worker is given up."""
 START = 120.0
 """Seconds that the start of a worker may take at least: imports and models are not part of a task."""
 
@@ -48,10 +48,9 @@ class Done:
 
 
 def give_up(task: Task, losses: int, last: Lost) -> Any:
-    """What is done about a task that was lost too often, if nothing else is asked for: it ends the run."""
+    """By default, a task that lost too many workers ends the run."""
     raise WorkerError(
-        f"{task.what}: {losses} workers were lost over it ({last.reason}); partial results are saved, run the command "
-        "again to resume"
+        f"{task.what}: lost {losses} workers ({last.reason}); partial results are saved, run the command again to resume"
     )
 
 
@@ -68,10 +67,10 @@ class Pool:
 
         Args:
             open_crew: Makes the crew.
-            workers: Most workers at a time, at least 1.
-            retries: How often a task may outlive its worker, and each worker be replaced before it is ready.
-            silence: Seconds without an answer after which a worker is ended and its task given to another. Only time
-                that the pool spends waiting counts, so a run that was stopped (Ctrl-Z) can go on.
+            workers: Maximum number of workers, at least 1.
+            retries: How often a task is retried after losing its worker, and a worker replaced before it is ready.
+            silence: Seconds without an answer after which a worker is killed and its task given to another. Only time
+                that the pool spends waiting counts, so a stopped run (Ctrl-Z) can continue.
 
         Raises:
             ConfigError: If a number is out of range.
@@ -167,7 +166,7 @@ class Pool:
                 count -= 1
             else:
                 waiting.append(index)
-                self._count_failed_start(Lost("it died while it waited for work"))
+                self._count_failed_start(Lost("it died while waiting for work"))
         for _ in range(min(self._workers - len(self._busy), count) - (len(self._since) - len(self._busy))):
             self._since[crew.start()] = self._clock
 
@@ -187,7 +186,7 @@ class Pool:
                 limit, since = max(limit, START), max(since, self._heard)
             if name not in heard and self._clock - since > limit:
                 crew.stop(name)
-                reason = f"silent for {limit:g} s: stopped or hanging; raise `silence` if it only takes longer"
+                reason = f"no answer for {limit:g} s: stopped or hanging; raise `silence` if the work takes longer"
                 messages.append((name, Lost(reason, silent=True)))
         return messages
 
@@ -195,6 +194,6 @@ class Pool:
         self._failed_starts += 1
         if self._failed_starts > self._retries * self._workers:
             raise WorkerError(
-                f"{self._failed_starts} workers in a row were lost before they had work ({last.reason}); see their "
+                f"{self._failed_starts} workers in a row were lost before they had work ({last.reason}); check their "
                 "output, give them more memory or use fewer workers; partial results are saved"
             )

@@ -74,7 +74,7 @@ class ProcessCrew:
             with _environment(self._threads), _ignore_sigint():
                 process.start()
         except (OSError, AssertionError) as error:  # no memory; or inside a process that may have no children
-            raise WorkerError(f"a worker process cannot be started ({error}); use fewer workers, or none") from None
+            raise WorkerError(f"a worker process cannot be started ({error}); use fewer workers, or one") from None
         theirs.close()
         self._started += 1
         name = f"process {self._started}"

@@ -119,13 +119,13 @@ class RayCrew:
         return message
 
     def _check_node(self) -> None:
-        """Ray waits forever for actors once its process on this machine (the raylet) is dead."""
+        """Refuses to wait if Ray's process on this machine (the raylet) is dead."""
         nodes: list[Any] = []
         answered = _answered(lambda: nodes.extend(self._ray.nodes()))
         if not answered or any(node["NodeID"] == self._node and not node["Alive"] for node in nodes):
             raise WorkerError(
-                "Ray on this machine is dead (its raylet or head process was killed, perhaps for lack of memory); partial "
-                "results are saved, start Ray again and run the command again to resume"
+                "Ray on this machine is dead (its raylet or head process was killed, perhaps for lack of memory); "
+                "partial results are saved, restart Ray and run the command again to resume"
             )
 
 

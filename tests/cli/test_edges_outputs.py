@@ -31,7 +31,7 @@ def test_inspect_of_a_text_leaves_the_users_files_alone(run, refused, tmp_path):
         path.write_text(json.dumps({"mine": "word " * 40}))
     before = contents(tmp_path)
     line = refused("inspect", *TEXT, "--text", notes, "--output", tmp_path / "notes.png")
-    assert f"{notes} is read by this command, so it cannot be written" in line
+    assert f"{notes} is an input of this command and cannot be overwritten" in line
     line = refused("inspect", *TEXT, "--text", notes, "--output", tmp_path / "data.png")
     assert f"{data} is there already and was not written by namm-xmodal" in line
     assert contents(tmp_path) == before
@@ -45,8 +45,8 @@ def test_inspect_of_a_video_leaves_the_users_files_alone(refused, tmp_path):
     write_video(tmp_path / "other.mp4", frames=8)
     before = contents(tmp_path)
     ask = ("inspect", clip, "--question", "what?")
-    assert f"{clip} is read by this command" in refused(*ask, "--output", tmp_path / "clip.png")
-    assert "other.mp4 is there already and was not written" in refused(*ask, "--output", tmp_path / "other.svg")
+    assert f"{clip} is an input of this command" in refused(*ask, "--output", tmp_path / "clip.png")
+    assert "other.mp4 already exists and was not written" in refused(*ask, "--output", tmp_path / "other.svg")
     assert contents(tmp_path) == before
 
 
@@ -81,9 +81,9 @@ def test_a_policy_is_not_replaced_by_what_is_made_of_it(run, refused, tmp_path, 
     run(*CALIBRATE, "namm-smollm2", "--output", own)
     before = contents(own), contents(policy)
     for folder in (own, policy):
-        assert "is read by this command" in refused(*CALIBRATE, folder, "--output", folder)
+        assert "is an input of this command" in refused(*CALIBRATE, folder, "--output", folder)
     mine = ("--set", f"language.policies.mine={{policy: namm, path: {policy}}}")
-    assert "is read by this command" in refused(*EVAL, *mine, "--output", policy)
+    assert "is an input of this command" in refused(*EVAL, *mine, "--output", policy)
     (tmp_path / "user").mkdir()
     (tmp_path / "user" / "config.json").write_text("{}")
     assert "holds config.json, which `namm-xmodal calibrate` did not make" in refused(
@@ -144,7 +144,7 @@ def test_a_finished_evaluation_says_so(run, tmp_path):
     assert "finished earlier" not in run(*EVAL, "--output", tmp_path / "out").stderr
     said = " ".join(run(*EVAL, "--output", tmp_path / "out").stderr.split())
     assert "finished earlier: all 2 results are in" in said
-    assert "--fresh starts from scratch" in said
+    assert "--fresh backs them up" in said
 
 
 def test_a_training_of_another_seed_is_not_taken_for_this_one(run, refused, tmp_path):

@@ -170,7 +170,7 @@ class Pair(torch.nn.Module):
 
 
 def test_switching_a_part_that_never_sees_the_cache_is_caught():
-    with pytest.raises(ContractError, match=r"clause 'switch': it switched tower.*, which never sees the cache"):
+    with pytest.raises(ContractError, match=r"clause 'switch': it switched tower.*, which does not use the cache"):
         check_adapter(LanguageAdapter(), Pair(["text", "tower"]).eval(), padded_batch(40, 5))
 
 
@@ -179,5 +179,5 @@ def test_naming_a_decoder_that_never_sees_the_cache_is_caught():
         def decoder(self, model):
             return model.tower.transformer
 
-    with pytest.raises(ContractError, match=r"clause 'decoder': tower.transformer is named .* but never sees it"):
+    with pytest.raises(ContractError, match=r"clause 'decoder': tower.transformer is named .* but never receives it"):
         check_adapter(NamesTheTower(), Pair(["text"]).eval(), padded_batch(40, 5))

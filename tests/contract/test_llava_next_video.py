@@ -107,5 +107,5 @@ def test_places_are_those_that_a_changed_frame_changes():
 
 def test_an_odd_patch_grid_is_refused_in_words():
     model = tiny_llava(image_size=28, patch_size=4)  # 7 x 7 patches
-    with pytest.raises(UnsupportedModelError, match="pictures of 28 pixels in patches of 4: expected an even grid"):
+    with pytest.raises(UnsupportedModelError, match="pictures of 28 pixels in patches of 4: expected a patch grid"):
         find_adapter(model)

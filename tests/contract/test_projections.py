@@ -47,7 +47,7 @@ def test_a_projection_that_is_no_matrix_of_numbers_is_refused_before_the_model_i
     model = tiny("llama")
     attention = model.model.layers[1].self_attn
     attention.o_proj.weight = torch.nn.Parameter(torch.zeros(32, 16, dtype=torch.uint8), requires_grad=False)
-    with pytest.raises(UnsupportedModelError, match="an output projection was found in 2 of 3 attention layers"):
+    with pytest.raises(UnsupportedModelError, match="found an output projection in 2 of 3 attention layers"):
         with pruned(model, CriticalKV()):
             pass
     assert model.config._attn_implementation == "sdpa"

@@ -83,7 +83,7 @@ def test_an_input_or_a_file_is_no_folder_to_write_into(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "model")
     (tmp_path / "file").write_text("mine")
     for given in ("model", "link", "model/../model"):
-        with pytest.raises(FolderError, match="is read by this command, so it cannot be written"):
+        with pytest.raises(FolderError, match="is an input of this command and cannot be its output"):
             folder(tmp_path / given, inputs=[tmp_path / "model"]).check()
     with pytest.raises(FolderError, match="file: is a file, expected a folder or a new name; choose another --run"):
         folder(tmp_path / "file", option="--run").check()

@@ -147,9 +147,9 @@ def saved(folder, rows, extra=(), special=()):
 
 @pytest.mark.parametrize("load", [load_language_model, model_at_hand])
 def test_a_tokenizer_that_does_not_fit_its_embedding_is_named(load, tmp_path):
-    with pytest.raises(DataError, match=r"tokenizer has tokens up to number 255, its embedding only 200 rows"):
+    with pytest.raises(DataError, match=r"tokenizer has token ids up to 255, but its embedding only 200 rows"):
         load(saved(tmp_path / "small", 200))
-    with pytest.raises(DataError, match=r"tokenizer has tokens up to number 259, its embedding only 259 rows"):
+    with pytest.raises(DataError, match=r"tokenizer has token ids up to 259, but its embedding only 259 rows"):
         load(saved(tmp_path / "added", 259, extra=["hello"]))
     assert load(saved(tmp_path / "unused", 259, special=["<image>"])) is not None  # stands for no text
     assert load(saved(tmp_path / "padded", 512)) is not None

@@ -72,7 +72,7 @@ def test_pairing_removes_what_is_common():
     difference, alone = paired(pruned.tolist(), full.tolist()), estimate(pruned.tolist())
     assert difference.excludes_zero
     assert difference.high - difference.low < 0.2 * (alone.high - alone.low)
-    with pytest.raises(DataError, match=r"2 scores against 1: expected the same samples"):
+    with pytest.raises(DataError, match=r"2 scores against 1 of the reference: expected scores of the same samples"):
         paired([1.0, 2.0], [1.0])
 
 

@@ -133,7 +133,7 @@ def test_full_disk_is_one_line_and_keeps_everything_before(tmp_path, room, recor
         journal.append(records[0])
         good = path.read_bytes()
         journal._file._file = FullDisk(journal._file._file, room)
-        with pytest.raises(ResultsError, match="1 results before this one are kept; the disk is full, free"):
+        with pytest.raises(ResultsError, match="the 1 earlier results are kept; the disk is full, free"):
             journal.append(records[1])
     assert path.read_bytes() == good
     assert read_journal(path, FACTS) == records[:1]

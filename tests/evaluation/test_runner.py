@@ -202,7 +202,7 @@ def test_thresholds_are_calibrated_on_the_model_and_named(tmp_path, monkeypatch)
     [
         ("calibrated: 1.5", r"calibrated: 1\.5: expected a share between 0 and 1"),
         ("calibrated: 0.5, threshold: 0.1", "threshold is also given"),
-        ("calibrated: 0.5, statistics: estimated_by_layer", "thresholds are found for one network"),
+        ("calibrated: 0.5, statistics: estimated_by_layer", "thresholds cannot be calibrated layer by layer"),
         ("statistics: guessed", "statistics: 'guessed': expected one of frozen, estimated, estimated_by_layer"),
     ],
 )

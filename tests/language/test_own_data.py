@@ -62,10 +62,10 @@ def test_any_task_can_read_own_texts(tmp_path):
     ("name", "content", "said"),
     [
         ("missing.txt", None, r"missing\.txt: no such file or folder; expected \.txt, \.md, \.jsonl or a folder"),
-        ("empty.txt", b"", r"empty\.txt: no text in it"),
+        ("empty.txt", b"", r"empty\.txt: contains no text"),
         ("book.pdf", b"%PDF", r"book\.pdf: a file that ends in \.pdf; expected \.txt, \.md, \.jsonl or a folder"),
         ("bytes.txt", b"\xff\xfe\x00", r"bytes\.txt: not UTF-8 text"),
-        ("no.jsonl", b"\n", r"no\.jsonl: no lines in it"),
+        ("no.jsonl", b"\n", r"no\.jsonl: contains no lines"),
         ("bad.jsonl", b'{"text": "a"}\n{"text": \n', r"bad\.jsonl:2: not a JSON object"),
         ("bad.jsonl", b'["text"]\n', r"bad\.jsonl:1: not a JSON object"),
         ("bad.jsonl", b'{"text": "a"}\n\n{"txt": "b"}\n', r"bad\.jsonl:3: lacks text; expected text on each line"),
@@ -111,7 +111,7 @@ def test_questions_keep_the_contract_of_tasks(tmp_path):
         ),
         ({"prompt": "p", "answer": "a", "choice": ["a", "b"]}, r"choice: unknown field; did you mean choices\?"),
         ({"prompt": "p", "answer": "a", "xyz": 1}, r"xyz: unknown field; known: prompt, .*, tags"),
-        ('{"prompt": "p", "answer": "a", "answer": "b"}', r"not a JSON object \(the key 'answer' stands twice\)"),
+        ('{"prompt": "p", "answer": "a", "answer": "b"}', r"not a JSON object \(the key 'answer' is repeated\)"),
     ],
 )
 def test_bad_questions_name_file_and_line(tmp_path, line, said):
@@ -131,7 +131,7 @@ def test_files_of_questions_that_cannot_be_read(tmp_path, unreadable):
     (tmp_path / "folder.jsonl").mkdir()
     assert refused("folder.jsonl") == "folder.jsonl: cannot be read, it is a folder; expected a text file"
     (tmp_path / "empty.jsonl").touch()
-    assert refused("empty.jsonl") == "empty.jsonl: no lines in it; expected a JSON object on each line"
+    assert refused("empty.jsonl") == "empty.jsonl: contains no lines; expected a JSON object on each line"
     written(tmp_path / "own.jsonl", *LINES)
     with unreadable("open", "own.jsonl"):
         assert refused("own.jsonl") == "own.jsonl: cannot be read (Permission denied); expected a text file"

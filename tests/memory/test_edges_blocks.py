@@ -68,9 +68,9 @@ def test_a_cache_outside_its_block_is_refused(model, ids, way):
     with inside(model) as memory:
         memory.generate(ids, **GREEDY)
     before = memory.report().live
-    refused("a pruned cache outside its block", lambda: OUTSIDE[way](model, memory.last_cache, ids))
+    refused("a pruned cache was used outside its block", lambda: OUTSIDE[way](model, memory.last_cache, ids))
     assert memory.report().live == before, "the refusal left the cache as it was"
-    refused("a pruned cache outside its block", lambda: memory.generate(ids, **GREEDY))
+    refused("a pruned cache was used outside its block", lambda: memory.generate(ids, **GREEDY))
 
 
 def test_a_cache_goes_on_in_a_later_block_under_its_own_policy(model, ids):
@@ -217,7 +217,9 @@ def test_a_forward_that_failed_spoils_its_cache_and_nothing_else(model, ids):
         expected = model(ids[:, :20], past_key_values=memory.cache()).logits
         with pytest.raises(ZeroDivisionError):
             model(ids, past_key_values=cache)
-        refused("left some layers behind the others", lambda: model(ids[:, :5], past_key_values=cache))
+        refused(
+            "layers have different lengths after a failed forward", lambda: model(ids[:, :5], past_key_values=cache)
+        )
         assert torch.equal(model(ids[:, :20]).logits, expected)
         cache.reset()
         assert torch.equal(model(ids[:, :20], past_key_values=cache).logits, expected)

@@ -203,11 +203,11 @@ def refusals(model, ids):
         filled.update(torch.zeros(1, 2, 5, 8).double(), torch.zeros(1, 2, 5, 8).double(), layer)
     static = hf.StaticCache(model.config, max_cache_len=80)
     return {
-        "a static cache cannot be pruned": lambda m: model.generate(ids, cache_implementation="static", **GREEDY),
+        "a static cache for": lambda m: model.generate(ids, cache_implementation="static", **GREEDY),
         r"generate\(cache_implementation='static'\)": lambda m: m.generate(ids, cache_implementation="static"),
         "past_key_values=StaticCache: cannot be pruned": lambda m: model(ids, past_key_values=static),
         "past_key_values=tuple: cannot be pruned": lambda m: model(ids, past_key_values=((1, 2),)),
-        "DynamicCache of 5 tokens: they were read without pruning": lambda m: model(ids, past_key_values=filled),
+        "DynamicCache of 5 tokens: these were read without pruning": lambda m: model(ids, past_key_values=filled),
         r"generate\(use_cache=False\)": lambda m: m.generate(ids, use_cache=False),
         r"generate\(prompt_lookup_num_tokens=": lambda m: m.generate(
             ids, generation_config=hf.GenerationConfig(prompt_lookup_num_tokens=3)

@@ -40,7 +40,7 @@ def build(kind, config):
 REFUSED = {
     "diffllama: values": (
         lambda: build(hf.DiffLlamaForCausalLM, hf.DiffLlamaConfig(**GQA)),
-        "the model joins values of different heads after they were cached",
+        "the model combines values of different heads after caching them",
     ),
     "bert": (
         lambda: build(hf.BertLMHeadModel, hf.BertConfig(**SIZES)),
@@ -135,7 +135,7 @@ def test_bart_with_encoder_states_is_refused():
     with pruned(model, None, update_every=16) as memory:
         refused(
             UnsupportedOperationError,
-            "encoder_hidden_states: attention to an encoder is not pruned",
+            "encoder_hidden_states: attention to an encoder cannot be pruned",
             lambda: model(ids, encoder_hidden_states=states, past_key_values=memory.cache()),
         )
 
@@ -154,7 +154,11 @@ def test_a_window_that_only_the_stock_cache_knows_is_kept_or_refused():
         cache = memory.cache()
         assert torch.equal(model(ids[:, :24], past_key_values=cache).logits, moshi(24)(ids[:, :24]).logits)
         for call in (lambda: model(ids[:, 24:25], past_key_values=cache), lambda: model(ids)):
-            refused(UnsupportedModelError, "tokens, but only transformers' own cache knows that layer 0 sees 24", call)
+            refused(
+                UnsupportedModelError,
+                "tokens, but layer 0 has a window of 24 that only transformers' own cache applies",
+                call,
+            )
 
 
 @pytest.mark.parametrize("family", ["mistral", "gemma3"])

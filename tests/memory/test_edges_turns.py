@@ -36,7 +36,7 @@ def refused(message, call):
 def test_ids_that_are_not_longer_than_what_was_seen_are_refused(model, turn, length):
     """They gave other text, or "cannot reshape tensor of 0 elements"."""
     memory, text, cache = turn
-    wanted = "has seen 65 tokens and there are no new ones: input_ids are the whole conversation"
+    wanted = "has seen 65 tokens and there are no new ones; input_ids must be the whole conversation"
     refused(wanted, lambda: memory.generate(text[:, :length], past_key_values=cache, **GREEDY))
     refused(wanted, lambda: memory.generate(input_ids=text[:, :length], past_key_values=cache, **GREEDY))
     if length not in (0,):  # transformers itself refuses empty ids

@@ -165,11 +165,11 @@ def test_a_policy_without_it_is_what_it_was(tmp_path):
 
 
 def test_what_cannot_be_held_is_refused():
-    with pytest.raises(ConfigError, match=r"beyond=\[0\.2, 1\.5\]: expected shares above 0"):
+    with pytest.raises(ConfigError, match=r"beyond=\[0\.2, 1\.5\]: expected shares in \(0, 1\]"):
         POLICY.holding([0.2, 1.5])
     with pytest.raises(ConfigError, match="beyond='hold': expected a share such as"):
         POLICY.holding("hold")
-    with pytest.raises(CheckpointError, match=r"has the shares of 2 layers, this model has 3; calibrate"):
+    with pytest.raises(CheckpointError, match=r"has shares for 2 layers, but this model has 3; calibrate"):
         read(tiny("llama"), POLICY.holding([0.2, 0.3]), {"input_ids": random_ids(20, 0)})
 
 

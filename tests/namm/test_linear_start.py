@@ -51,7 +51,7 @@ def test_everything_else_is_small_and_of_the_seed():
     ("weights", "settings", "message"),
     [
         ({"recency": 1.0}, {}, "recency: not among the features spectrogram, key_novelty"),
-        ({"projection": 1.0}, {}, "projection: what it shows is learnt"),
+        ({"projection": 1.0}, {}, "projection: its output is learnt"),
         ({}, {}, "expected at least one channel"),
         (WEIGHTS, {"scorer": MlpScorer()}, "set scorer: bam"),
     ],

@@ -195,7 +195,7 @@ def test_estimated_statistics_describe_the_features():
 
 
 def test_statistics_of_nothing_are_refused():
-    with pytest.raises(CheckpointError, match="nothing that was read reached an update"):
+    with pytest.raises(CheckpointError, match="no input was long enough for an update"):
         estimate_statistics(tiny("llama"), [padded_batch(20)], make_features("spectrogram"), update_every=32, source="")
     estimator = StatisticsEstimator(2)
     values = torch.tensor([[[[1.0, 2.0, 3.0, 9.0], [0.0, 0.0, 6.0, 9.0]]]])

@@ -40,9 +40,9 @@ def test_between_two_knots_it_is_linear_in_the_logarithm():
 @pytest.mark.parametrize(
     ("seen", "offset", "said"),
     [
-        ((128,), (), "1 token numbers for 0 offsets"),
+        ((128,), (), "1 token counts for 0 offsets"),
         ((256, 128), (0.0, 0.0), "ascending order"),
-        ((0,), (0.0,), "positive token numbers"),
+        ((0,), (0.0,), "positive token counts"),
         ((128,), (float("nan"),), "finite numbers"),
     ],
 )

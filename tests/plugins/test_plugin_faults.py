@@ -53,7 +53,7 @@ POLICIES = {"mine": Mine}
 FAULTS = {
     "raise ValueError('boom')": r"policies\.own: ValueError: boom \(.*own_plugin\.py:\d+\)$",
     "return values * float('nan')": r"policies\.own: Mine breaks the clause 'scores': NaN for \d+ of \d+ live tokens in "
-    r"layer 0 after 64 tokens; expected numbers; -inf and inf will do$",
+    r"layer 0 after 64 tokens; expected numbers; -inf and inf are allowed$",
     "return values.sum(-1)": r"Mine breaks the clause 'scores': floats \(1, 2\) in layer 0 .*floats \(1, 2, 64\)$",
     "return 3": r"'scores': a value of type int in layer 0",
 }

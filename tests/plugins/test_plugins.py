@@ -103,7 +103,7 @@ def test_a_channel_of_a_file_is_seen_saved_and_found_again(files, tmp_path, monk
     assert Namm.from_pretrained(tmp_path / "policy").features.name == "spectrogram+key_length"
     monkeypatch.setenv(FILES, "[]")
     done = command(tmp_path, "check", "policy", "namm", "path=policy", code=2)
-    assert "unknown channel 'key_length'" in done.stderr and "give its file by --plugins" in done.stderr
+    assert "unknown channel 'key_length'" in done.stderr and "load its plug-in with --plugins" in done.stderr
     use_files([files("from every_kind import KeyLength\nCHANNELS = {'key_size': KeyLength}")])
     vars(CHANNELS).pop("_entries")
     with pytest.raises(ConfigError, match="the channel key_size calls itself 'key_length'"):

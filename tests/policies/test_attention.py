@@ -88,7 +88,7 @@ def test_snapkv_on_a_text_shorter_than_its_window(layer):
 def test_snapkv_refuses_what_cannot_work():
     with pytest.raises(BudgetError, match=r"budget=20: expected at least 36, for window=32 and protect_first=4"):
         SnapKV(budget=20).check_clock(64, 4, 1)
-    with pytest.raises(ConfigError, match="kernel=4: expected an odd number"):
+    with pytest.raises(ConfigError, match="kernel=4: expected a positive odd number"):
         SnapKV(kernel=4)
     with pytest.raises(ConfigError, match="window=0"):
         SnapKV(window=0)

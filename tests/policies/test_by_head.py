@@ -87,7 +87,9 @@ def test_another_models_shares_are_refused_with_both_sizes():
     model = tiny("llama")
     with (
         pruned(model, ByHead(shares=FOUR), update_every=16) as memory,
-        pytest.raises(CheckpointError, match="4 layers with 2 kv heads: this model has 3 layers with 2; find its own"),
+        pytest.raises(
+            CheckpointError, match="4 layers with 2 kv heads: this model has 3 layers with 2; find shares for it"
+        ),
     ):
         model(input_ids=torch.arange(20)[None] + 3, past_key_values=memory.cache())
 

@@ -133,7 +133,7 @@ def test_a_budget_that_holds_everything_changes_no_bit():
 
 def test_fastv_refuses_what_cannot_work():
     model = tiny("llama")
-    with pytest.raises(ClockError, match="expected schedule post_prefill"), pruned(model, FastV()):
+    with pytest.raises(ClockError, match="use schedule post_prefill"), pruned(model, FastV()):
         pass
     with (
         pytest.raises(UnsupportedModelError, match=r"FastV\(layer=3\): .* has 3 layers.*expected at most 2"),

@@ -70,7 +70,7 @@ def test_similarities_in_blocks_are_the_same():
 def test_rkv_refuses_what_cannot_work():
     with pytest.raises(BudgetError, match=r"budget=8: expected at least 12, for window=8 and protect_first=4"):
         RKV(budget=8).check_clock(64, 4, 1)
-    with pytest.raises(ConfigError, match="kernel=4: expected an odd number"):
+    with pytest.raises(ConfigError, match="kernel=4: expected a positive odd number"):
         RKV(kernel=4)
     with pytest.raises(ConfigError, match="mix=2: expected a number, 0 to 1"):
         RKV(mix=2)

@@ -112,7 +112,7 @@ def test_budgets_below_the_pins_are_refused():
     with pytest.raises(BudgetError, match="for window=32"):
         AdaKV(base=SnapKV(), budget=16).check_clock(64, 0, 1)
     with pytest.raises(
-        BudgetError, match=r"budget=40, beta=20: too little for the last layer: budget=2: expected at least 5"
+        BudgetError, match=r"budget=40, beta=20: too small for the last layer: budget=2: expected at least 5"
     ):
         PyramidKV(base=StreamingLLM(), budget=40).check_clock(64, 0, 1)
     PyramidKV(base=SnapKV(), budget=64).check_clock(64, 0, 1)

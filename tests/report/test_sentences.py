@@ -64,7 +64,7 @@ def test_a_namm_by_head_is_a_namm():
 
 def test_a_fit_that_a_namm_by_head_would_miss_is_refused():
     inside = {"policy": "by_head", "base": {"policy": "namm", "path": "namm-smollm2"}, "shares": "smollm2-135m"}
-    with pytest.raises(ConfigError, match=r"policies\.mine\.base: keeps the statistics that were saved with it"):
+    with pytest.raises(ConfigError, match=r"policies\.mine\.base: uses the statistics saved with it"):
         made_plan(policies={**FULL, "mine": inside}, fit="estimated", **LANGUAGE)
 
 

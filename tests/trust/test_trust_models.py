@@ -88,7 +88,7 @@ def test_weights_in_pieces_are_read_from_the_folder_alone(tmp_path):
 
 def test_a_folder_without_weights_says_so(folder):
     (folder / "model.safetensors").unlink()
-    with pytest.raises(DataError, match=r"no weights in it; expected model.safetensors or pytorch_model.bin"):
+    with pytest.raises(DataError, match=r"contains no weights; expected model.safetensors or pytorch_model.bin"):
         load_language_model(str(folder))
 
 
@@ -97,9 +97,9 @@ def test_a_folder_without_weights_says_so(folder):
     [
         ({"num_hidden_layers": 10**9}, "num_hidden_layers: 1,000,000,000: expected at most 1,000,000"),
         ({"num_hidden_layers": 5000}, "num_hidden_layers: 5,000: expected at most 1,024"),
-        ({"vocab_size": 10**9}, "asks for a model of"),
+        ({"vocab_size": 10**9}, "describes a model of"),
         ({"hidden_size": "wide"}, "cannot be loaded"),
-        ({"architecture": "local-dir:/somewhere"}, "names a part to fetch from elsewhere"),
+        ({"architecture": "local-dir:/somewhere"}, "refers to a part outside the folder"),
     ],
 )
 def test_configurations_of_other_models_are_refused(folder, values, said):
@@ -121,7 +121,7 @@ def test_a_model_of_the_hub_is_fetched_and_read_as_a_folder(folder, tmp_path, mo
     loaded = load_language_model("someone/model", dtype="float32")
     assert loaded.source == f"hub someone/model@{commit}"
     change(cache / "snapshots" / commit, architecture="hf-hub:someone/else")
-    with pytest.raises(DataError, match="names a part to fetch from elsewhere"):
+    with pytest.raises(DataError, match="refers to a part outside the folder"):
         load_language_model("someone/model")
     with pytest.raises(DataError, match="model 'someone/else' cannot be loaded"):
         load_language_model("someone/else")

@@ -61,7 +61,7 @@ def test_tensors_of_other_kinds_are_refused_by_name(tmp_path):
     ):
         read_tensors(tmp_path / "a.pt", error=DataError, expected="tensors")
     torch.save({"a": torch.ones(100)}, tmp_path / "a.pt")
-    with pytest.raises(DataError, match="larger than what is stored, or than expected"):
+    with pytest.raises(DataError, match="larger than its stored data, or than the limit"):
         read_tensors(tmp_path / "a.pt", error=DataError, expected="tensors", most=399)
 
 

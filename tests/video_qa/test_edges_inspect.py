@@ -12,5 +12,5 @@ def test_own_files_are_replaced(run, tmp_path, model_folder):
     before = clip.read_bytes()
     film = tmp_path / "seen.mp4"  # a film of the package is an input like any other
     said = run("inspect", film, *line[2:], "--output", out, code=2).stderr
-    assert "seen.mp4 is read by this command" in " ".join(said.split())
+    assert "seen.mp4 is an input of this command" in " ".join(said.split())
     assert clip.read_bytes() == before

@@ -56,21 +56,21 @@ def test_a_worker_killed_or_stopped_while_idle_costs_nothing(how):
         (
             "work die",
             60,
-            r"^the square of 3: 2 workers were lost over it \(exit code -9, usually a lack of memory: use",
+            r"^the square of 3: lost 2 workers \(exit code -9, usually a lack of memory: use",
         ),
         (
             "work exit",
             60,
-            r"^the square of 3: 2 workers were lost over it \(exit code 3\); partial results are saved, run",
+            r"^the square of 3: lost 2 workers \(exit code 3\); partial results are saved, run",
         ),
         (
             "work stop",
             1,
-            r"^the square of 3: 2 workers were lost .*silent for 1 s: stopped or hanging; raise `silence` if",
+            r"^the square of 3: lost 2 workers .*no answer for 1 s: stopped or hanging; raise `silence` if",
         ),
-        ("send die", 60, r"^the square of 3: 2 workers were lost over it \(exit code -9"),
-        ("start exit", 60, r"^2 workers in a row were lost before they had work \(exit code 3\); see their output"),
-        ("start stop", 1, r"^2 workers in a row were lost before they had work \(silent for 1 s"),
+        ("send die", 60, r"^the square of 3: lost 2 workers \(exit code -9"),
+        ("start exit", 60, r"^2 workers in a row were lost before they had work \(exit code 3\); check their output"),
+        ("start stop", 1, r"^2 workers in a row were lost before they had work \(no answer for 1 s"),
         ("refuse", 60, r"^there is no model$"),
     ],
 )

@@ -37,7 +37,7 @@ class QuestionAnswering(RulerTask, ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.data:
-            raise ConfigError(f"data: missing; expected the path of {self.published}, which you must fetch yourself")
+            raise ConfigError(f"data: missing; download {self.published} and give its path")
 
     def samples(self, n: int, *, seed: int, tokenizer: Any) -> list[Sample]:
         """See `Task.samples`. Tags: `length`."""

@@ -1,4 +1,4 @@
-"""The NAMM policy: features of received attention and cached keys, a small scorer, a threshold."""
+"""The NAMM policy: features of received attention and cached keys, a small scorer and a threshold."""
 
 from namm_xmodal.policies.namm.bam import BamScorer
 from namm_xmodal.policies.namm.channels import Channel

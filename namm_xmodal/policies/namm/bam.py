@@ -1,4 +1,4 @@
-"""The backward attention memory (BAM) scorer: tokens look at newer tokens before they are judged (docs/algorithm.md)."""
+"""The backward attention memory (BAM) scorer: tokens attend to newer tokens before they are scored (docs/algorithm.md)."""
 
 from typing import Any
 
@@ -51,8 +51,8 @@ class BamScorer:
             parameters,
             [(channels, 3 * hidden), (3 * hidden,), (hidden, 2 * channels), (2 * channels,), (channels,), (1,)],
         )
-        # "Newer tokens and itself" is ordinary causal attention on tokens ordered newest first. Dead slots go to the end
-        # of that order, where no live token looks, so that no mask is needed at all.
+        # "Newer tokens and itself" is ordinary causal attention on tokens ordered newest first. Dead slots go to the
+        # end of that order, where no live token looks, so that no mask is needed at all.
         order = _newest_first(live)  # (B, H, S') int64, or None where a flip does it
         x = features.flip(-1) if order is None else features.gather(-1, order[:, :, None].expand(-1, -1, channels, -1))
         tokens = x.transpose(-1, -2)  # (B, H, S', C)

@@ -1,4 +1,4 @@
-"""What a NAMM sees of a token: its age, and a list of channels, each standardised in its own way."""
+"""The features of a NAMM: a token's age and a list of channels, each standardised in its own way."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Features:
             raise ConfigError("[]: expected at least one channel, such as spectrogram")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ConfigError(f"{names}: the channel {twice[0]} is given twice; remove one")
+            raise ConfigError(f"{names}: contains the channel {twice[0]} twice; remove one")
         self.channels = tuple(channels)
         self.name = "+".join(map(_label, channels))
         reads = [channel.reads for channel in channels]

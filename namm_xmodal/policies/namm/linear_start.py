@@ -1,4 +1,4 @@
-"""Parameters of a network that already ranks by some channels before it has learnt anything."""
+"""Parameters of an untrained network that ranks tokens by a weighted sum of channels."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,8 @@ def linear_start(template: Namm, weights: Mapping[str, float], sigma: float, see
     """A score that is a weighted sum of channels, but for noise.
 
     The last layer of the BAM scorer is linear in its inputs, to which its attention only adds. So setting a few of its
-    weights, with everything else small, gives a ranking by those inputs that is still free to change in every direction.
+    weights, with everything else small, gives a ranking by those inputs that is still free to change in every
+    direction.
 
     Args:
         template: Its features and scorer.
@@ -40,10 +41,12 @@ def linear_start(template: Namm, weights: Mapping[str, float], sigma: float, see
     vector = np.random.default_rng([seed, 2]).normal(0.0, sigma, count)
     for name, weight in weights.items():
         if name not in names:
-            raise ConfigError(f"{name}: not among the features {', '.join(names)}; add it to them, or remove it here")
+            raise ConfigError(
+                f"{name}: not among the features {', '.join(names)}; add it to the features, or remove it here"
+            )
         channel = features.channels[names.index(name)]
         if channel.num_parameters:
-            raise ConfigError(f"{name}: what it shows is learnt, so it has no meaning at the start; remove it")
+            raise ConfigError(f"{name}: its output is learnt, so it has no meaning at the start; remove it")
         first = _layer_of(template).start + sum(each.outputs for each in features.channels[: names.index(name)])
         vector[first : first + channel.outputs] = weight
     return vector

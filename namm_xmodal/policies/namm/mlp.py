@@ -1,4 +1,4 @@
-"""The perceptron scorer: every token is judged on its own features alone (docs/algorithm.md)."""
+"""The perceptron scorer: every token is scored from its own features only (docs/algorithm.md)."""
 
 from typing import Any
 
@@ -12,9 +12,10 @@ from namm_xmodal.policies.namm.scorer import unpack
 class MlpScorer:
     """`depth` hidden layers with ReLU and residual connections, then a linear score.
 
-    Deviates: the published code has an MLP without a run configuration (its size in the paper is unknown), averages scores
-    instead of features over time, and ignores its middle layers' weights by mistake; here features are averaged and every
-    layer counts. The default has about the size of the BAM (hidden 60, depth 2: 5,281 parameters with 25 features).
+    Deviates: the published code has an MLP without a run configuration (its size in the paper is unknown), averages
+    scores instead of features over time, and ignores its middle layers' weights by mistake; here features are averaged
+    and every layer counts. The default has about the size of the BAM (hidden 60, depth 2: 5,281 parameters with 25
+    features).
 
     Flat layout: per hidden layer W (in, hidden) row-major and bias, then w (hidden) and b (1).
     """

@@ -36,7 +36,7 @@ def published_features() -> Features:
 
 @dataclass(frozen=True, eq=False)
 class Namm:
-    """A neural attention memory model: scores every cached token from what it sees of it, evicts those below zero.
+    """A neural attention memory model: scores every cached token from its features, evicts those below a threshold.
 
     Attributes:
         parameters: (sets, N) float32 flat vectors: one set for the whole model, one per layer, or one per layer and kv
@@ -47,7 +47,8 @@ class Namm:
         sharing: Which layers and heads share a parameter vector; `model` as published.
         threshold: Tokens that score at least this are kept; 0 as published. Raising it at inference time gives smaller
             caches from the same weights.
-        max_tokens: Upper bound of kept tokens per head, as tokens or as a fraction of the tokens seen; None for no bound.
+        max_tokens: Upper bound of kept tokens per head, as tokens or as a fraction of the tokens seen; None for no
+            bound.
         schedule: What is added to the threshold after so many tokens, and which share is kept after more; nothing if
             empty, as published.
         metadata: How the policy was made, saved with it.
@@ -109,8 +110,8 @@ class Namm:
         ]
         if self.parameters.shape[0] != sets:
             raise CheckpointError(
-                f"{self.parameters.shape[0]} parameter sets with sharing={self.sharing!r}: this model needs {sets} "
-                "(a policy that shares one set for the whole model fits any)"
+                f"{self.parameters.shape[0]} parameter sets with sharing={self.sharing!r}, but this model needs "
+                f"{sets}; use a policy with sharing='model', which fits any model"
             )
         self.schedule.check_layers(shape.num_layers)
         self.features.start(state)

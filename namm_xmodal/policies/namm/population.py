@@ -1,4 +1,4 @@
-"""A population of NAMMs in one batch: each row is pruned by its own member, so that members advance together."""
+"""A population of NAMMs in one batch: each row is pruned by its own member."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,8 @@ from namm_xmodal.types import LayerShape
 class NammPopulation:
     """Members that share features, statistics and knobs, and differ in their parameters.
 
-    A prefix that nothing is evicted from runs once at batch 1; `batch_repeat_interleave(P)` then gives each member a row.
+    A prefix that nothing is evicted from runs once at batch 1; `batch_repeat_interleave(P)` then gives each member a
+    row.
 
     Attributes:
         parameters: (P, N) float32, one flat vector per member.
@@ -29,7 +30,7 @@ class NammPopulation:
     members: Tensor | None = field(default=None)
 
     def __post_init__(self) -> None:
-        """Refuses vectors of another length than the template's, or a template that shares by layer or head.
+        """Refuses vectors that do not fit the template, or a template that shares by layer or head.
 
         Raises:
             CheckpointError: With both lengths.

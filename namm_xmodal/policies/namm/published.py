@@ -1,7 +1,7 @@
 """Imports checkpoints of the published NAMM code: a flat CMA-ES mean and frozen normalisation statistics.
 
-Such a file is a torch archive with `evolution_state`: `mean` (N,), the deployed vector, and buffers whose names start with
-`stored_buffers_to_save.` and end in `_output_mean` and `_output_var` (one number per spectral channel).
+Such a file is a torch archive with `evolution_state`: `mean` (N,), the deployed vector, and buffers whose names start
+with `stored_buffers_to_save.` and end in `_output_mean` and `_output_var` (one number per spectral channel).
 """
 
 from pathlib import Path
@@ -34,7 +34,9 @@ def load_published(checkpoint: str | Path) -> Namm:
     )
     vector = state.get("mean")
     if vector is None:
-        raise CheckpointError(f"{path}: no 'mean' in evolution_state; expected the vector that CMA-ES deploys")
+        raise CheckpointError(
+            f"{path}: no 'mean' in evolution_state; expected a CMA-ES checkpoint of the published code"
+        )
     mean, variance = (_buffer(state, ending, path) for ending in ("_output_mean", "_output_var"))
     return Namm(
         parameters=vector.float().reshape(1, -1),

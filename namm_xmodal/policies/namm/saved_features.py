@@ -1,4 +1,4 @@
-"""Features in a saved policy: in format version 1 wherever it can say them, so that older releases read it, else in 2."""
+"""Features in a saved policy: format version 1 where possible, so that older releases can read it, else version 2."""
 
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,10 @@ def features_from(config: dict[str, Any], path: Path) -> Features:
                 raise CheckpointError(f"{path}: lacks features.name; save the policy again")
             return _single(entry, path)
         if not isinstance(entry, list) or not all(isinstance(each, dict) for each in entry):
-            raise CheckpointError(f"{path}: features is no list of channels; save the policy again")
+            raise CheckpointError(f"{path}: features is not a list of channels; save the policy again")
         return make_features(entry)
     except UnknownNameError as error:
-        raise CheckpointError(f"{path}: {error}; give its file by --plugins, or install its package") from None
+        raise CheckpointError(f"{path}: {error}; load its plug-in with --plugins, or install its package") from None
     except ConfigError as error:
         raise CheckpointError(f"{path}: features: {error}") from None
 

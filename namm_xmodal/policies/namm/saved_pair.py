@@ -1,7 +1,7 @@
 """The two files of a saved NAMM as one unit: `config.json` and `model.safetensors` of one save, or of the save before.
 
-`config.json` names the digest of its weights, and its replacement commits a save. By then the weights lie complete beside
-it, under a name made of their digest, and are read from there until they have taken their place.
+`config.json` names the digest of its weights, and its replacement commits a save. By then the weights lie complete
+beside it, under a name made of their digest, and are read from there until they have taken their place.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _DIGEST, _HEX = "weights", re.compile("[0-9a-f]{64}")
 
 
 def write_pair(folder: Path, config: dict[str, Any], weights: bytes) -> None:
-    """Replaces both files in one step.
+    """Replaces both files atomically.
 
     Raises:
         OSError: If the disk refuses; the old pair is kept.

@@ -1,4 +1,4 @@
-"""What a NAMM keeps after how many tokens: thresholds as far as they were found, shares beyond, at any length."""
+"""The schedule of a NAMM: threshold offsets by tokens seen, and the share to keep beyond the last of them."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from namm_xmodal.policies.fingerprint import ADDED
 class ThresholdSchedule:
     """What is added to a NAMM's threshold after so many tokens, and what is kept after more.
 
-    At one threshold, every update takes its share of what the one before has left: a policy that keeps 30% of 512 tokens
-    keeps 14% of 1,280. The schedule is found on plain text, without reward (`namm_xmodal.memory.calibration`).
+    At one threshold, every update takes its share of what the one before has left: a policy that keeps 30% of 512
+    tokens keeps 14% of 1,280. The schedule is found on plain text, without reward (`namm_xmodal.memory.calibration`).
 
     Attributes:
         seen: Numbers of tokens, ascending.
@@ -36,13 +36,16 @@ class ThresholdSchedule:
             ConfigError: With what was given.
         """
         if len(self.seen) != len(self.offset):
-            raise ConfigError(f"schedule: {len(self.seen)} token numbers for {len(self.offset)} offsets; give one each")
+            raise ConfigError(
+                f"schedule: {len(self.seen)} token counts for {len(self.offset)} offsets; expected one offset per "
+                "token count"
+            )
         if any(seen < 1 for seen in self.seen) or any(a >= b for a, b in pairwise(self.seen)):
-            raise ConfigError(f"schedule.seen={list(self.seen)}: expected positive token numbers in ascending order")
+            raise ConfigError(f"schedule.seen={list(self.seen)}: expected positive token counts in ascending order")
         if not all(math.isfinite(offset) for offset in self.offset):
             raise ConfigError(f"schedule.offset={list(self.offset)}: expected finite numbers")
         if not all(0 < share <= 1 for share in self.beyond):
-            raise ConfigError(f"schedule.beyond={list(self.beyond)}: expected shares above 0, at most 1, such as 0.25")
+            raise ConfigError(f"schedule.beyond={list(self.beyond)}: expected shares in (0, 1], such as 0.25")
 
     @classmethod
     def of(cls, offsets: Mapping[int, float]) -> "ThresholdSchedule":
@@ -70,6 +73,6 @@ class ThresholdSchedule:
         """
         if len(self.beyond) > 1 and len(self.beyond) != num_layers:
             raise CheckpointError(
-                f"schedule.beyond has the shares of {len(self.beyond)} layers, this model has {num_layers}; calibrate the "
-                "policy on this model, or give beyond one share for all layers"
+                f"schedule.beyond has shares for {len(self.beyond)} layers, but this model has {num_layers}; calibrate "
+                "the policy on this model, or set one share for all layers"
             )

@@ -94,8 +94,8 @@ class StatisticsEstimator:
         """
         if self.count == 0:
             raise CheckpointError(
-                "no features to estimate statistics from: nothing that was read reached an update; use a smaller "
-                "update_every, or read more"
+                "no features to estimate statistics from, since no input was long enough for an update; use a smaller "
+                "update_every or longer inputs"
             )
         return FeatureStatistics(
             self.mean.float(), (self.squares / self.count).sqrt().float(), source=source, count=self.count

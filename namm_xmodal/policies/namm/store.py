@@ -33,7 +33,7 @@ def shipped_policies() -> list[str]:
 
 
 def save(policy: Namm, folder: str | Path) -> None:
-    """Writes a policy; a reader, and a crash, find the old one or the new one, never a mixture.
+    """Writes a policy atomically: readers find the old one or the new one, even after a crash.
 
     Raises:
         CheckpointError: If the folder cannot be written.
@@ -101,7 +101,7 @@ def _load(folder: Path) -> Namm:
         )
     if not own:
         raise CheckpointError(
-            f"{weights}: not the weights that {_CONFIG} was saved with; copy both files together, or save the policy again"
+            f"{weights}: does not belong to {_CONFIG}; copy both files together, or save the policy again"
         )
     return policy
 
@@ -124,7 +124,7 @@ def _find(name_or_path: str | Path, revision: str | None) -> Path:
     if (path / _CONFIG).exists():
         return path
     if path.exists():
-        raise CheckpointError(f"{path}: no {_CONFIG} in it; expected a folder written by save_pretrained")
+        raise CheckpointError(f"{path}: has no {_CONFIG}; expected a folder written by save_pretrained")
     name = str(name_or_path)
     shipped = shipped_policies()
     if name in shipped:

@@ -60,12 +60,12 @@ def test_the_shipped_policy_is_a_list_of_one_channel():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": [{"channel": "sound"}]}, "unknown channel 'sound': .*; give its file by --plugins"),
+        ({"features": [{"channel": "sound"}]}, "unknown channel 'sound': .*; load its plug-in with --plugins"),
         ({"features": [{"channel": "key_novelty"}] * 2}, "features: .*: the channel key_novelty is given twice"),
         ({"features": []}, r"features: \[\]: expected at least one channel"),
-        ({"features": {"name": "spectrogram"}}, "features is no list of channels"),
-        ({"features": ["spectrogram"]}, "features is no list of channels"),
-        ({"features": [{"channel": 3}]}, "names no channel"),
+        ({"features": {"name": "spectrogram"}}, "features is not a list of channels"),
+        ({"features": ["spectrogram"]}, "features is not a list of channels"),
+        ({"features": [{"channel": 3}]}, "has no channel name"),
         ({"features": [{"channel": "recent_attention", "rows": 10**12}]}, "rows=1000000000000: expected 1 to 1024"),
         ({"features": [{"channel": "spectrogram", "colour": 1}]}, "colour: unknown setting of the channel spectrogram"),
         ({"features": [{"channel": "spectrogram"}]}, r"expected \(sets, 4172\)"),

@@ -193,7 +193,7 @@ def test_members_of_a_population_share_what_channels_remember():
         ([{"channel": "recent_attention", "rows": "3"}], ConfigError, "rows='3': expected a value like 16"),
         ([{"channel": "recent_attention", "rows": True}], ConfigError, "rows=True: expected a value like 16"),
         ([{"channel": "key_novelty", "standardise": "never"}], ConfigError, "standardise='never': expected frozen or"),
-        ([{"standardise": "frozen"}], ConfigError, "entry 1: .* names no channel"),
+        ([{"standardise": "frozen"}], ConfigError, "entry 1: .* has no channel name"),
     ],
 )
 def test_mistakes_in_a_list_of_channels_are_named(given, error, message):

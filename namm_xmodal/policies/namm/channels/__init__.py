@@ -1,4 +1,4 @@
-"""What a NAMM can see of a token, one file for each kind of number."""
+"""Channels: the features of a token that a NAMM can use, one file each."""
 
 from namm_xmodal.policies.namm.channels.channel import Channel, Standardise
 from namm_xmodal.policies.namm.channels.convolution import Convolution

@@ -1,4 +1,4 @@
-"""Channels from what a configuration or a saved policy says: a name, or a mapping with a name and settings."""
+"""Builds channels from a configuration or a saved policy: a name, or a mapping with a name and settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,8 @@ def make_features(given: FeaturesSpec, **usual: Any) -> Features:
     """Features from a name or a list of names and mappings.
 
     Args:
-        given: See `FeaturesSpec`; a mapping holds `channel`, and optionally `standardise` and the channel's own settings.
+        given: See `FeaturesSpec`; a mapping holds `channel`, and optionally `standardise` and the channel's own
+            settings.
         **usual: Settings of every channel that has them and says nothing else, such as `ema_coefficient`.
 
     Raises:
@@ -29,7 +30,7 @@ def make_features(given: FeaturesSpec, **usual: Any) -> Features:
     for place, entry in enumerate(entries):
         settings: dict[str, Any] = {"channel": entry} if isinstance(entry, str) else dict(entry)
         if not isinstance(settings.get("channel"), str):
-            raise ConfigError(f"entry {place + 1}: {settings}: names no channel; expected channel: a name")
+            raise ConfigError(f"entry {place + 1}: {settings}: has no channel name; expected channel: a name")
         channels.append(make_channel(settings.pop("channel"), settings, usual))
     return Features(channels)
 
@@ -50,7 +51,7 @@ def make_channel(name: str, settings: Mapping[str, Any], usual: Mapping[str, Any
         raise UnknownNameError("channel", name, sorted(CHANNELS))
     kind = CHANNELS[name]
     if kind.name != name:  # a saved policy would look for a channel that is not in the table
-        raise ConfigError(f"the channel {name} calls itself {kind.name!r}; give the class the name of its row")
+        raise ConfigError(f"the class of channel {name} has name={kind.name!r}; use one name for both")
     known = {"standardise": kind.usual, **kind().config()}
     for key, value in settings.items():
         if key not in known:

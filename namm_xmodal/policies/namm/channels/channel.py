@@ -1,4 +1,4 @@
-"""What a channel is: one kind of number that a NAMM sees of every cached token, in a file of its own."""
+"""The base class of channels: a channel is one kind of feature of every cached token."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, get_args
@@ -14,10 +14,12 @@ Standardise = Literal["frozen", "context"]
 
 
 class Channel(ABC):
-    """One kind of number per token. It holds hyper-parameters only, each with a default; its memory of a text is `State`.
+    """One kind of number per token.
 
-    What is remembered must not depend on evolved parameters: the members of a population share a state, and gradients and
-    traces take it as given. What is evolved enters in `project`.
+    It holds hyper-parameters only, each with a default; its memory of a text is `State`.
+
+    What is remembered must not depend on evolved parameters: the members of a population share a state, and gradients
+    and traces take it as given. What is evolved enters in `project`.
 
     Attributes:
         name: Name in configurations and saved policies; buffers in the state begin with it.
@@ -54,7 +56,7 @@ class Channel(ABC):
 
     @property
     def num_parameters(self) -> int:
-        """Evolved numbers of the channel itself, 0 for most."""
+        """Number of evolved parameters of the channel, 0 for most."""
         return 0
 
     def start(self, state: State) -> None:  # noqa: B027

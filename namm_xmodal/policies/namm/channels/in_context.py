@@ -1,4 +1,4 @@
-"""Standardisation over the live tokens of a head: no stored statistics, so nothing to carry from model to model."""
+"""Standardisation over the live tokens of a head, which needs no stored statistics of a model."""
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ _FAINT = 1e-6
 
 
 def in_context(numbers: Tensor, live: Tensor) -> Tensor:
-    """Mean 0 and deviation 1 over the live tokens of each batch row, head and number, cut at plus and minus 6.
+    """Mean 0 and standard deviation 1 over the live tokens of each batch row, head and number, clipped at plus and minus 6.
 
     Args:
         numbers: (B, H, C, S).

@@ -1,4 +1,4 @@
-"""How far a key is from what the cached keys have in common."""
+"""How far a key is from the mean direction of the cached keys."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Averaged attention, to find out what a spectrum is good for."""
+"""Averaged attention, as an ablation of the spectrum."""
 
 from torch import Tensor
 

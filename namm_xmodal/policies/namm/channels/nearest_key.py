@@ -1,4 +1,4 @@
-"""Redundancy: how like a key its nearest neighbours in the cache are, before it and after it."""
+"""Redundancy: how similar a key is to its nearest neighbours in the cache, before it and after it."""
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +15,10 @@ BLOCK = 2**20
 class NearestKey(Channel):
     """The largest cosine of a key to any older live key of its head, and to any newer one; -1 where there is none.
 
-    Key novelty looks at the mean, which a second copy of a token hardly moves; this looks at pairs, as DivPrune does. The
-    two sides are two numbers so that of two copies one can go and the other stay: the nearest neighbour on any side says
-    the same of both. Keys are turned back to position 0 where the layer turns them: copies in two places are copies. It
-    takes S^2 / 2 products of keys per head, at updates only, and never more than `BLOCK` of them at once.
+    Key novelty looks at the mean, which a second copy of a token hardly moves; this looks at pairs, as DivPrune does.
+    The two sides are two numbers so that of two copies one can go and the other stay: the nearest neighbour on any side
+    says the same of both. Keys are turned back to position 0 where the layer turns them: copies in two places are
+    copies. It takes S^2 / 2 products of keys per head, at updates only, and never more than `BLOCK` of them at once.
     """
 
     name = "nearest_key"
@@ -39,7 +39,8 @@ def nearest(keys: Tensor, live: Tensor, block: int = BLOCK) -> Tensor:
     """
     batch, heads, slots, _ = keys.shape
     unit = F.normalize(keys.float().masked_fill(~live[..., None], 0.0), dim=-1)
-    # Two more dimensions take 4 from a cosine for each dead key of its pair: a mask over pairs would cost as much again.
+    # Two more dimensions take 4 from a cosine for each dead key of its pair: a mask over pairs would cost as much
+    # again.
     dead = (~live).float()[..., None]
     left = torch.cat([unit, dead, torch.ones_like(dead)], dim=-1)  # (B, H, S, D + 2)
     right = torch.cat([unit, torch.full_like(dead, -4.0), -4.0 * dead], dim=-1).transpose(-1, -2)

@@ -1,4 +1,4 @@
-"""As many numbers as the spectrogram has, but linear ones that are evolved with the scorer."""
+"""As many numbers as the spectrogram, but from a linear projection that is evolved with the scorer."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,9 @@ from namm_xmodal.policies.namm.channels.hops import HopChannel
 class Projection(HopChannel):
     """A learned projection of the last 32 attention values, averaged over time.
 
-    A projection W (n_fft, outputs) of each frame, averaged over time, is the projection of the averaged frame, so the state
-    holds the averaged frame (32 numbers) and W is applied when scores are asked for. Its row-major entries follow the
-    scorer's parameters in the flat vector.
+    A projection W (n_fft, outputs) of each frame, averaged over time, is the projection of the averaged frame, so the
+    state holds the averaged frame (32 numbers) and W is applied when scores are asked for. Its row-major entries follow
+    the scorer's parameters in the flat vector.
     """
 
     name = "projection"

@@ -1,4 +1,4 @@
-"""The newest attention as it is, without a spectrum or an average."""
+"""The most recent attention, without a spectrum or an average."""
 
 from typing import Any
 

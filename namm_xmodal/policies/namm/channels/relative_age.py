@@ -1,4 +1,4 @@
-"""Age as a share of what was read, which means the same in texts of any length."""
+"""Age as a share of the tokens read, which is comparable between texts of any length."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Key novelty without the part that position turns."""
+"""Key novelty without the effect of position."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from namm_xmodal.policies.rotation import unrotate
 
 
 class UnrotatedKeyNovelty(Channel):
-    """Key novelty of keys turned back to position 0, so that a token said twice is as novel in both places.
+    """Key novelty of keys rotated back to position 0, so that a repeated token is equally novel in both places.
 
     Layers that do not turn their keys are read as they are; a model without any rotary embedding is refused, because
     `key_novelty` is the same there.

@@ -1,4 +1,4 @@
-"""How much a token can add to an output."""
+"""The norm of a token's value, which bounds its effect on the output."""
 
 import torch
 from torch import Tensor
