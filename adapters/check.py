@@ -162,6 +162,13 @@ def _check_rotary(
             continue
         assert layer.keys is not None
         assert other.keys is not None
+        followed = not torch.equal(layer.keys, other.keys)
+        _hold(
+            name,
+            "rotary",
+            followed,
+            "forward does not pass position_ids on to the model: its keys do not turn with them",
+        )
         cosines, sines = table(positions[0])
         width = cosines.shape[-1]
         fits = cosines.shape == sines.shape == (count, width) and width <= layer.keys.shape[-1] and width % 2 == 0

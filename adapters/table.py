@@ -35,18 +35,24 @@ def adapter_by_name(name: str) -> Adapter:
 
 
 def find_adapter(model: torch.nn.Module) -> Adapter:
-    """The first adapter that this model lacks nothing for.
+    """The first adapter that this model lacks nothing for, or the most special one derived from it.
 
     Raises:
         UnsupportedModelError: With what the model lacks.
     """
     reasons: dict[str, str] = {}
+    fitting: list[Adapter] = []
     for name, kind in ADAPTERS.items():
         adapter = kind()
         missing = adapter.missing(model)
         if missing is None and not any(issubclass(ADAPTERS[each], kind) for each in _near(reasons)):
-            return adapter
+            fitting.append(adapter)
         reasons[name] = missing or "is not what its more special adapter asks for"
+    if fitting:
+        found = fitting[0]
+        for adapter in fitting[1:]:  # plug-ins come after what they derive from
+            found = adapter if isinstance(adapter, type(found)) else found
+        return found
     # What an adapter for another kind of model misses says nothing about this one: else the most general one has the word.
     why = reasons[next(iter(_near(reasons)), "language")]
     raise UnsupportedModelError(f"{type(model).__name__} cannot be pruned: the model {why}")

@@ -63,7 +63,7 @@ def find_checkpoints(name: str, seeds: Sequence[int] | None = None) -> dict[str,
         chosen = sorted(members) if seeds is None else list(seeds)
         absent = [seed for seed in chosen if seed not in members]
         if absent:
-            raise CheckpointError(f"{name}: no seed {absent[0]} in it; expected some of {sorted(members)}")
+            raise CheckpointError(f"{name}: no seed {absent[0]} in it; set model_seeds to some of {sorted(members)}")
         return {f"{folder.name}/seed-{seed}": str(members[seed]) for seed in chosen}
     if (folder / _CONFIG).is_file():
         return {name.rstrip("/").rsplit("/", 1)[-1]: str(folder)}
@@ -152,7 +152,7 @@ def save_checkpoint(model: Any, metadata: CheckpointMetadata, folder: Path) -> N
     state = {name: value.clone() for name, value in model.state_dict().items()}
     model.config.update({KEY: metadata.to_json()})
     try:
-        with replacing_folder(folder) as fresh:
+        with replacing_folder(folder) as fresh, _quiet_loading():
             model.half().save_pretrained(fresh)
             for path in fresh.iterdir():
                 path.chmod(0o644)

@@ -109,6 +109,11 @@ class TurnsTheOtherWay(LanguageAdapter):
         return [lambda p, table=table: (table(p)[0], -table(p)[1]) for table in super().rotary(model)]
 
 
+class LosesPositions(LanguageAdapter):
+    def forward(self, model, inputs, cache):
+        return super().forward(model, {name: inputs[name] for name in inputs if name != "position_ids"}, cache)
+
+
 class OneTable(LanguageAdapter):
     def rotary(self, model):
         return super().rotary(model)[:1]
@@ -135,6 +140,7 @@ BROKEN = [
     (OneKindTooFew, "token kinds"),
     (CallsPaddingText, "token kinds"),
     (TurnsTheOtherWay, "rotary"),
+    (LosesPositions, "rotary"),
     (OneTable, "rotary"),
     (PeeksWithoutPadding, "oracle"),
 ]
@@ -146,6 +152,7 @@ def test_a_broken_adapter_is_caught(adapter, clause):
     with pytest.raises(ContractError, match=f"^{adapter.__name__} breaks the clause '{clause}': .+") as caught:
         check_adapter(adapter(), model, padded_batch(40, 5))
     assert "\n" not in str(caught.value)
+    assert ("does not pass position_ids on" in str(caught.value)) == (adapter is LosesPositions)
     if adapter is not ForgetsToSwitchBack:
         assert model.config._attn_implementation == "sdpa"
 

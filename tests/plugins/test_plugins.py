@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from families import tiny
 
 from namm_xmodal import Namm, check_policy, check_task
 from namm_xmodal.adapters import table as adapters
+from namm_xmodal.adapters.language import LanguageAdapter
 from namm_xmodal.cli.check import check_adapter_command
 from namm_xmodal.config.policies import build_policy
 from namm_xmodal.errors import ConfigError, NammError, PluginError, UnknownNameError
@@ -86,6 +88,22 @@ def test_a_model_of_a_new_kind_finds_its_adapter(files, monkeypatch):
     monkeypatch.setattr(adapters, "ADAPTERS", Registry("adapters", dict(adapters.ADAPTERS)))
     use_files([EVERY_KIND])
     assert adapters.find_adapter(torch.nn.Linear(1, 1)).name == "own_adapter"
+
+
+def test_an_adapter_derived_from_one_that_fits_as_well_is_preferred(monkeypatch):
+    class Derived(LanguageAdapter):
+        name = "derived"
+
+    class Unlike(Derived):
+        def missing(self, model):
+            return "is not of its kind"
+
+    known = {**adapters.ADAPTERS, "derived": Derived, "unlike": Unlike}
+    model = tiny("llama")
+    assert adapters.find_adapter(model).name == "language"
+    monkeypatch.setattr(adapters, "ADAPTERS", known)
+    found = adapters.find_adapter(model)
+    assert type(found) is Derived
 
 
 def test_an_adapter_without_an_example_is_checked_in_python(files, monkeypatch):

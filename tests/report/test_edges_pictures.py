@@ -83,7 +83,7 @@ def _fingerprints(rows, label):
 
 
 def test_survivors_are_shares_of_what_was_fed(tmp_path):
-    """By kind and bin of age, over layers, looks and episodes; a bin that was never filled stays empty."""
+    """By kind and bin of age, over layers, looks and episodes; a bin that was never filled stays empty, or goes at the end."""
     *_, section = made_plan()[1]
     bins, (full, keydiff, *_) = len(AGES) + 1, section.arms
 
@@ -91,7 +91,7 @@ def test_survivors_are_shares_of_what_was_fed(tmp_path):
         kept = np.zeros((2, 3, bins))
         kept[:, 1, 0] = first, second  # of two layers
         fed = np.zeros((3, bins))
-        fed[:, 0] = 4
+        fed[:, 0], fed[2, 3] = 4, 1
         return EpisodeFacts(survivors={"kept": kept.tolist(), "fed": fed.tolist()})
 
     items = section.items[:2]
@@ -101,10 +101,11 @@ def test_survivors_are_shares_of_what_was_fed(tmp_path):
     records += [record(section, items[1], section.arms[3], 1.0, 0.5)]  # nobody looked
     maps = MODALITIES["rl"].exhibits_of_records(section.section, records)
     assert [each.arm for each in maps] == ["full, full", "keydiff, 50%"]
-    assert maps[0].shares[1] == (1.0, *[None] * (bins - 1))
+    assert maps[0].shares[1] == (1.0, None, None, None)
+    assert maps[0].shares[2][3] == 0.0
     assert maps[1].shares[1][0] == 0.375
     assert maps[1].row_names == ("return", "state", "action")
-    assert maps[1].column_names[:3] == ("0", "1", "2 to 4") and len(maps[1].column_names) == bins
+    assert maps[1].column_names == ("0", "1", "2 to 4", "5 to 9")
     assert from_json(json.loads(json.dumps(to_json(maps))), "here") == maps
     figure = draw_maps("survivors-rl", maps * 3)  # more than stand side by side
     visible = [axis for axis in figure.drawing.axes if axis.get_visible() and axis.get_title()]

@@ -1,6 +1,7 @@
 """`namm-xmodal rollout`: tables from a clean clone, episode by episode on the disk; each mistake one line."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from namm_xmodal import Namm
+from namm_xmodal.agents.checkpoint import find_checkpoints
 from namm_xmodal.cli.app import app
 from namm_xmodal.config import packaged_configs
 from namm_xmodal.envs.environments import environment_maker
@@ -155,6 +157,24 @@ def test_what_is_odd_about_a_model_is_a_warning(evolved, tmp_path):
     for more in ((), ("--dry-run",)):
         shown = " ".join(rollout("rl/hopper", *few, "--output", tmp_path / "out", *more).stderr.split())
         assert shown.count("hopper-long/seed-0: target 9000 lies outside the returns of its data, ") == 1
+
+
+def test_a_model_that_does_not_say_its_scale_is_a_warning(evolved, tmp_path):
+    (place,) = find_checkpoints("tmaze", [0]).values()
+    shutil.copytree(place, tmp_path / "mine")
+    config = json.loads((tmp_path / "mine/config.json").read_text())
+    del config["namm_xmodal"]
+    (tmp_path / "mine/config.json").write_text(json.dumps(config))
+    asked = (
+        "rl/tmaze",
+        f"--set=rl.model={tmp_path / 'mine'}",
+        "--set=rl.environment=namm_xmodal/TMaze-v0",
+        "--set=rl.target=1",
+    )
+    told = "mine: does not say what returns were divided by in its training; taken to be 1000"
+    for more, times in (((), 1), (("--set=rl.scale=1",), 0)):
+        shown = rollout(*asked, *more, "--dry-run", "--output", tmp_path / "out").stderr
+        assert " ".join(shown.split()).count(told) == times
 
 
 def test_rollout_scores_of_different_references_do_not_mix(evolved):

@@ -68,13 +68,20 @@ def survivors(records: Sequence[Record]) -> list[KeptMap]:
         if record.facts.survivors is not None:
             counts.setdefault(f"{record.policy}, {record.size}", []).append(record.facts.survivors)
     found = []
+    ages = _ages_reached([look for looks in counts.values() for look in looks])
     for arm, looks in counts.items():
         kept = np.sum([np.mean(look["kept"], axis=0) for look in looks], axis=0)  # (kinds, bins)
         fed = np.sum([look["fed"] for look in looks], axis=0)
         shares = tuple(
             tuple(round(held / given, 4) if given else None for held, given in zip(*row, strict=True))
-            for row in zip(kept.tolist(), fed.tolist(), strict=True)
+            for row in zip(kept[:, :ages].tolist(), fed[:, :ages].tolist(), strict=True)
         )
         title = "In memory by kind and age"
-        found.append(KeptMap(title, arm, "kind", "age in steps", shares, "survivors", KINDS, AGE_NAMES))
+        found.append(KeptMap(title, arm, "kind", "age in steps", shares, "survivors", KINDS, AGE_NAMES[:ages]))
     return found
+
+
+def _ages_reached(looks: Sequence[dict[str, Any]]) -> int:
+    """How many bins of age any token was in; at least one."""
+    fed = np.sum([look["fed"] for look in looks], axis=(0, 1)) if looks else np.zeros(1)
+    return max(1, len(np.trim_zeros(fed, "b")))
