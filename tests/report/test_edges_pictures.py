@@ -83,7 +83,7 @@ def _fingerprints(rows, label):
 
 
 def test_survivors_are_shares_of_what_was_fed(tmp_path):
-    """By kind and bin of age, over layers, looks and episodes; a bin that was never filled stays empty, or goes at the end."""
+    """By kind and bin of age, over layers, looks and episodes; an empty bin stays empty, or goes at the end."""
     *_, section = made_plan()[1]
     bins, (full, keydiff, *_) = len(AGES) + 1, section.arms
 
