@@ -33,7 +33,7 @@ def check_rollout(config: RlSection, arms: Sequence[Arm], notice: Callable[[str]
     check_rows(config, arms, setups)
     for setup in setups:
         _say_what_is_odd(setup, notice)
-        if setup.facts is None and config.scale is None:
+        if setup.metadata is None and config.scale is None:
             notice(
                 f"{setup.label}: does not say what returns were divided by in its training; taken to be "
                 f"{setup.target.scale:g}, give scale if that is wrong"
