@@ -184,7 +184,9 @@ class PrunedLM(_base.TemplateLM):  # type: ignore[misc]
                     raise DataError(f"no token of the answer {texts and texts[1]!r} is left behind its context")
                 # The answer's last token is never fed, so there is room for one token more.
                 room = None if self.max_length is None else self.max_length + 1 - len(answer)
-                prompt = cut_left(context, room)
+                prompt = cut_left(
+                    context or [self.prefix_token_id], room
+                )  # of white space alone, all goes to the answer
                 self.tally.shortened(context, prompt)
                 asked.setdefault(prompt, []).append(place)
             for rows, places in batches(asked, self.batch_size):
@@ -218,7 +220,7 @@ class PrunedLM(_base.TemplateLM):  # type: ignore[misc]
         with self._reading() as memory:
             for request in tqdm(requests, disable=disable_tqdm, desc="texts"):
                 (text,) = request.args
-                ids = self.tok_encode(text, add_special_tokens=False)
+                ids = self.tok_encode(text)
                 windows = _utils.get_rolling_token_windows(
                     token_list=ids,
                     prefix_token=self.prefix_token_id,

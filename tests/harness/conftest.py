@@ -17,7 +17,13 @@ LINES = [
         "choices": ["nine", "ten"],
     },
 ]
-COMMON = {"test_split": "test", "dataset_path": "json", "doc_to_text": "{{prompt}}{{question}}"}
+COMMON = {
+    "test_split": "test",
+    "fewshot_split": "test",
+    "fewshot_config": {"sampler": "first_n"},
+    "dataset_path": "json",
+    "doc_to_text": "{{prompt}}{{question}}",
+}
 TASKS = {
     "mine_choices": {
         "output_type": "multiple_choice",

@@ -3,7 +3,9 @@
 import pytest
 from evaluations import make, run
 from lm_eval import simple_evaluate
+from lm_eval.api.instance import Instance
 from lm_eval.tasks import TaskManager
+from tokenizers.processors import TemplateProcessing
 
 from namm_xmodal.harness.pruned_lm import PrunedLM
 from namm_xmodal.language.metrics import first_line
@@ -65,14 +67,35 @@ def test_the_scores_of_a_real_model(questions):
     assert found["config"]["policy"].startswith("KeyDiff")
 
 
-def test_a_full_cache_scores_as_the_harness_s_own_model(questions, tmp_path):
+TEMPLATE = (
+    "{% for each in messages %}[{{ each.role }}]{{ each.content }}{% if not loop.last or add_generation_prompt %}\n"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+ASKED = [
+    (False, {}),
+    (True, {"num_fewshot": 1}),
+    (False, {"apply_chat_template": True, "num_fewshot": 1, "system_instruction": "Be brief."}),
+    (True, {"apply_chat_template": True, "num_fewshot": 1, "fewshot_as_multiturn": False}),
+]
+
+
+@pytest.mark.parametrize(("begins", "options"), ASKED, ids=str)
+def test_a_full_cache_scores_as_the_harness_s_own_model(questions, tmp_path, begins, options):
     from lm_eval.models.huggingface import HFLM
 
     model, tokenizer = build_tiny_random()
+    tokenizer.chat_template = TEMPLATE
+    if begins:  # as of tokenizers that put a token before every text
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
+        )
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
     own = HFLM(pretrained=model.eval(), tokenizer=tokenizer, device="cpu", batch_size=2)
-    ours = PrunedLM(pretrained="tiny-random", policy="full", dtype="float32", batch_size=2)
+    ours = PrunedLM(pretrained=str(tmp_path / "model"), policy="full", dtype="float32", batch_size=2)
     tasks = ("mine_choices", "mine_said", "mine_texts")
-    expected, found = (harness(lm, questions, *tasks)["samples"] for lm in (own, ours))
+    expected, found = (harness(lm, questions, *tasks, **options)["samples"] for lm in (own, ours))
+    assert [each["arguments"] for each in found["mine_said"]] == [each["arguments"] for each in expected["mine_said"]]
     for one, other in zip(expected["mine_choices"], found["mine_choices"], strict=True):
         for (a,), (b,) in zip(one["resps"], other["resps"], strict=True):
             assert float(b[0]) == pytest.approx(float(a[0]), abs=1e-4)
@@ -81,3 +104,12 @@ def test_a_full_cache_scores_as_the_harness_s_own_model(questions, tmp_path):
         assert other["resps"] == one["resps"]
     for one, other in zip(expected["mine_texts"], found["mine_texts"], strict=True):
         assert float(other["resps"][0][0]) == pytest.approx(float(one["resps"][0][0]), abs=1e-3)
+
+
+def test_a_context_of_white_space_is_none():
+    lm = PrunedLM(pretrained="tiny-random", policy="full", dtype="float32")
+    asked = [
+        Instance(request_type="loglikelihood", doc={}, arguments=pair, idx=0) for pair in (("", "  yes"), ("  ", "yes"))
+    ]
+    one, other = lm.loglikelihood(asked, disable_tqdm=True)
+    assert one == other
