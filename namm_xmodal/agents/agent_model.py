@@ -1,4 +1,4 @@
-"""What both kinds of agent share: the model, how its states are normalised, and tensors of its kind."""
+"""The model of an agent, with the normalisation of its states."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ would make two different episodes of them. In float64 the difference is 1e-15, w
 
 @dataclass(frozen=True)
 class StateStatistics:
-    """Mean and deviation of the states that a model was trained on; it must see states standardised by them.
+    """Mean and standard deviation of the training states; the model expects states standardised by them.
 
     Attributes:
         mean: (state_dim,).
@@ -39,7 +39,7 @@ class StateStatistics:
                 f"state statistics of shapes {self.mean.shape} and {self.std.shape}: expected two equal vectors"
             )
         if not np.isfinite(self.mean).all() or not np.isfinite(self.std).all() or not (self.std > 0).all():
-            raise ConfigError("state statistics: expected finite means and positive deviations")
+            raise ConfigError("state statistics: expected finite means and positive standard deviations")
 
     def check_size(self, states: int) -> None:
         """Refuses statistics of another length than a model's states.
@@ -48,7 +48,9 @@ class StateStatistics:
             ConfigError: With both lengths.
         """
         if len(self.mean) != states:
-            raise ConfigError(f"state statistics of length {len(self.mean)}: this model has states of {states} numbers")
+            raise ConfigError(
+                f"state statistics of length {len(self.mean)}, but this model has states of {states} numbers"
+            )
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class AgentModel:
         if states.shape[-1] != self.model.config.state_dim:
             raise ConfigError(
                 f"the environment's states have {states.shape[-1]} numbers, the model's {self.model.config.state_dim}; "
-                "expected a model of this environment (mind its version: -v4, -v5)"
+                "expected a model of this environment and version (-v4, -v5)"
             )
         if self.statistics is not None:
             states = (states - self.statistics.mean) / self.statistics.std

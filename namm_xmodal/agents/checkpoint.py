@@ -63,12 +63,12 @@ def find_checkpoints(name: str, seeds: Sequence[int] | None = None) -> dict[str,
         chosen = sorted(members) if seeds is None else list(seeds)
         absent = [seed for seed in chosen if seed not in members]
         if absent:
-            raise CheckpointError(f"{name}: no seed {absent[0]} in it; set model_seeds to some of {sorted(members)}")
+            raise CheckpointError(f"{name}: has no seed {absent[0]}; set model_seeds to some of {sorted(members)}")
         return {f"{folder.name}/seed-{seed}": str(members[seed]) for seed in chosen}
     if (folder / _CONFIG).is_file():
         return {name.rstrip("/").rsplit("/", 1)[-1]: str(folder)}
     if folder.exists():
-        raise CheckpointError(f"{name}: neither {_CONFIG} nor seed-0 in it; expected a folder with a saved model")
+        raise CheckpointError(f"{name}: contains neither {_CONFIG} nor seed-0; expected a folder with a saved model")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         published = ", ".join(f"edbeeching/{PREFIX}{each}" for each in published_names()[:1])
         raise CheckpointError(
@@ -106,14 +106,14 @@ def load_checkpoint(
         raise CheckpointError(f"{place}: cannot be loaded ({reason_of(error)})") from None
     if missing:
         raise CheckpointError(
-            f"{place}: weights lack {len(missing)} tensors ({missing[0]}, ...); fetch or save it again"
+            f"{place}: weights lack {len(missing)} tensors ({missing[0]}, ...); download or save it again"
         )
     found = statistics or (metadata.statistics if metadata is not None else None)
     return Checkpoint(label, AgentModel(model.eval(), found), metadata)
 
 
 def read_configuration(place: str, *, local: bool = False) -> tuple[Any, CheckpointMetadata | None] | None:
-    """What is known of a model without its weights: transformers' configuration, and how to roll it out.
+    """Reads a model's configuration and metadata without its weights.
 
     Args:
         place: A folder or hub id, as `find_checkpoints` names it.
@@ -144,7 +144,7 @@ def read_statistics(path: Path) -> StateStatistics:
 
 
 def save_checkpoint(model: Any, metadata: CheckpointMetadata, folder: Path) -> None:
-    """Writes `config.json` and `model.safetensors` in float16; the folder appears whole or not at all.
+    """Writes `config.json` and `model.safetensors` in float16; the folder is replaced atomically.
 
     Raises:
         CheckpointError: If it cannot be written.

@@ -1,4 +1,4 @@
-"""What a rollout must know about a checkpoint beside its weights; our own keep it in `config.json`, under one key."""
+"""Metadata of a checkpoint that a rollout needs; our checkpoints keep it in `config.json`, under one key."""
 
 import re
 from dataclasses import asdict, dataclass, field, fields
@@ -19,7 +19,7 @@ VERSIONS = {"hopper": "Hopper-v4", "halfcheetah": "HalfCheetah-v4", "walker2d": 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointMetadata:
-    """How a Decision Transformer was trained, as far as it decides how to roll it out.
+    """How a Decision Transformer was trained, as far as rollouts depend on it.
 
     Attributes:
         environment: Gymnasium id that its data come from, version included.

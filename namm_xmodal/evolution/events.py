@@ -1,4 +1,4 @@
-"""What a run tells those who watch it: a command line's live table, a plot, a tracker."""
+"""The events of a run, for listeners such as the live table, plots and trackers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class GenerationFinished:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something a person should read, one line."""
+    """A notice for the user, one line."""
 
     text: str
 

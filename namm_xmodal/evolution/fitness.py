@@ -13,7 +13,7 @@ from namm_xmodal.evolution.ranking import rank_agreement
 
 @dataclass(frozen=True)
 class Fitness:
-    """A population's fitness and what it is made of.
+    """A population's fitness and its components.
 
     Attributes:
         values: Fitness, larger is better, NaN for members that failed on any sample. Shape (P,).
@@ -78,7 +78,7 @@ def aggregate(shards: Sequence[Shard], results: Sequence[ShardResult], weight: f
             for half, part in zip(halves, (slice(0, None, 2), slice(1, None, 2)), strict=True):
                 half.append(scores[:, part].mean(axis=1) / base - weight * sizes[:, part].mean(axis=1))
     if not tasks:
-        raise DataError(f"the base model scores 0 on every task of generation {generation}; use more samples a task")
+        raise DataError(f"the base model scores 0 on every task of generation {generation}; use more samples per task")
     size = np.mean(kept, axis=0)
     values = np.mean(list(tasks.values()), axis=0) - weight * size
     values[~np.isfinite(values)] = np.nan
@@ -91,9 +91,10 @@ def aggregate(shards: Sequence[Shard], results: Sequence[ShardResult], weight: f
 def _no_base(label: str, base: float, samples: int) -> str:
     if base < 0:
         return (
-            f"task {label}: the base model's mean score is {base:.4g}, expected above 0; use a score that starts at 0"
+            f"task {label}: the base model's mean score is {base:.4g}, expected a positive one; use a score that "
+            "starts at 0"
         )
     return (
-        f"task {label}: the base model scores 0 on all {samples} samples of the first generation, so no score can be "
-        "compared with it; use more samples, or a task that it can do"
+        f"task {label}: the base model scores 0 on all {samples} samples of the first generation, so relative scores "
+        "are undefined; use more samples, or a task that the model can solve"
     )

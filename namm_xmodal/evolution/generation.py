@@ -1,4 +1,4 @@
-"""What is known of a finished generation: the record that is logged, shown and drawn."""
+"""The record of a finished generation, which is logged, shown and plotted."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""The journal is the checkpoint: an append-only file of JSON lines, each on disk before the run goes on."""
+"""The journal is the checkpoint: an append-only file of JSON lines, each on disk before the run continues."""
 
 import json
 from collections.abc import Callable
@@ -79,14 +79,14 @@ class Journal:
         self.record = parse(self._file.read(), self.path)
         if self.record.header and not resume:
             raise EvolutionError(
-                f"{self.path}: a run already exists here; use --resume to go on, or choose another folder"
+                f"{self.path}: a run already exists here; use --resume to continue it, or choose another folder"
             )
         if self.record.header:
             self._check_header(header)
         if self.record.torn:
             self._file.cut(self.record.whole)
             self._notice(
-                f"{self.path}: dropped a last line that was cut off after {self.record.torn} bytes; its work runs again"
+                f"{self.path}: dropped an incomplete last line of {self.record.torn} bytes; its work runs again"
             )
             self.record.torn = 0
         if not self.record.header:
@@ -100,7 +100,7 @@ class Journal:
         for key, what in BINDING.items():
             if found.get(key) != wanted.get(key):
                 raise EvolutionError(
-                    f"{self.path}: belongs to a run of another {what} ({_short(found.get(key))}, this one is "
+                    f"{self.path}: belongs to a run with another {what} ({_short(found.get(key))}, this one is "
                     f"{_short(wanted.get(key))}); resume with its own configuration, or choose another folder"
                 )
         if found.get("versions") != wanted.get("versions"):

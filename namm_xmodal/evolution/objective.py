@@ -1,4 +1,4 @@
-"""What is evolved: an objective cuts a generation's work into shards and scores a population on one of them."""
+"""The objective of evolution: splits a generation's work into shards and scores a population on each."""
 
 from dataclasses import dataclass, field
 from typing import Protocol

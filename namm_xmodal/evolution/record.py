@@ -1,4 +1,4 @@
-"""A run as its journal tells it: read without touching it, for resuming, for the next stage and for plots."""
+"""Reads a run's journal without changing it, for resuming, the next stage and plots."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ ANSWER = "mean.npy"
 
 @dataclass
 class RunRecord:
-    """What a journal holds.
+    """The content of a journal.
 
     Attributes:
         header: Its first line.
@@ -84,7 +84,7 @@ def read_run(folder: Path) -> RunRecord:
     content = read_bytes(path, error=EvolutionError, expected="the journal of a run", most=LONGEST)
     record = parse(content, path)
     if not record.header:
-        raise EvolutionError(f"{path}: empty; the run ended before its first line, start it again")
+        raise EvolutionError(f"{path}: empty, since the run ended before its first line; start it again")
     return record
 
 
@@ -109,9 +109,11 @@ def parse(content: bytes, path: Path) -> RunRecord:
             else:
                 raise EvolutionError(f"unknown kind {values['kind']!r}")
         except NammError as error:
-            raise EvolutionError(f"{path}: line {number}: {error}; mend the file or start a new run") from None
+            raise EvolutionError(f"{path}: line {number}: {error}; fix the file or start a new run") from None
         except (ValueError, KeyError, TypeError):
-            raise EvolutionError(f"{path}: line {number} is not a line of a journal; mend or start a new run") from None
+            raise EvolutionError(
+                f"{path}: line {number} is not a line of a journal; fix the file or start a new run"
+            ) from None
     return record
 
 

@@ -1,4 +1,4 @@
-"""The loop: ask, evaluate, tell, write down. Whatever stops it, the journal can take it up again."""
+"""The evolution loop: ask, evaluate, tell, record. Whatever stops it, the journal can take it up again."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from namm_xmodal.evolution.versions import software_versions
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run is, beside its strategy and its objective.
+    """Settings of a run, besides its strategy and objective.
 
     Attributes:
         generations: When it is finished; a finished run resumed with more goes on.
@@ -73,7 +73,7 @@ def evolve(
     listeners: Sequence[Listener] = (),
     trackers: Sequence[Tracker] = (),
 ) -> RunResult:
-    """Runs evolution, or takes it up where it stopped.
+    """Runs evolution, or resumes it.
 
     A run killed at any moment and resumed ends with the same bits as one that was left alone: its strategy is brought
     back by telling it again what the journal holds, and nothing in the journal is evaluated again. Ctrl-C returns.
@@ -160,8 +160,8 @@ def _header(strategy: Strategy, settings: RunSettings, begun: bool) -> dict[str,
         before = read_run(settings.after)
         if before.header.get("strategy") != strategy.spec or before.header.get("start") != digest(strategy.mean):
             raise ConfigError(
-                f"{settings.after}: its strategy is {before.header.get('strategy')}, this one {strategy.spec}; a stage "
-                "goes on with the strategy, seed and start of the stage before"
+                f"{settings.after}: its strategy is {before.header.get('strategy')}, but this one is {strategy.spec}; "
+                "a stage needs the strategy, seed and start of the previous stage"
             )
         history = [told.to_json() for told in before.history]
     return {
@@ -181,6 +181,6 @@ def _header(strategy: Strategy, settings: RunSettings, begun: bool) -> dict[str,
 def _interruption(journal: Journal) -> str:
     record = journal.record
     return (
-        f"interrupted in generation {len(record.generations)} with {len(record.pending)} of its shards on disk; "
-        f"resume to go on ({journal.path})"
+        f"interrupted in generation {len(record.generations)} with {len(record.pending)} of its shards on disk; resume "
+        f"to continue ({journal.path})"
     )

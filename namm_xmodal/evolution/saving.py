@@ -1,4 +1,4 @@
-"""The answer on disk: always a whole file, the old one or the new one."""
+"""Saves the answer atomically."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How much a kept token costs: `fitness = score - weight * kept fraction`, with a weight that may move."""
+"""The penalty on cache size: `fitness = score - weight * kept fraction`, with a weight that may change."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

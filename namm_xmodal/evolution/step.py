@@ -1,4 +1,4 @@
-"""One generation: what the journal has of it is taken from there, the rest is evaluated."""
+"""One generation: shards in the journal are reused, the others are evaluated."""
 
 import time
 
@@ -17,12 +17,12 @@ from namm_xmodal.evolution.watch import Watch
 
 
 class Step:
-    """Runs generations; holds what moves beside the strategy: the size weight and the watch."""
+    """Runs generations; holds the size weight and the watch."""
 
     def __init__(
         self, strategy: Strategy, evaluator: Evaluator, pressure: SizePressure, journal: Journal, emit: Listener
     ) -> None:
-        """Takes in what the journal holds.
+        """Restores the state from the journal.
 
         Args:
             strategy: Already in the state after the journal's generations.
@@ -43,7 +43,7 @@ class Step:
             self._weight = pressure.after(past.generation, past.weight, past.score)
 
     def run(self) -> Generation:
-        """Runs the next generation and writes it down.
+        """Runs the next generation and records it.
 
         Raises:
             EvolutionError: If the journal's shards are not this generation's, or a line cannot be written.
@@ -75,8 +75,8 @@ class Step:
         for index, line in self._journal.record.pending.items():
             if line.members != fingerprint or index >= len(shards) or line.shard != shards[index]:
                 raise EvolutionError(
-                    f"{self._journal.path}: shard {index} of generation {number} ({line.shard.label}) is of other members "
-                    "or samples than this run's; resume with the configuration and versions named in its first line"
+                    f"{self._journal.path}: shard {index} of generation {number} ({line.shard.label}) has other "
+                    "members or samples than this run; resume with the configuration and versions named in its first line"
                 )
             results[index] = line.result
         missing = [index for index in range(len(shards)) if index not in results]
@@ -108,7 +108,7 @@ class Step:
             which = ", ".join(map(str, fitness.failed))
             said.append(f"no finite score for {len(fitness.failed)} of {len(members)} members ({which}): ranked last")
         if fitness.skipped:
-            said.append(f"left out {', '.join(fitness.skipped)}: the base model scores 0 on all of its samples here")
+            said.append(f"left out {', '.join(fitness.skipped)}: the base model scores 0 on all of its samples")
         for line in said:
             self._emit(Notice(f"generation {number}: {line}"))
         return finished

@@ -1,4 +1,4 @@
-"""What every evolution strategy can do: ask for a population, tell how good it was, name its answer."""
+"""The protocol of evolution strategies: ask for a population, tell its fitness, give the answer."""
 
 from typing import Any, Protocol
 
@@ -8,7 +8,7 @@ from namm_xmodal.evolution.arrays import Array
 class Strategy(Protocol):
     """A search distribution over parameter vectors, driven from outside by `ask` and `tell` in turn.
 
-    A strategy is a function of its `spec`, its start and what it was told, and of nothing else: it draws from
+    A strategy depends on its `spec`, its start and its ask / tell history, and on nothing else: it draws from
     generators of its own, seeded once. So a run is continued by telling a new strategy the same again, and no state is
     ever saved.
     """

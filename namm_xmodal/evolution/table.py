@@ -48,7 +48,7 @@ def build_strategy(name: str, start: Array, **options: Any) -> Strategy:
     known = strategy_options(base)
     for option in options:
         if option not in known:
-            raise ConfigError(f"strategy {name} has no option {option!r}: expected {', '.join(known)}")
+            raise ConfigError(f"strategy {name} has no option {option!r}; expected one of {', '.join(known)}")
     strategy: Strategy = STRATEGIES[base](start, **{**preset, **options})
     return strategy
 

@@ -1,4 +1,4 @@
-"""Which software can change the bits of a run."""
+"""Versions of software that can change the bits of a run."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

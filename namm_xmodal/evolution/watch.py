@@ -1,4 +1,4 @@
-"""Looks at each generation for the two ways in which a run quietly becomes worthless: collapse and noise."""
+"""Detects collapse and noisy selection in each generation."""
 
 from dataclasses import dataclass
 from statistics import fmean
@@ -6,7 +6,7 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class Limits:
-    """When to speak up.
+    """Thresholds of the warnings.
 
     Attributes:
         collapsed_kept: Mean kept fraction below which ...
@@ -24,7 +24,7 @@ class Limits:
 
 
 class Watch:
-    """Says each thing once, and again only after it had passed."""
+    """Warns once, and again only after the problem had disappeared."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -34,7 +34,7 @@ class Watch:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the population forgets nearly everything and answers nearly nothing."""
+        """Whether the population evicts nearly everything and scores nearly nothing."""
         return self._collapsed >= self.limits.collapsed_generations
 
     def look(self, score: float, kept: float, agreement: float | None, weight: float) -> list[str]:
@@ -56,7 +56,7 @@ class Watch:
         if self._collapsed == limits.collapsed_generations:
             said.append(
                 f"collapsed: for {self._collapsed} generations the population keeps {kept:.0%} of the cache and scores "
-                f"{score:.2f} of the base model; size weight {weight:g} outbids the task, start lower or use the "
+                f"{score:.2f} of the base model; the size weight {weight:g} is too large, use a smaller one or the "
                 "constrained schedule"
             )
         if agreement is not None:
@@ -64,8 +64,9 @@ class Watch:
         noise = fmean(self._agreements) if len(self._agreements) == limits.agreement_generations else 1.0
         if noise < limits.agreement and not self._noisy:
             said.append(
-                f"noisy: over {limits.agreement_generations} generations two halves of the samples rank the members with "
-                f"an agreement of only {noise:.2f} (expected {limits.agreement:g} or more); use more samples a task"
+                f"noisy: over {limits.agreement_generations} generations two halves of the samples rank the members "
+                f"with a rank correlation of only {noise:.2f} (expected {limits.agreement:g} or more); use more "
+                "samples a task"
             )
         self._noisy = noise < limits.agreement
         return said

@@ -1,4 +1,4 @@
-"""What a population of policies is worth on real tasks and models: evolution's numbers meet models and caches here."""
+"""The fitness of a population of policies on real tasks and models."""
 
 from namm_xmodal.fitness.agree import AgreeSettings
 from namm_xmodal.fitness.language import LanguageObjective, ObjectiveSettings

@@ -1,4 +1,4 @@
-"""The objective "agree with the full cache": a model's outputs under eviction beside its own with everything in memory.
+"""The objective "agree with the full cache": compares a model's pruned outputs with its full-cache outputs.
 
 No label and no reward is asked. One shard is one input of one source.
 """
@@ -40,7 +40,7 @@ class AgreeSettings:
 
     Attributes:
         sources: Name to source.
-        samples: Inputs a generation of each source that does not say how many, the same for all members.
+        samples: Inputs per source and generation where the source sets none, the same for all members.
         protect_first: Oldest tokens that are never evicted.
         protect_recent: Newest tokens that are never evicted.
         seed: Seed of the order of inputs.
@@ -85,7 +85,7 @@ class Compared:
 
 
 class AgreeObjective:
-    """Scores populations on sources of unlabelled inputs; a member that forgets nothing scores 1.
+    """Scores populations on sources of unlabelled inputs; a member that evicts nothing scores 1.
 
     Attributes:
         labelled: The sources by their labels.
@@ -162,7 +162,7 @@ class AgreeObjective:
                 raise error.at(label) from None
         found = self._inputs[label]
         if index >= len(found):
-            raise DataError(f"{label}.count: only {len(found)} inputs can be read; expected no more than that")
+            raise DataError(f"{label}.count: only {len(found)} inputs can be read; set count to at most that")
         return found[index]
 
     def compared(self, label: str, index: int) -> Compared:

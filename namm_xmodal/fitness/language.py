@@ -1,4 +1,4 @@
-"""The objective of evolving on language: answer likelihood on tasks, relative to the model that forgets nothing."""
+"""The objective of evolution on language: answer likelihood on tasks, relative to the full cache."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One sample as gradients take it: what a model reads, and what its outputs lose."""
+"""One sample for gradients: the inputs of a model, and the loss of its outputs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

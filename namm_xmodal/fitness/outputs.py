@@ -1,4 +1,4 @@
-"""What a model puts out, and how far two outputs for the same input are apart: in nats, whatever the modality."""
+"""Outputs of models, and the distance in nats between two outputs for the same input, for any modality."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -129,6 +129,6 @@ def outputs_of(model: Any, adapter: Adapter) -> Outputs:
     if getattr(model, "get_output_embeddings", lambda: None)() is not None:
         return NextTokens()
     raise UnsupportedModelError(
-        f"{type(model).__name__} puts out neither next tokens nor actions, so it cannot be asked to agree with itself; "
-        "expected a language model, one that sees, or a Decision Transformer"
+        f"{type(model).__name__} outputs neither next tokens nor actions, so agreement cannot be measured; expected a "
+        "language model, a vision-language model or a Decision Transformer"
     )

@@ -45,13 +45,14 @@ class SamplePool:
         longest = max(len(sample.prompt) + len(sample.answer) for sample in self.samples)
         if context is not None and longest > context:
             raise DataError(
-                f"tasks.{label}: a sample has {longest} tokens, the model was built for {context}; use shorter lengths"
+                f"tasks.{label}: a sample has {longest} tokens, but the context of the model is {context}; use shorter "
+                "lengths"
             )
         shortest = min(len(sample.prompt) for sample in self.samples)
         if shortest < update_every:
             raise DataError(
-                f"tasks.{label}: a sample has {shortest} tokens before its answer, shorter than one update "
-                f"(update_every={update_every}), so nothing could be learnt from it; use longer lengths"
+                f"tasks.{label}: a sample has {shortest} tokens before its answer, fewer than "
+                f"update_every={update_every}, so nothing can be learnt from it; use longer lengths"
             )
 
     def __getitem__(self, index: int) -> TrainingSample:
@@ -75,13 +76,13 @@ def draw(pool_size: int, count: int, generation: int, seed: int, salt: int) -> t
 
     Args:
         pool_size: Samples in the pool.
-        count: Samples a generation, at most the pool.
+        count: Samples per generation, at most the pool.
         generation: Its number, from 0.
         seed: Seed of the run.
         salt: A number of the task's own.
     """
     if count > pool_size:
-        raise DataError(f"{count} samples a generation from a pool of {pool_size}: make the pool larger")
+        raise DataError(f"{count} samples per generation, but the pool has {pool_size}; make the pool larger")
     per_round = pool_size // count  # whole generations in one pass over the pool
     round_number, place = divmod(generation, per_round)
     order = np.random.default_rng([seed, salt, round_number]).permutation(pool_size)

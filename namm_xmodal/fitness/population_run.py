@@ -1,4 +1,4 @@
-"""Scores many prunings of one sample in one batch: the prefix that none can prune runs once, then they advance as rows."""
+"""Scores many prunings of one sample in one batch: the prefix before the first update is shared."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

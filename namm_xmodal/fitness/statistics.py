@@ -62,7 +62,7 @@ def _of_tasks(
         pooled_count = found.count
     texts = samples * len(settings.tasks)
     return (
-        f"{', '.join(settings.models)}, {texts} training texts a model, {pooled_count:,} tokens and heads, "
+        f"{', '.join(settings.models)}, {texts} training texts per model, {pooled_count:,} tokens and heads, "
         f"update every {settings.pruning.update_every}"
     )
 

@@ -1,4 +1,4 @@
-"""Everything of an evolved NAMM but its parameters, small enough to send to workers."""
+"""An evolved NAMM without its parameters, small enough to send to workers."""
 
 from dataclasses import dataclass, field
 from typing import Literal

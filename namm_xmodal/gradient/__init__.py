@@ -1,4 +1,4 @@
-"""A first mean for evolution: gradients through hard evictions, or from the rewards of random ones (docs/evolving.md)."""
+"""Pre-training by gradients: straight-through, or from the rewards of random evictions (docs/evolving.md)."""
 
 from namm_xmodal.gradient.descent import Descent, DescentSettings
 from namm_xmodal.gradient.sample import SampleGradient, sample_gradient

@@ -1,4 +1,4 @@
-"""How much an update should leave, and which tokens by their scores."""
+"""The target cache size of an update, and the tokens to keep by their scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

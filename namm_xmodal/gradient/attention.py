@@ -62,7 +62,7 @@ def straight_through_attention(
     """
     trace = active_trace()
     if trace is None:
-        raise UnsupportedOperationError("straight-through attention works inside namm_xmodal.gradient only")
+        raise UnsupportedOperationError("straight-through attention only works inside namm_xmodal.gradient")
     batch, query_heads, length, width = query.shape
     mask = _covered(module, attention_mask, length, kwargs)
     heads = key.shape[1]
@@ -102,14 +102,16 @@ def _covered(module: torch.nn.Module, mask: LazyMask | None, length: int, asked:
     name = type(module).__name__
     others = [each for each in _UNSUPPORTED if asked.get(each) is not None]
     if others:
-        raise UnsupportedModelError(f"{name} passes {', '.join(others)}, which gradients do not cover")
+        raise UnsupportedModelError(f"{name} passes {', '.join(others)}, which gradients do not support")
     if not isinstance(mask, LazyMask) or mask.padding is not None:
-        raise UnsupportedOperationError(f"{name}: gradients need whole inputs, without padding or a mask of their own")
+        raise UnsupportedOperationError(f"{name}: gradients need whole inputs, without padding or a custom mask")
     if mask.bidirectional:
-        raise UnsupportedModelError(f"{name} attends in both directions: gradients cover decoders only")
+        raise UnsupportedModelError(f"{name} attends in both directions, but gradients only support decoders")
     window = asked.get("sliding_window")
     if window is not None and length > window and not mask.keeps(window):
-        raise UnsupportedModelError(f"{name}: {length} tokens, but a window of {window} that its mask does not know")
+        raise UnsupportedModelError(
+            f"{name}: {length} tokens, but a window of {window} that its mask does not apply; use shorter inputs"
+        )
     return mask
 
 

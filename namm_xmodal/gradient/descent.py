@@ -1,4 +1,4 @@
-"""Adam at a given cache size: each step leaves the size as it is to first order, the thresholds take the rest."""
+"""Adam at a given cache size: steps keep the size constant to first order, thresholds correct the rest."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class DescentSettings:
             raise ConfigError(f"average={self.average}: expected a share of the steps in [0, 1]")
 
     def budget_at(self, step: int, last: float | None = None) -> float:
-        """Kept fraction aimed at in a step, counted from 0, on the way to `last` instead of `budget` if given."""
+        """Target kept fraction of a step, counted from 0, on the way to `last` instead of `budget` if given."""
         last = self.budget if last is None else last
         return self.first_budget + (last - self.first_budget) * min(1.0, step / self.anneal)
 
@@ -195,7 +195,7 @@ class Descent:
             thresholds[seen] = before + self._FOLLOW * (wanted - before)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that a run needs to go on, as arrays."""
+        """The state of a run, as arrays."""
         levels = [(seen, each) for by_seen in self.thresholds.values() for seen, each in sorted(by_seen.items())]
         return {
             "parameters": self.parameters,
@@ -209,7 +209,7 @@ class Descent:
         }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Takes up a state."""
+        """Restores a state."""
         self.parameters, self._first, self._second = state["parameters"], state["first"], state["second"]
         self.thresholds = {"": {}}
         sources = state.get("sources", [""] * len(state["levels"]))  # runs begun before sources had tasks only

@@ -1,4 +1,4 @@
-"""A run that divides a budget among heads: every step is saved, so that a killed run goes on where it stopped."""
+"""A run that divides a budget among heads; every step is saved, so that a killed run can resume."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def shape_of(lesson: Lesson) -> tuple[int, int]:
 
 
 class DivisionRun:
-    """Sources of one model, divided into what steps read and what judges them."""
+    """Sources of one model, split into training inputs and held-out inputs."""
 
     def __init__(
         self, objective: AgreeObjective, policy: Policy, budget: float, *, samples: int, held_out: int, seed: int
@@ -127,7 +127,7 @@ class DivisionRun:
                 order = np.random.default_rng([self.seed, salt, place // count]).permutation(count)
                 lesson = self.objective.lesson(Shard(label, (int(order[place % count]),), source.model))
                 if self._models.setdefault(label, lesson.model) is not lesson.model:
-                    raise DataError(f"{label}: of several models, and a division is of one; give model_seeds: [0]")
+                    raise DataError(f"{label}: has several models, but head shares belong to one; set model_seeds: [0]")
                 found.append((label, lesson))
         return found
 
@@ -190,7 +190,9 @@ def _saved(path: Path, steps: int, rate: float, digest: str, shape: tuple[int, i
     found = read_json(path, error=EvolutionError, expected=expected)
     try:
         if found["digest"] != digest:
-            raise EvolutionError(f"{path}: of other settings ({found['digest']}, not {digest}); choose another --run")
+            raise EvolutionError(
+                f"{path}: was made with other settings ({found['digest']}, not {digest}); choose another --run"
+            )
         logs, direction, total = (
             torch.tensor(found[name], dtype=torch.float64) for name in ("logs", "direction", "total")
         )

@@ -1,4 +1,4 @@
-"""Eviction that a gradient can pass: decided hard, differentiated soft."""
+"""Straight-through eviction: hard in the forward pass, soft in the backward pass."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What one more token in each head would be worth."""
+"""The value of one more token in each head."""
 
 import torch
 from torch import Tensor

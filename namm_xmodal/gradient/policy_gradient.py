@@ -26,7 +26,7 @@ def policy_gradient(
     settings: RolloutSettings,
     seed: int,
 ) -> SampleGradient:
-    """Reads one sample `settings.rollouts` times, in one batch of the pruned engine, each time with evictions of its own.
+    """Reads one sample `settings.rollouts` times, in one batch of the pruned engine, each time with its own evictions.
 
     The reward of a rollout is the fitness of evolution: the score over that of the full cache. The gradient is that of
     minus the mean reward, divided by the square root of the number of tokens judged: the sum over so many independent

@@ -1,4 +1,4 @@
-"""Learning from traces: a scorer that ranks tokens by the attention they will receive, at every cache size at once."""
+"""Learning from traces: trains a scorer to rank tokens by the attention they will receive, at every cache size at once."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

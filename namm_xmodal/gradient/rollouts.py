@@ -1,4 +1,4 @@
-"""Evictions drawn at random, token by token: what a policy gradient learns from."""
+"""Random evictions, drawn token by token, for policy gradients."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class RolloutSettings:
             ConfigError: With the value given and the one expected.
         """
         if self.rollouts < 2:
-            raise ConfigError(f"rollouts={self.rollouts}: expected at least 2, each is judged against the others")
+            raise ConfigError(f"rollouts={self.rollouts}: expected at least 2, since each is compared with the others")
         if not self.temperature > 0.0:
             raise ConfigError(f"temperature={self.temperature}: expected a positive number")
 

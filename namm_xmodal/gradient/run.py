@@ -147,7 +147,7 @@ def read_steps(folder: Path) -> list[StepRecord]:
         steps = [{k: v for k, v in line.items() if k != "kind"} for line in lines if line["kind"] == "step"]
         return [StepRecord(**step) for step in steps]
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: no journal of a warm start ({error})") from None
+        raise CheckpointError(f"{path}: not the journal of a warm start ({error})") from None
 
 
 def _record(

@@ -105,8 +105,8 @@ def pruned_loss(
     attending, layers = adapter.num_layers(model), getattr(config, "num_hidden_layers", None)
     if layers not in (None, attending):
         raise UnsupportedModelError(
-            f"{type(model).__name__}: {attending} of {layers} layers keep keys and values, and gradients of evictions "
-            "cover models in which all do; use evolution for this model"
+            f"{type(model).__name__}: only {attending} of {layers} layers have keys and values, but gradients need "
+            "all; use evolution for this model"
         )
     check_provides(policy.reads, rotary, type(model).__name__)
     protected = (pruning.protect_first, pruning.protect_recent)
@@ -117,7 +117,7 @@ def pruned_loss(
         if len(trace.layers) < adapter.num_layers(model):
             raise UnsupportedModelError(
                 f"{type(model).__name__}: {len(trace.layers)} of {adapter.num_layers(model)} layers attend through "
-                "transformers' attention interface, so gradients of evictions cannot pass; use evolution for this model"
+                "transformers' attention interface, but gradients need all; use evolution for this model"
             )
         yield loss, trace
 

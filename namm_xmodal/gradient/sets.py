@@ -58,7 +58,7 @@ def sets_of(traces: Mapping[str, Sequence[Traces]], sharing: Sharing) -> Sets:
         for each in parts:
             if each.heads is None or each.shape is None:
                 raise DataError(
-                    f"traces.{name}: recorded by an earlier version, which did not note the head; record them again for "
+                    f"traces.{name}: recorded by an earlier version without head numbers; record them again for "
                     f"sharing: {sharing} (another --run, without recorded)"
                 )
             layers, heads = each.shape.tolist()
@@ -75,7 +75,7 @@ def sets_of(traces: Mapping[str, Sequence[Traces]], sharing: Sharing) -> Sets:
         missing = min(set(range(found.count)) - set(present.tolist()))
         head = f", kv head {missing % heads}," if sharing == "head" else ""
         raise DataError(
-            f"sharing: {sharing}: layer {missing // found.heads}{head} has no traces; note more heads or inputs "
+            f"sharing: {sharing}: layer {missing // found.heads}{head} has no traces; record more heads or inputs "
             "(traces.*.heads, traces.*.count); layers with sliding windows have none"
         )
     return found

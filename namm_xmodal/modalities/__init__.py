@@ -1,1 +1,1 @@
-"""What is evaluated: one folder for each modality, and one row for it in `table.py`."""
+"""Modalities: one folder each, and one row in `table.py`."""

@@ -1,1 +1,1 @@
-"""Traces: what features see of an unpruned cache at an update, and what attention each token receives later."""
+"""Traces: features of an unpruned cache at updates, and the attention that each token receives later."""

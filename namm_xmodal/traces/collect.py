@@ -1,4 +1,4 @@
-"""Records the traces of all sources of a run, one shard at a time; shards that are there are not made again."""
+"""Records the traces of all sources of a run, one shard at a time; existing shards are kept."""
 
 import json
 from collections.abc import Mapping
@@ -69,8 +69,7 @@ def check_recorded(sources: Mapping[str, TraceSource], policy: Namm, folder: Pat
             raise DataError(f"recorded: {own}; make them equal, or leave `recorded` out") from None
         if not complete:
             raise DataError(
-                f"recorded: {str(folder)!r}: no finished traces of {name} in it; expected the folder `traces` of "
-                "another run"
+                f"recorded: {str(folder)!r}: has no finished traces of {name}; expected the folder `traces` of another run"
             )
 
 
@@ -104,15 +103,15 @@ def _traces(each: UnlabelledInput, source: TraceSource, policy: Namm) -> list[Tr
     updates = updates_of(cached, source.update_every, source.updates)
     if not updates:
         raise DataError(
-            f"{each.name}: {cached} tokens reach no update (update_every={source.update_every}); use more tokens or a "
-            "smaller update_every"
+            f"{each.name}: {cached} tokens: the cache is never updated (update_every={source.update_every}); use more "
+            "tokens or a smaller update_every"
         )
     recorder = TraceRecorder(policy.features, policy.statistics, updates, each.count_from)
     with torch.no_grad(), pruned(each.model, recorder, update_every=source.update_every) as memory:
         memory.adapter.forward(each.model, each.inputs, memory.cache())
     if not recorder.snapshots:
         raise DataError(
-            f"{each.name}: every layer of the model has a window that ends before {length} tokens; use fewer"
+            f"{each.name}: every layer of the model has a window of fewer than {length} tokens; use shorter inputs"
         )
     generator = torch.Generator().manual_seed(source.seed + sum(map(ord, each.name)))
     return of_snapshots(recorder.snapshots, source.heads, generator)

@@ -1,4 +1,4 @@
-"""A policy that evicts nothing, and notes at updates what features see and what attention each token receives later."""
+"""A policy that evicts nothing and records features at updates and the attention that each token receives later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Which heads look back far, by the mean query and the mean key of each: DuoAttention's measure, on the fly.
+"""How far back heads attend, by their mean query and mean key: a variant of DuoAttention without training.
 
 A head whose mean query likes its mean key as much a thousand tokens away as next to it retrieves; one that likes it only
 nearby, or only at the start, streams. No gradient, no task: one forward pass over each text.
@@ -123,8 +123,7 @@ def retrieval_scores(texts: Iterable[UnlabelledInput], on_progress: Callable[[in
         on_progress(number + 1)
     if all(rotary is None for rotary in recorder.rotary.values()):
         raise DataError(
-            "duo_attention: the model's keys are not turned by position (no rotary embedding), so a mean key is as near as "
-            "far; use method: agreement"
+            "duo_attention: the model has no rotary embedding, so distances cannot be measured; use method: agreement"
         )
     return torch.stack([_looks_back(recorder, layer, reach) for layer in sorted(recorder.keys)])
 
@@ -177,7 +176,9 @@ def saved_scores(path: Path, digest: str) -> Tensor | None:
     found = read_json(path, error=DataError, expected="scores of heads; choose another --run", most=8 * MIB)
     try:
         if found["digest"] != digest:
-            raise DataError(f"{path}: of other settings ({found['digest']}, not {digest}); choose another --run")
+            raise DataError(
+                f"{path}: was made with other settings ({found['digest']}, not {digest}); choose another --run"
+            )
         scores = torch.tensor(found["scores"], dtype=torch.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged ({error}); remove it, or choose another --run") from None

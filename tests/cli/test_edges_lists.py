@@ -149,7 +149,7 @@ def test_every_adapter_has_an_example(run, name):
 
 
 def test_the_folder_of_a_benchmark_is_no_option(refused):
-    assert "options.data: no option, but a key of its own: --set video.data=x" in refused(
+    assert "options.data: is not an option but a separate key; use --set video.data=x" in refused(
         "video-qa", "video/mlvu", "--set", "video.options.data=x", "--dry-run"
     )
 

@@ -123,9 +123,9 @@ def test_a_second_seed_in_the_same_folder_does_not_disturb_the_first(run, refuse
     run(*EVOLVE, "--run", folder)
     before = contents(folder)
     assert "a run already exists here" in refused(*EVOLVE, "--set", "seed=7", "--run", folder)
-    assert "belongs to a run of another" in refused("evolve", "--resume", folder, "--set", "seed=7")
+    assert "belongs to a run with another" in refused("evolve", "--resume", folder, "--set", "seed=7")
     (folder / "statistics.json").unlink()
-    assert "belongs to a run of another" in refused("evolve", "--resume", folder, "--set", "update_every=32")
+    assert "belongs to a run with another" in refused("evolve", "--resume", folder, "--set", "update_every=32")
     assert contents(folder).keys() == before.keys() - {"statistics.json"}
     run("evolve", "--resume", folder, "--set", "generations=2")
 

@@ -47,15 +47,15 @@ def test_a_dry_calibration_writes_nothing(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "text", "said"),
     [
-        ((), "", "text of 0 tokens: there is nothing in it"),
-        ((), " \n ", "there is nothing in it"),
-        (("--budget", "1000000000"), "word " * 40, "--policy: budget 1000000000: bounds nothing"),
+        ((), "", "text of 0 tokens: expected a non-empty text"),
+        ((), " \n ", "expected a non-empty text"),
+        (("--budget", "1000000000"), "word " * 40, "--policy: budget 1000000000: has no effect"),
         (
             ("--budget", "0.25", "--protect-recent", "100"),
             "word " * 40,
             "protect_first + protect_recent = 4 + 100: the text",
         ),
-        (("--policy", "namm", "--set", "init=zeros", "--budget", "900"), "word " * 40, "budget 900: bounds nothing"),
+        (("--policy", "namm", "--set", "init=zeros", "--budget", "900"), "word " * 40, "budget 900: has no effect"),
         (
             ("--policy", "namm", "--set", "init=zeros", "--protect-recent", "300"),
             "word " * 40,

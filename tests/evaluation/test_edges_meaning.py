@@ -27,9 +27,9 @@ REFUSED = [
     ("generate_tokens=1000000000", "tiny-random was built for 16384"),
     ("update_every=400", "has 384 tokens, shorter than one update (update_every=400)"),
     ("update_every=384", "tasks.next_token: sample 1 has 381 tokens, shorter than one update (update_every=384)"),
-    ("budgets=[1000000000]", "policies.h2o: budget 1000000000: bounds nothing"),
-    ("budgets=[384]", "policies.h2o: budget 384: bounds nothing"),
-    ("policies.namm.budget=1000000000", "policies.namm: budget 1000000000: bounds nothing"),
+    ("budgets=[1000000000]", "policies.h2o: budget 1000000000: has no effect"),
+    ("budgets=[384]", "policies.h2o: budget 384: has no effect"),
+    ("policies.namm.budget=1000000000", "policies.namm: budget 1000000000: has no effect"),
     ("device=cuda:99", "device: 'cuda:99': "),
     ("device=gpu", "device: 'gpu': expected a torch device"),
     ("model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
@@ -111,7 +111,7 @@ def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypat
     told = []
     check(config(), told.append)
     assert told == [
-        "tiny-random is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"
+        "tiny-random is not on this machine yet; lengths are checked roughly now, and exactly after it is loaded"
     ]
     for change in ("protect_recent=100", "update_every=400", "budgets=[1000000000]", f"{TEXT}.texts=anarchism"):
         with pytest.raises(NammError, match=r"language: (tasks|policies)\."):
@@ -127,7 +127,7 @@ def test_a_model_that_is_fetched_first_is_checked_sample_by_sample(monkeypatch, 
 def test_a_budget_that_fits_some_texts_only_is_no_mistake():
     short, long = Reading("short", 100), Reading("long", 1000)
     check_sizes("row", 200, [short, long], Pruning(10, 0, 8))
-    with pytest.raises(ConfigError, match="budget 1000: bounds nothing"):
+    with pytest.raises(ConfigError, match="budget 1000: has no effect"):
         check_sizes("row", 1000, [short, long], Pruning(10, 0, 8))
     with pytest.raises(ConfigError, match="short has 100 tokens, 90 at its last update, and no token is left"):
         check_sizes("row", None, [short, long], Pruning(30, 50, 40))

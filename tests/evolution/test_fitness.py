@@ -62,7 +62,7 @@ def test_base_score_of_zero():
     assert list(later.tasks) == ["easy"]
     with pytest.raises(DataError, match="scores 0 on every task of generation 5"):
         aggregate(shards[1:], results[1:], 0.1, generation=5)
-    with pytest.raises(DataError, match="mean score is -1, expected above 0"):
+    with pytest.raises(DataError, match="mean score is -1, expected a positive one"):
         aggregate(shards[1:], [result([[0, 0]], [-1, -1])], 0.1, generation=5)
 
 
@@ -139,5 +139,5 @@ def test_noise_is_said_once():
     watch = Watch()
     said = [watch.look(1.0, 0.5, agreement, 0.1) for agreement in [0.0, 0.1, None, 0.1, 0.0, 0.1, 0.0, 0.0]]
     assert [len(lines) for lines in said] == [0, 0, 0, 0, 0, 1, 0, 0]
-    assert "agreement of only 0.06" in said[5][0]
+    assert "rank correlation of only 0.06" in said[5][0]
     assert all(not watch.look(1.0, 0.5, 0.9, 0.1) for _ in range(5))

@@ -134,7 +134,7 @@ def test_resume_refuses_other_samples_in_an_open_generation(tmp_path):
     run(tmp_path, generations=2)
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))  # header and one shard
-    with pytest.raises(EvolutionError, match="of other members or samples"):
+    with pytest.raises(EvolutionError, match="has other members or samples"):
         run(tmp_path, generations=2, resume=True, factory=ToyFactory(seed=99))
 
 

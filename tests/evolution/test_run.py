@@ -66,7 +66,7 @@ def test_a_stage_starts_in_the_state_of_the_stage_before(tmp_path):
 
 def test_a_stage_refuses_another_strategy(tmp_path):
     run(tmp_path / "1")
-    with pytest.raises(ConfigError, match="goes on with the strategy, seed and start of the stage before"):
+    with pytest.raises(ConfigError, match="needs the strategy, seed and start of the previous stage"):
         run(tmp_path / "2", plan=settings(after=tmp_path / "1"), options={"seed": 9})
     with pytest.raises(EvolutionError, match="expected the journal of a run"):
         run(tmp_path / "2", plan=settings(after=tmp_path / "none"))

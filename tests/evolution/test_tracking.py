@@ -81,7 +81,7 @@ def test_a_tracker_that_fails_is_left_out_with_one_notice(tmp_path, broken):
     events, healthy = [], Recorder()
     result = run(tmp_path / "a", [Recorder(broken), healthy], listeners=[events.append])
     said = [event.text for event in events if isinstance(event, Notice)]
-    assert said == ["recorder failed and is left out from here on (no network); the journal has everything"]
+    assert said == ["recorder failed and is disabled (no network); the journal is complete"]
     assert digest(result.mean) == digest(run(tmp_path / "b", []).mean)
     assert len(healthy.calls) == 5
 

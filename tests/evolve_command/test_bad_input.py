@@ -23,7 +23,7 @@ SMOKE = ("evolve", "evolve/smoke")
         ("held_out.text={task: next_token, length: [512]}", "held_out.text.n: None: expected a number of samples"),
         ("samples=9", "samples: 9: expected at most pool = 8"),
         ("update_every=100", "update_every=100: expected a multiple"),
-        ("update_every=512", "tasks.key_retrieval: a sample has 507 tokens before its answer, shorter than one update"),
+        ("update_every=512", "tasks.key_retrieval: a sample has 507 tokens before its answer, fewer than update_every"),
         ("max_tokens=5", "budget=5: below protect_first + protect_recent"),
         ("max_tokens=0", "max_tokens: budget=0: expected at least 1 token"),
         ("size_pressure={schedule: ramp, start: 2}", "size_pressure: start=2.0: expected between 0 and weight=0.3"),
@@ -79,5 +79,5 @@ def test_a_run_that_is_finished_foreign_or_already_there(run, refused, small, tm
         "strategy.sigma0=0.1": "another strategy",
         "size_pressure.weight=0.2": "another size pressure",
     }.items():
-        assert f"belongs to a run of {what}" in refused(*more, change)
+        assert f"belongs to a run with {what}" in refused(*more, change)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

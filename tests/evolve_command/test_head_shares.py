@@ -64,7 +64,7 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
         (["agree.language.model=nowhere/none"], "nowhere/none"),
         (
             ["agree.language=null", "agree.rl={model: tmaze, count: 5, tokens: 66, update_every: 16}"],
-            "give model_seeds",
+            "set model_seeds",
         ),
         (["stepz=3"], "stepz: unknown key; did you mean steps"),
         (["samples=4"], "expected at least held_out=2 plus samples=4 for the steps"),

@@ -95,6 +95,6 @@ def test_what_traces_cannot_train_is_refused():
     with pytest.raises(ConfigError, match=r"2 layers of 3 kv heads \(a\) and 4 layers of 3 kv heads \(b\); expected"):
         sets_of({"a": [whole], "b": [replace(whole, shape=torch.tensor([4, 3]))]}, "head")
     part = Traces(whole.seen, whole.constants[:5], whole.future[:5], whole.layers[:5], whole.heads[:5], whole.shape)
-    with pytest.raises(DataError, match=r"sharing: head: layer 1, kv head 2, has no traces; note more heads"):
+    with pytest.raises(DataError, match=r"sharing: head: layer 1, kv head 2, has no traces; record more heads"):
         sets_of({"a": [part]}, "head")
     assert sets_of({"a": [part]}, "layer").count == 2

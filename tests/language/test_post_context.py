@@ -217,7 +217,7 @@ def test_questions_that_share_nothing_are_told_of(tmp_path):
     [
         (
             {"prompt": BOOKS[0], "answer": "a"},
-            "has no question apart from its context, so that post_context would prune",
+            "has no question separate from its context, so post_context would prune",
         ),
         ({"prompt": "x", "question": BOOKS[0], "answer": "a"}, "expected a context of 2 tokens or more .* found 1"),
         (

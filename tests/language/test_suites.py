@@ -265,7 +265,7 @@ def test_longbench_broken_lines_are_skipped_and_counted(tmp_path):
     assert full[1].message.endswith("hotpotqa.jsonl:2: answers is [], expected a text, a number or a list of them")
     assert "shorter than one update (update_every=512)" in full[2].message
     assert "hotpotqa.jsonl:5: not a JSON object" in full[4].message
-    assert any("3 of 5 items cannot be asked and are skipped (the first: " in line for line in told)
+    assert any("3 of 5 items are unusable and skipped (the first: " in line for line in told)
 
 
 def test_longbench_layouts_that_are_not_there(tmp_path):
@@ -312,7 +312,7 @@ def test_before_a_run_long_items_are_read_and_few_are_tokenised(tmp_path, monkey
     # Prompts of 1,332, 1,508, 364, 1,596 and 1,420 characters.
     assert told[1:] == [
         "about 3 of 6 items lose their middle, since they are too long (the first: hotpotqa/3; 2 by their characters)",
-        f"1 of 6 items cannot be asked and are skipped (the first: {file}:6: not a JSON object (Expecting value: line 2 "
+        f"1 of 6 items are unusable and skipped (the first: {file}:6: not a JSON object (Expecting value: line 2 "
         "column 1 (char 13)))",
     ]
 
@@ -365,10 +365,10 @@ def test_what_may_not_be_read_is_one_line(tmp_path, unreadable):
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"suite": None}, "data: is for the tasks of a suite; give suite"),
+        ({"suite": None}, "data: only works with a suite; set suite"),
         ({"suite": None, "data": None}, "tasks: missing; expected tasks, or suite"),
         ({"scoring": "likelihood"}, "scoring: .*answers of a suite are generated; add generate"),
-        ({"subset": ["a", "a"]}, "a value is given twice"),
+        ({"subset": ["a", "a"]}, "contains a value twice"),
     ],
 )
 def test_keys_that_do_not_fit(tmp_path, keys, said):

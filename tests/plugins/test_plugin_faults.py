@@ -126,7 +126,7 @@ def test_a_metric_is_blamed_by_its_name(files, tmp_path, value, said):
         (
             "return [self.one(index)",
             "return [str(index)",
-            r"Plain\.samples: returned something else than a list of samples",
+            r"Plain\.samples: did not return a list of samples",
         ),
         (
             "(self, n, *, seed, tokenizer)",

@@ -33,9 +33,9 @@ def evolved(tmp_path, monkeypatch):
             "policies={recency: {budget: 0.1}, h2o: {budget: 0.02}}",
             "policies.h2o: protect_first + protect_recent",
         ),
-        ("tmaze", "budgets=[1000000000]", "policies.recency: budget 1000000000: bounds nothing"),
-        ("tmaze", "budgets=[176]", "policies.recency: budget 176: bounds nothing"),
-        ("tmaze", "policies.namm_budget.budget=[1000000]", "policies.namm_budget: budget 1000000: bounds nothing"),
+        ("tmaze", "budgets=[1000000000]", "policies.recency: budget 1000000000: has no effect"),
+        ("tmaze", "budgets=[176]", "policies.recency: budget 176: has no effect"),
+        ("tmaze", "policies.namm_budget.budget=[1000000]", "policies.namm_budget: budget 1000000: has no effect"),
         ("tmaze", "policies.window.steps=61", "policies.window.steps: 61: nothing would ever leave the window"),
         (
             "hopper",
@@ -51,7 +51,7 @@ def evolved(tmp_path, monkeypatch):
         (
             "paper",
             "policies.fifo.budget=61",
-            "policies.fifo: budget 61: bounds nothing, since no policy holds more than",
+            "policies.fifo: budget 61: has no effect, since no policy keeps more than",
         ),
         ("hopper", "environment=Hoper-v5", "environment 'Hoper-v5': cannot be made"),
         (
@@ -90,7 +90,7 @@ def test_statistics_and_scores_that_are_not_there_are_found_by_the_dry_run(tmp_p
 def test_a_model_of_the_hub_is_checked_once_it_is_there(monkeypatch):
     found = command("rl/d4rl", "--dry-run", "--set", "rl.model=nobody/decision-transformer-gym-hopper-medium")
     assert found.exit_code == 0, found.output
-    assert "is not on this machine yet: it is checked once it has been fetched" in found.stderr
+    assert "is not on this machine yet; it is checked after it is downloaded" in found.stderr
 
 
 OFFLINE = [

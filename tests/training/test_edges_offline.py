@@ -84,7 +84,7 @@ def test_a_minari_dataset_becomes_models_of_its_own_version(prepare, tmp_path):
     assert load_checkpoint("x", str(folder / "seed-0")).metadata.environment == "Hopper-v5"
     assert '"dataset_mean": 50.0' in (folder / "card.json").read_text()
     line = prepare("--env", "walker2d", "--dataset", "local/hopper", code=2).stderr.strip()
-    assert "data of Hopper-v5, expected those of walker2d; mind --env" in line
+    assert "has data of Hopper-v5, expected walker2d; check --env" in line
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_shipped_files_pass_their_dry_run(run, name, tmp_path):
 def test_inspect_refuses_what_it_could_not_draw(run, tmp_path):
     for options, said in (
         (("--sampler", "foo"), "unknown sampler 'foo': known: "),
-        (("--protect-recent", "1000"), "the cache would hold more than it says"),
+        (("--protect-recent", "1000"), "fewer than protect_first"),
         (("--update-every", "2048"), "shorter than one update (update_every=2048)"),
     ):
         line = run("inspect", "generated:0", *options, "--output", tmp_path / "a.png", code=2).stderr

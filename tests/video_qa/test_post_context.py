@@ -99,7 +99,7 @@ def test_an_evaluation_reads_each_video_once_and_shares_it(model_folder, tmp_pat
             assert record.kept.fraction == pytest.approx(0.5, abs=0.1)
     close = {**section, "schedules": ["post_context"], "protect_recent": 60}
     (plan,) = plan_of(make(video=close, output=str(tmp_path / "close")))
-    with pytest.raises(ItemError, match=r"policies\.keydiff: .* tokens at the last update, and"):
+    with pytest.raises(ItemError, match=r"policies\.keydiff: .* tokens at the last update, fewer"):
         plan.check()
 
 

@@ -92,7 +92,7 @@ def test_every_cache_holds_equally_many_tokens_when_it_answers(loaded, prompt, e
 
 
 def test_a_prompt_that_no_update_reaches_is_refused():
-    with pytest.raises(DataError, match="a prompt of 83 tokens is shorter than one update"):
+    with pytest.raises(DataError, match="a prompt of 83 tokens is shorter than update_every"):
         cache_room(0.5, full=72, visual=72, text=11, every=128, protected=5)
 
 

@@ -1,4 +1,4 @@
-"""What every evaluator can do: plan a generation's work and score a population on it."""
+"""The protocol of evaluators: plan a generation's work and score a population on it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ class InProcess:
             yield Evaluated(index, objective.evaluate(members, shard), "in process")
 
     def close(self) -> None:
-        """Lets go of the objective."""
+        """Releases the objective."""
         self._objective = None
 
     def _built(self) -> Objective:

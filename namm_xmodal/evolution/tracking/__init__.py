@@ -1,1 +1,1 @@
-"""Mirrors of a run for the eye. The journal is the record; nothing here can stop a run."""
+"""Trackers: loggers that mirror a run. The journal is the record; nothing here can stop a run."""

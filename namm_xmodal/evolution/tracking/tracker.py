@@ -1,4 +1,4 @@
-"""What every tracker can do, and the listener that keeps a failing one from doing harm."""
+"""The protocol of trackers, and the listener that drops a failing one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from namm_xmodal.evolution.events import Event, Finished, GenerationFinished, St
 
 
 class Tracker(Protocol):
-    """A mirror of scalars."""
+    """A logger of scalars."""
 
     @property
     def name(self) -> str:
@@ -66,4 +66,4 @@ class Mirrors:
             except Exception as error:  # whatever it is, hours of evolution are worth more
                 self._trackers.remove(tracker)
                 text = " ".join(str(error).split()) or type(error).__name__
-                self._notice(f"{tracker.name} failed and is left out from here on ({text}); the journal has everything")
+                self._notice(f"{tracker.name} failed and is disabled ({text}); the journal is complete")

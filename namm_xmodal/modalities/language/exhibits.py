@@ -1,4 +1,4 @@
-"""One sample of the first task, token by token: which layers and heads still hold it, and when the others let go."""
+"""One sample of the first task, token by token: which layers and heads still hold it, and when the others evicted it."""
 
 from collections.abc import Sequence
 from string import ascii_letters

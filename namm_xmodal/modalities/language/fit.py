@@ -1,4 +1,4 @@
-"""Plain text of a language model, to which a NAMM is fitted."""
+"""Plain text to fit a NAMM to a language model."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a policy keeps of one text, token by token, layer by layer, head by head, and when it let go of the rest."""
+"""What a policy keeps of one text by token, layer and head, and when it evicted the rest."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ def inspect_text(
     selection: Selection = "ragged",
     limit: int | None = None,
 ) -> Inspection:
-    """Feeds a text and writes down when each token disappears.
+    """Feeds a text and records when each token is evicted.
 
     Args:
         model: A causal language model.
@@ -111,17 +111,17 @@ def inspect_text(
         :limit
     ]  # longer texts than the model's context are cut
     if not text.strip():
-        raise DataError(f"text of {len(ids)} tokens: there is nothing in it; give a text")
+        raise DataError(f"text of {len(ids)} tokens: expected a non-empty text")
     context = len(ids)
     if question:
         ids = ids + tokenizer(question, add_special_tokens=False, verbose=False)["input_ids"]
     if schedule == "streaming" and len(ids) < update_every:
         raise DataError(
-            f"text of {len(ids)} tokens: shorter than one update (update_every={update_every}), so nothing would be "
-            "evicted; give a longer text or a smaller update_every"
+            f"text of {len(ids)} tokens: shorter than update_every={update_every}, so nothing would be evicted; use a "
+            "longer text or a smaller update_every"
         )
     if context < 2:
-        raise DataError(f"text of {context} tokens: expected at least 2; give a longer text")
+        raise DataError(f"text of {context} tokens: expected at least 2; use a longer text")
     read = context if schedule == "post_context" else len(ids)
     if policy is not None:
         pruning = Pruning(update_every if schedule == "streaming" else None, protect_first, protect_recent)

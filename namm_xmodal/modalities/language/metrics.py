@@ -1,4 +1,4 @@
-"""Which scores a sample gets, and which of them a table shows."""
+"""The scores of a sample, and those that tables show."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Language, as the evaluation knows it."""
+"""The modality `language`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an evaluation would be refused for, found before its model is loaded: texts, lengths, sizes, tokenizer, device."""
+"""Checks a language evaluation before its model is loaded: texts, lengths, sizes, tokenizer, device."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,9 +47,9 @@ class _Met:
             )
         if self.skipped:
             count = len(self.skipped)
-            notice(f"{count} of {everything} items cannot be asked and are skipped (the first: {self.skipped[0]})")
+            notice(f"{count} of {everything} items are unusable and skipped (the first: {self.skipped[0]})")
             if count == everything:
-                raise DataError(f"none of {everything} items can be asked ({self.skipped[0]})")
+                raise DataError(f"none of {everything} items is usable ({self.skipped[0]})")
 
 
 def check_language(section: LanguageSection, arms: Sequence[Arm], notice: OnNotice = lambda text: None) -> None:
@@ -192,7 +192,9 @@ def check_task(task: Any, path: str, name: str, model: ModelAtHand | None) -> li
             raise at(path, error) from None
     lengths, context = getattr(task, "length", ()), None if model is None else model.max_context
     if context is not None and max(lengths, default=0) > context:
-        raise DataError(f"{path}: length: {max(lengths)} tokens: {name} was built for {context}; use shorter lengths")
+        raise DataError(
+            f"{path}: length: {max(lengths)} tokens, but the context of {name} is {context}; use shorter lengths"
+        )
     return [Reading(f"{path}.length: a sample", length) for length in lengths]
 
 
@@ -212,13 +214,13 @@ def read_before_pruning(where: str, encoded: EncodedSample, schedule: str) -> Re
     count = len(encoded.context_ids)
     if not encoded.question_ids:
         raise DataError(
-            f"{where}: has no question apart from its context, so that post_context would prune with the question known; "
-            "tell the two apart, or use post_prefill"
+            f"{where}: has no question separate from its context, so post_context would prune with the question known; "
+            "separate the two, or use post_prefill"
         )
     if count < 2:
         raise DataError(
-            f"{where}: expected a context of 2 tokens or more before its question, found {count}, so post_context would "
-            "prune nothing; put what is read first into the context, or use post_prefill"
+            f"{where}: expected a context of 2 tokens or more before its question, found {count}, so post_context "
+            "would prune nothing; move text into the context, or use post_prefill"
         )
     return Reading(f"{where}: its context", count)
 
@@ -240,7 +242,7 @@ def check_context(where: str, encoded: EncodedSample, after: int, model: str, co
     """
     needed = encoded.prompt_length + after
     if context is not None and needed > context:
-        raise DataError(f"{where} needs {needed} tokens, {model} was built for {context}; use shorter lengths")
+        raise DataError(f"{where} needs {needed} tokens, but the context of {model} is {context}; use shorter lengths")
 
 
 def check_scoring(where: str, section: LanguageSection, sample: Sample) -> None:
@@ -250,7 +252,9 @@ def check_scoring(where: str, section: LanguageSection, sample: Sample) -> None:
         DataError: With what to add.
     """
     if sample.generation is not None and "generate" not in section.scoring:
-        raise DataError(f"{where}: its answer is generated, but scoring is {list(section.scoring)}; add generate")
+        raise DataError(
+            f"{where}: its answer is generated, but scoring is {list(section.scoring)}; add generate to scoring"
+        )
 
 
 def check_metrics(where: str, sample: Sample) -> None:
@@ -268,4 +272,4 @@ def check_metrics(where: str, sample: Sample) -> None:
 
 def not_at_hand(model: str) -> str:
     """What to tell about a model that must be fetched first."""
-    return f"{model} is not on this machine yet: lengths are checked as they are written, and exactly once it is loaded"
+    return f"{model} is not on this machine yet; lengths are checked roughly now, and exactly after it is loaded"

@@ -52,7 +52,7 @@ def make_samples(label: str, task: Any, count: int, *, seed: int, tokenizer: Any
     with named(f"tasks.{label}", task):
         made: Sequence[Sample] = task.samples(count, seed=seed, tokenizer=tokenizer)
         if not isinstance(made, Sequence) or not all(isinstance(each, Sample) for each in made):
-            raise ContractError(f"{type(task).__name__}.samples: returned something else than a list of samples")
+            raise ContractError(f"{type(task).__name__}.samples: did not return a list of samples")
         if len(made) != count:
             raise ContractError(f"{type(task).__name__}.samples: returned {len(made)} samples, asked for {count}")
     return made

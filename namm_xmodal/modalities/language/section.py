@@ -18,7 +18,7 @@ class RopeScaling(Strict):
     rope_type: Literal["linear", "yarn", "ntk"] = Field(
         description="linear: positions are divided. yarn: slow dimensions only. ntk: the base grows, as in the NAMM paper."
     )
-    factor: float = Field(gt=1, description="How many times longer the context becomes.")
+    factor: float = Field(gt=1, description="Factor by which the context becomes longer.")
 
 
 class LanguageSection(Section):
@@ -29,26 +29,22 @@ class LanguageSection(Section):
         description="Label: {task: a name of `namm-xmodal list tasks`, n: samples, and the task's own fields}.",
     )
     suite: str | None = Field(
-        None, min_length=1, description="A name of `namm-xmodal list suites`, or a table of tasks of your own (.yaml)."
+        None, min_length=1, description="A name of `namm-xmodal list suites`, or your own table of tasks (.yaml)."
     )
-    data: str | None = Field(
-        None, min_length=1, description="Folder of the suite, in the layout in which it is published."
-    )
-    subset: Labels | None = Field(None, description="Tasks of the suite; all that are in the folder if absent.")
-    n: int | None = Field(
-        None, ge=1, description="Items of each task of the suite, the first of its file; all if absent."
-    )
+    data: str | None = Field(None, min_length=1, description="Folder of the suite, in its published layout.")
+    subset: Labels | None = Field(None, description="Tasks of the suite; default: all in the folder.")
+    n: int | None = Field(None, ge=1, description="Items per task of the suite, the first of its file; default: all.")
     max_prompt: int | None = Field(
         None,
         ge=32,
-        description="Most tokens of a prompt of the suite; longer ones lose their middle. The model's positions, less "
-        "what is generated, bound it too.",
+        description="Maximum tokens of a suite prompt; longer ones lose their middle. Also limited by the model's "
+        "context minus the tokens generated.",
     )
     chat: bool | Literal["auto"] = Field(
-        False, description="Put the tokenizer's chat template around prompts of the suite; auto: where it has one."
+        False, description="Apply the tokenizer's chat template to suite prompts; auto: if it has one."
     )
     rope_scaling: RopeScaling | None = Field(
-        None, description="Stretch the model's rotary positions, so that it reads longer texts than it was built for."
+        None, description="Stretch the model's rotary positions, for texts longer than its context."
     )
     schedules: Schedules = Field(
         ("streaming",),
@@ -59,7 +55,9 @@ class LanguageSection(Section):
         ("likelihood", "generate"),
         description="likelihood: probability of the right answer. generate: greedy decoding, compared as text.",
     )
-    generate_tokens: int = Field(16, ge=1, description="Most tokens to generate for an answer; a line break ends it.")
+    generate_tokens: int = Field(
+        16, ge=1, description="Maximum tokens to generate for an answer; a line break ends it."
+    )
 
     @property
     def rope(self) -> Rope | None:
@@ -70,7 +68,7 @@ class LanguageSection(Section):
     @classmethod
     def _no_repeats(cls, values: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if values is not None and len(set(values)) < len(values):
-            raise ValueError(f"{list(values)}: a value is given twice; remove one")
+            raise ValueError(f"{list(values)}: contains a value twice; remove one")
         return values
 
     @model_validator(mode="after")
@@ -80,7 +78,7 @@ class LanguageSection(Section):
         ]
         if self.suite is None and of_suite:
             raise ValueError(
-                f"{of_suite[0]}: is for the tasks of a suite; give suite: a name of `namm-xmodal list suites`"
+                f"{of_suite[0]}: only works with a suite; set suite to a name of `namm-xmodal list suites`"
             )
         if self.suite is None and not self.tasks:
             raise ValueError("tasks: missing; expected tasks, or suite: a name of `namm-xmodal list suites`")

@@ -39,7 +39,7 @@ def tasks_of(section: LanguageSection) -> dict[str, Asked]:
     }
     for label, task in _of_suite(section).items():
         if label in found:
-            raise ConfigError(f"tasks.{label}: the suite {section.suite} has a task of this name; rename yours")
+            raise ConfigError(f"tasks.{label}: the suite {section.suite} already has a task of this name; rename yours")
         try:
             there = len(task)
         except NammError as error:

@@ -1,4 +1,4 @@
-"""How well every token of a text is predicted while a policy evicts its beginning."""
+"""Next-token loss of a text while a policy evicts earlier tokens."""
 
 from typing import Any
 

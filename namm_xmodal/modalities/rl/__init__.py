@@ -1,1 +1,1 @@
-"""Decision Transformers that act with pruned memory."""
+"""Decision Transformers that act with a pruned cache."""

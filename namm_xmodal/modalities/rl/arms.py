@@ -13,7 +13,7 @@ from namm_xmodal.policies.within import Within
 
 @dataclass(frozen=True)
 class Window:
-    """The last steps, computed anew at every step.
+    """The last steps, recomputed at every step.
 
     Attributes:
         steps: How many.

@@ -1,4 +1,4 @@
-"""What memories hold: of one episode at its end, and by kind and age over all episodes."""
+"""What caches hold: for one episode at its end, and by kind and age over all episodes."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -116,7 +116,7 @@ def film_episode(
 
 
 def drawing(loaded: LoadedAgent) -> Any:
-    """The agent's environment, made so that it draws itself.
+    """The agent's environment with rendering.
 
     Raises:
         ConfigError: If it cannot.
@@ -126,7 +126,7 @@ def drawing(loaded: LoadedAgent) -> Any:
     world.close()
     if "rgb_array" not in modes:
         known = ", ".join(map(str, modes)) or "none"
-        raise ConfigError(f"{loaded.environment}: cannot draw itself (render modes: {known}); --video needs rgb_array")
+        raise ConfigError(f"{loaded.environment}: cannot be rendered (render modes: {known}); --video needs rgb_array")
     # The camera named in MuJoCo's locomotion models follows the body; the default one watches it walk away.
     options = {"width": HEIGHT, "height": HEIGHT, "camera_name": "track"}
     trouble = ""
@@ -135,7 +135,7 @@ def drawing(loaded: LoadedAgent) -> Any:
             return loaded.make(render_mode="rgb_array", **more)
         except Exception as error:  # most environments know neither size nor camera
             trouble = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    raise ConfigError(f"{loaded.environment}: cannot be made to draw itself ({trouble})")
+    raise ConfigError(f"{loaded.environment}: cannot be created with rendering ({trouble})")
 
 
 def _frame(world: Any, environment: str, width: int) -> Picture:
@@ -147,11 +147,11 @@ def _frame(world: Any, environment: str, width: int) -> Picture:
     except Exception as error:  # what a renderer without a display does
         hint = "; without a display, try MUJOCO_GL=egl" if hasattr(world.unwrapped, "mujoco_renderer") else ""
         raise ConfigError(
-            f"{environment}: cannot draw itself here ({type(error).__name__}: {' '.join(str(error).split())[:120]}){hint}"
+            f"{environment}: cannot be rendered here ({type(error).__name__}: {' '.join(str(error).split())[:120]}){hint}"
         ) from None
     if not isinstance(drawn, np.ndarray) or drawn.ndim != 3 or drawn.shape[2] != 3 or drawn.dtype != np.uint8:
         found = f"{drawn.dtype} of shape {drawn.shape}" if isinstance(drawn, np.ndarray) else type(drawn).__name__
-        raise ConfigError(f"{environment}: draws {found}; expected (height, width, 3) of uint8")
+        raise ConfigError(f"{environment}: renders {found}; expected (height, width, 3) of uint8")
     # Codecs want even sizes.
     width = width or min(4 * HEIGHT, max(2, 2 * round(drawn.shape[1] * HEIGHT / drawn.shape[0] / 2)))
     if drawn.shape[:2] == (HEIGHT, width):

@@ -1,4 +1,4 @@
-"""What a NAMM is fitted to: episodes that the model itself plays with everything in memory.
+"""Episodes that the model plays with a full cache, to fit a NAMM.
 
 No label and no reward is asked: nothing is chosen by how an episode ended. (With a target that counts down, rewards reach
 the model as its own input, as in any rollout.)

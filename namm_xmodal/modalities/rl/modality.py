@@ -1,4 +1,4 @@
-"""Agents, as the evaluation knows them."""
+"""The modality `rl`."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a rollout would be refused for, found before a model is loaded: environments, sizes, and rows that mean nothing."""
+"""Checks a rollout before a model is loaded: environments, sizes and budgets without effect."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,7 +28,7 @@ def check_rollout(config: RlSection, arms: Sequence[Arm], notice: Callable[[str]
         NammError: The first mistake, on one line.
     """
     check_precision("auto", config.device)
-    told = "{} is not on this machine yet: it is checked once it has been fetched"
+    told = "{} is not on this machine yet; it is checked after it is downloaded"
     setups = find_setups(config, local=True, absent=lambda label: notice(told.format(label)))
     check_rows(config, arms, setups)
     for setup in setups:
@@ -57,16 +57,16 @@ def check_rows(config: RlSection, arms: Sequence[Arm], setups: Sequence[RolloutS
         row = f"policies.{arm.label}"
         if isinstance(arm.baseline, Window) and arm.baseline.steps >= longest.steps:
             raise ConfigError(
-                f"{row}.steps: {arm.baseline.steps}: nothing would ever leave the window, since "
-                f"{_episode(longest).what} has {longest.steps} steps; give fewer, or {{policy: full}}"
+                f"{row}.steps: {arm.baseline.steps}: the window covers everything, since "
+                f"{_episode(longest).what} has {longest.steps} steps; use fewer, or {{policy: full}}"
             )
         if arm.policy is None:
             continue
         check_sizes(row, arm.budget, episodes, pruning)
         if config.within is not None and isinstance(arm.budget, int) and arm.budget > config.within:
             raise ConfigError(
-                f"{row}: budget {arm.budget}: bounds nothing, since no policy holds more than within={config.within}; "
-                "give fewer tokens"
+                f"{row}: budget {arm.budget}: has no effect, since no policy keeps more than within={config.within}; "
+                "use fewer tokens"
             )
 
 
@@ -76,13 +76,13 @@ def _say_what_is_odd(setup: RolloutSetup, notice: Callable[[str], None]) -> None
         metadata is None or metadata.environment.endswith(("-v4", "-v5"))
     ):
         notice(
-            f"{setup.label}: brings no statistics of its states, so they go in as they are; give state_statistics if it "
-            "was trained on standardised ones"
+            f"{setup.label}: has no statistics of its states, so they are not standardised; set state_statistics if it "
+            "was trained on standardised states"
         )
     if metadata is not None and metadata.returns:
         (low, high), asked = metadata.returns, setup.target.total
         if not low <= asked <= high + 0.01 * abs(high):
-            notice(f"{setup.label}: target {asked:g} lies outside the returns of its data, {low:.0f} to {high:.0f}")
+            notice(f"{setup.label}: target {asked:g} is outside the returns of its data, {low:.0f} to {high:.0f}")
 
 
 def _check_window(config: RlSection, longest: RolloutSetup, pruning: Pruning) -> None:

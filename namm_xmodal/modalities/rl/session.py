@@ -76,14 +76,14 @@ class RlSession:
             yield _outcome(item, arm, loaded, policy, episode, seconds)
 
     def policy(self, arm: Arm, loaded: LoadedAgent, on_progress: Callable[[int, int], None]) -> Any:
-        """What prunes this model's memory: fitted once, then wrapped."""
+        """The policy that prunes this model's cache: fitted once, then wrapped."""
         key = (arm.fingerprint, loaded.label)
         if key not in self._fitted:
             self._fitted[key] = with_wrappers(self._fit(arm, loaded, on_progress), self.section)
         return self._fitted[key]
 
     def agent(self, arm: Arm, loaded: LoadedAgent, policy: Any) -> Agent:
-        """Who acts."""
+        """The acting agent."""
         if isinstance(arm.baseline, Window):
             return WindowAgent(loaded.agent_model, arm.baseline.steps)
         section = self.section

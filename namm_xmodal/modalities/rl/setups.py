@@ -1,4 +1,4 @@
-"""Which models act where, and what they are asked to reach: known from their configurations, before weights are loaded."""
+"""Models, their environments and target returns, read from configurations before weights are loaded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from namm_xmodal.modalities.rl.section import RlSection
 
 @dataclass(frozen=True)
 class RolloutSetup:
-    """One model, and where it acts.
+    """One model and its environment.
 
     Attributes:
         label: Of the model.
@@ -91,8 +91,8 @@ def _look_at(make: Callable[[], Any], model: Any, environment: str, label: str) 
     wanted = (model.state_dim,), (model.act_dim,)
     if found != wanted:
         raise ConfigError(
-            f"{environment}: states {found[0]} and actions {found[1]}, the model {label} has {wanted[0]} and {wanted[1]}; "
-            "expected a model of this environment (mind its version: -v4, -v5)"
+            f"{environment}: has states {found[0]} and actions {found[1]}, but the model {label} has {wanted[0]} and "
+            f"{wanted[1]}; expected a model of this environment and version (-v4, -v5)"
         )
     return min((int(limit) for limit in limits if limit is not None), default=2**31)
 
@@ -100,14 +100,16 @@ def _look_at(make: Callable[[], Any], model: Any, environment: str, label: str) 
 def _environment(config: RlSection, metadata: CheckpointMetadata | None, label: str) -> str:
     if config.environment is None:
         if metadata is None:
-            raise ConfigError(f"environment: missing; the model {label} does not say which one it was trained for")
+            raise ConfigError(
+                f"environment: missing, and the model {label} does not name one; set environment to a gymnasium id"
+            )
         return metadata.environment
     if metadata is not None and not config.other_version:
         asked, own = (name.rpartition("-v") for name in (config.environment, metadata.environment))
         if asked[0] == own[0] and asked[2] != own[2]:
             raise ConfigError(
-                f"environment: {config.environment}: the data of {label} come from {metadata.environment}, and "
-                "versions pay different rewards; leave environment out, or set other_version: true"
+                f"environment: {config.environment}: the data of {label} come from {metadata.environment}, and rewards "
+                "differ between versions; leave environment out, or set other_version: true"
             )
     return config.environment
 
@@ -115,6 +117,6 @@ def _environment(config: RlSection, metadata: CheckpointMetadata | None, label: 
 def _target(config: RlSection, metadata: CheckpointMetadata | None, label: str) -> Target:
     total = config.target if config.target is not None else None if metadata is None else metadata.target
     if total is None:
-        raise ConfigError(f"target: missing; the model {label} does not say which return to ask for")
+        raise ConfigError(f"target: missing, and the model {label} has none; set target to a return")
     scale = config.scale or (1000.0 if metadata is None else metadata.scale)
     return Target(total, scale, config.mode or ("decrement" if metadata is None else metadata.mode))

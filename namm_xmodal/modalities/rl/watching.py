@@ -1,4 +1,4 @@
-"""Agents that write down what another agent is given, or what it remembers, while it plays."""
+"""Wrappers that record the inputs or the cache of another agent while it plays."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

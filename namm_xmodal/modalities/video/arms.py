@@ -1,4 +1,4 @@
-"""Arms of a video section: a share of the visual tokens is turned into room in the cache question by question."""
+"""Arms of a video section: the share of the visual tokens becomes a cache size for each question."""
 
 from dataclasses import replace
 from typing import Any
@@ -67,7 +67,7 @@ def build_benchmark(section: VideoSection) -> Any:
     values = dict(section.options)
     fields = settable(kind)
     if "data" in values:
-        raise ConfigError(f"options.data: no option, but a key of its own: --set video.data={values['data']}")
+        raise ConfigError(f"options.data: is not an option but a separate key; use --set video.data={values['data']}")
     if "data" in fields:
         values["data"] = section.data
     if "seed" in fields:
@@ -84,7 +84,7 @@ def benchmark_options(name: str) -> dict[str, str]:
 
 
 def with_room(policy: Any, tokens: int | None, visual: Tensor) -> Any:
-    """The policy with room for a number of tokens of a prompt; as it is for None.
+    """The policy with a budget in tokens; unchanged for None.
 
     Args:
         policy: The policy.
@@ -128,9 +128,9 @@ def cache_room(
     room = round(share * full) + text - after
     if room < max(1, protected):
         raise ItemError(
-            f"{share:.0%} of {full} visual tokens and all {text} others are {room} tokens at the last update, and "
-            f"protect_first + protect_recent = {protected} stay anyway: the cache would hold more than it says; protect "
-            "fewer tokens, or use more frames, a larger budget or a smaller update_every"
+            f"{share:.0%} of {full} visual tokens and all {text} others are {room} tokens at the last update, fewer "
+            f"than protect_first + protect_recent = {protected}; protect fewer tokens, or use more frames, a larger "
+            "budget or a smaller update_every"
         )
     return room
 
@@ -148,7 +148,7 @@ def check_update(length: int, every: int | None) -> int:
     after = 0 if every is None else length % every
     if after == length:
         raise ItemError(
-            f"a prompt of {length} tokens is shorter than one update (update_every={every}), so nothing would be evicted; "
-            "use more frames or a smaller update_every"
+            f"a prompt of {length} tokens is shorter than update_every={every}, so nothing would be evicted; use more "
+            "frames or a smaller update_every"
         )
     return after

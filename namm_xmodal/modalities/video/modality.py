@@ -1,4 +1,4 @@
-"""Video, as the evaluation knows it."""
+"""The modality `video`."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

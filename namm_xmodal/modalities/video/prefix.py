@@ -1,4 +1,4 @@
-"""What questions about one video have in common, everything up to its last frame, is read once for each policy and size."""
+"""Reads the common prefix of questions about a video, up to its last frame, once per policy and size."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a video evaluation would be refused for, found before its model is loaded: sizes, clock, processor, device."""
+"""Checks a video evaluation before its model is loaded: sizes, update interval, processor, device."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,9 +64,12 @@ def _say_what_is_missing(questions: Sequence[VideoQuestion], notice: OnNotice) -
     """What will be skipped or not scored, as far as it is known without opening a video; the first by name."""
     gone = [each for each in questions if isinstance(each.video, Path) and not each.video.exists()]
     missing = (
-        ("cannot be asked and will be skipped", [each.problem for each in questions if each.problem]),
-        ("will be skipped, since their video is not there", [f"{_place(each)}: {each.video}" for each in gone]),
-        ("will be asked, not scored: they have no answer", [_place(each) for each in questions if not each.keyed]),
+        ("are unusable and will be skipped", [each.problem for each in questions if each.problem]),
+        ("will be skipped, since their video is missing", [f"{_place(each)}: {each.video}" for each in gone]),
+        (
+            "will be asked but not scored, since they have no answer",
+            [_place(each) for each in questions if not each.keyed],
+        ),
     )
     for what, found in missing:
         if found:
@@ -96,8 +99,8 @@ def check_prompts(
         reductions = [arm.label for arm in arms if arm.baseline is not None]
         if reductions:
             raise ConfigError(
-                f"reductions.{reductions[0]}: leaves out tokens before the language model, which {model.name!r} keeps to "
-                "itself (only LLaVA-NeXT-Video shows them); remove it, policies work"
+                f"reductions.{reductions[0]}: reduces tokens before the language model, which only works with "
+                f"LLaVA-NeXT-Video, not {model.name!r}; remove it (cache policies work)"
             )
         return
     sizes = sorted({size for question in questions if (size := _size(config, model, benchmark, question)) is not None})
@@ -154,6 +157,6 @@ def _check_reduction(arm: Arm, frames: int, visual: int) -> None:
     pieces, what = (frames, "frames") if isinstance(arm.baseline, FewerFrames) else (visual, "visual tokens")
     if not isinstance(arm.baseline, PoolingStride) and round(arm.budget * pieces) < 1:
         raise ConfigError(
-            f"reductions.{arm.label}: budget {arm.budget}: of {pieces} {what} none would remain, and one is read anyway; "
-            "use a larger budget or more frames"
+            f"reductions.{arm.label}: budget {arm.budget}: none of {pieces} {what} would remain; use a larger budget "
+            "or more frames"
         )

@@ -20,7 +20,7 @@ from namm_xmodal.video.tokens import EmbeddedPrompt
 
 @dataclass(frozen=True)
 class Answer:
-    """What a policy made of a question.
+    """The outcome of a question under a policy.
 
     Attributes:
         log_likelihoods: Of each option, summed over its tokens.

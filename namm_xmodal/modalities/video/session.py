@@ -159,7 +159,7 @@ class VideoSession:
         asked = tokens_after_video(prompt) if arm.schedule == "post_context" else 0
         if arm.schedule == "post_context" and not asked:
             raise ItemError(
-                "its prompt has nothing after its frames, so post_context would prune with the question known"
+                "its prompt has no text after its frames, so post_context would prune with the question known"
             )
         if arm.budget is None:
             check_update(prompt.length, every)

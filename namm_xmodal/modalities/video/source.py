@@ -35,7 +35,7 @@ def videos(config: VideoSection, questions: Sequence[VideoQuestion]) -> Iterator
         if question.problem:
             yield ItemError(question.problem)
         elif question.video is None:
-            yield MissingVideoError("the benchmark names no video for this question")
+            yield MissingVideoError("the benchmark gives no video for this question")
         elif isinstance(question.video, Generated | Composed):
             yield _generated(config, question.video)
         else:

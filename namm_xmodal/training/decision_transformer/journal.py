@@ -1,4 +1,4 @@
-"""What has been done, one line per finished stage, on disk before the next stage begins."""
+"""A journal of finished stages, one line each, on disk before the next stage begins."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Decision Transformers trained on a dataset that somebody brings: an HDF5 file of D4RL, or a Minari dataset."""
+"""Trains Decision Transformers on an existing dataset: an HDF5 file of D4RL, or a Minari dataset."""
 
 import hashlib
 import re
@@ -41,14 +41,14 @@ def read_dataset(name: str, environment: str, *, timeouts: bool = True) -> Traje
         data = read_minari(name)
     found = data.environment or LOCOMOTION[environment][0].environment
     if found.split("-")[0].lower() != environment:
-        raise DataError(f"{data.source}: data of {found}, expected those of {environment}; mind --env")
+        raise DataError(f"{data.source}: has data of {found}, expected {environment}; check --env")
     world = environment_maker(found)()
     sizes = size_of(world.observation_space, "states"), size_of(world.action_space, "actions")
     world.close()
     if sizes != (data.state_dim, data.act_dim):
         raise ConfigError(
-            f"{data.source}: states of {data.state_dim} and actions of {data.act_dim} numbers, {found} has {sizes[0]} and "
-            f"{sizes[1]}; mind --env"
+            f"{data.source}: states of {data.state_dim} and actions of {data.act_dim} numbers, {found} has {sizes[0]} "
+            f"and {sizes[1]}; check --env"
         )
     return replace(data, environment=found)
 
@@ -83,7 +83,7 @@ def prepare_dataset(
     digest = _digest(data)
     known = journal.result(f"data/{label}")
     if known is not None and known["digest"] != digest:
-        raise DataError(f"{folder}: holds models of other data named {label}; choose another --output")
+        raise DataError(f"{folder}: holds models trained on other data named {label}; choose another --output")
     if known is None:
         journal.add(f"data/{label}", {"digest": digest, "source": data.source})
     made = []

@@ -1,4 +1,4 @@
-"""Everything that the offline default needs, from nothing: policies, datasets, Decision Transformers."""
+"""Makes policies, datasets and Decision Transformers from scratch."""
 
 from collections.abc import Sequence
 from pathlib import Path
