@@ -32,8 +32,8 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
             raise DataError(f"{path}: lacks {', '.join(missing)}; expected D4RL's layout, one row per step")
         if "timeouts" not in file and timeouts:
             raise DataError(
-                f"{path}: lacks timeouts, without which episodes that ran into their time limit cannot be told apart; "
-                "pass timeouts=False (--no-timeouts) to split on terminals only"
+                f"{path}: lacks timeouts, so episodes that ended by their time limit cannot be separated; pass "
+                "timeouts=False (--no-timeouts) to split on terminals only"
             )
         parts: dict[str, Any] = {name: file.array(name) for name in (*_NEEDED, "timeouts") if name in file}
     try:
@@ -44,7 +44,7 @@ def read_d4rl(path: str | Path, environment: str = "", *, timeouts: bool = True)
         raise DataError(f"{path}: {error}") from None
     rows = {name: len(values) for name, values in parts.items()}
     if len(set(rows.values())) != 1:
-        raise DataError(f"{path}: parts of different lengths ({rows}); fetch it again")
+        raise DataError(f"{path}: arrays have different lengths ({rows}); download it again")
     if not len(rewards):
-        raise DataError(f"{path}: no steps in it; fetch it again")
+        raise DataError(f"{path}: contains no steps; download it again")
     return Trajectories(tuple(split_episodes(observations, actions, rewards, terminals, ends)), environment, path.name)

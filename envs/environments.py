@@ -34,7 +34,7 @@ def register_environments() -> None:
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point=entry)
         elif gymnasium.registry[name].entry_point is not entry:
-            raise PluginError(f"plug-in of environments: gymnasium has a {name!r} already; rename it")
+            raise PluginError(f"plug-in of environments: gymnasium already has {name!r}; rename the plug-in's entry")
 
 
 _allowed: set[str] = set()
@@ -93,7 +93,7 @@ def environment_maker(name: str, **options: Any) -> Callable[..., Any]:
         raise
     except Exception as error:  # an environment given the wrong options raises whatever it likes
         raise ConfigError(
-            f"environment {name!r}: cannot be made ({reason_of(error)}); expected a gymnasium id such as "
+            f"environment {name!r}: cannot be created ({reason_of(error)}); expected a gymnasium id such as "
             "Hopper-v5 or namm_xmodal/TMaze-v0"
         ) from None
     return make

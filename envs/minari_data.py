@@ -52,7 +52,7 @@ def read_minari(name: str, *, download: bool = False) -> Trajectories:
         raise DataError(f"Minari dataset {found}: {error}") from None
     except Exception as error:  # what h5py and Minari raise where bytes or metadata are damaged
         trouble = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        raise DataError(f"Minari dataset {found}: cannot be read ({trouble}); fetch it again") from None
+        raise DataError(f"Minari dataset {found}: cannot be read ({trouble}); download it again") from None
     metadata: dict[str, Any] = dataset.storage.metadata
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     reference = None if low is None or high is None else (float(low), float(high))
@@ -92,12 +92,12 @@ def minari_reference(name: str) -> tuple[float, float]:
     except Exception as error:  # what Minari raises where there is nothing, or metadata are damaged
         trouble = " ".join(str(error).split())[:120]
         raise DataError(
-            f"Minari dataset {name}: not on this machine ({trouble}); fetch it with `minari download {name}`"
+            f"Minari dataset {name}: not on this machine ({trouble}); run `minari download {name}`"
         ) from None
     try:
         return float(metadata["ref_min_score"]), float(metadata["ref_max_score"])
     except (KeyError, TypeError, ValueError):
-        raise DataError(f"Minari dataset {name}: names no reference returns; use d4rl or measured scores") from None
+        raise DataError(f"Minari dataset {name}: has no reference returns; use score: d4rl or measured") from None
 
 
 def has_minari(name: str) -> bool:
@@ -197,10 +197,10 @@ def _highest(minari: Any, name: str, download: bool) -> str:
         try:
             versions = [each for each in minari.list_remote_datasets() if _VERSION.sub("", each) == name]
         except Exception as error:  # whatever the network does
-            raise DataError(f"Minari dataset {name}: the server cannot be asked ({type(error).__name__})") from None
+            raise DataError(f"Minari dataset {name}: the server cannot be reached ({type(error).__name__})") from None
     if not versions:
         known = ", ".join(sorted(minari.list_local_datasets())) or "none"
-        raise DataError(f"Minari dataset {name}: no version of it on this machine; there are: {known}")
+        raise DataError(f"Minari dataset {name}: not on this machine; available: {known}")
     best: str = max(versions, key=lambda each: int(each.rsplit("-v", 1)[1]))
     return best
 

@@ -58,7 +58,7 @@ def d4rl(environment: str) -> Normaliser:
     """
     key = environment.rsplit("/", 1)[-1].split("-", 1)[0].lower()
     if key not in D4RL:
-        raise ConfigError(f"environment {environment}: no D4RL constants for it; known: {', '.join(D4RL)}")
+        raise ConfigError(f"environment {environment}: has no D4RL constants; known: {', '.join(D4RL)}")
     return Normaliser("d4rl", *D4RL[key])
 
 
@@ -69,5 +69,5 @@ def of_dataset(data: Trajectories) -> Normaliser:
         ConfigError: If it brings none.
     """
     if data.reference is None:
-        raise ConfigError(f"{data.source}: names no reference returns; use d4rl or measured scores")
+        raise ConfigError(f"{data.source}: has no reference returns; use score: d4rl or measured")
     return Normaliser("dataset", *data.reference)

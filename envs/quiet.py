@@ -1,4 +1,4 @@
-"""MuJoCo warns in C, below Python's streams, or into MUJOCO_LOG.TXT in the current folder; not in ours."""
+"""Silences MuJoCo's warnings, which are printed in C or written to MUJOCO_LOG.TXT in the current folder."""
 
 import logging
 from collections.abc import Iterator

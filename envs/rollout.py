@@ -1,4 +1,4 @@
-"""Many environments in one process, one batched forward per step; an episode that ends is frozen, the others go on."""
+"""Rollouts of many environments in one process, with one batched forward per step; finished episodes are frozen."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress

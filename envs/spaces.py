@@ -1,4 +1,4 @@
-"""What an agent of real numbers can see and do: boxes of one vector, or of one number."""
+"""Checks observation and action spaces: boxes of one vector or one number."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def size_of(space: Any, what: str) -> int:
 
     kind = type(space).__name__
     if not isinstance(space, spaces.Box):
-        raise ConfigError(f"{what} of the kind {kind}: expected a Box of one vector or one number")
+        raise ConfigError(f"{what} of type {kind}: expected a Box of one vector or one number")
     if len(space.shape) > 1 or 0 in space.shape:
         raise ConfigError(
             f"{what} of shape {space.shape}: expected one vector or one number; pictures are not supported"

@@ -61,7 +61,7 @@ class Trajectories:
             DataError: With the episode and what is wrong with it.
         """
         if not self.episodes:
-            raise DataError(f"{self.source}: no episodes in it")
+            raise DataError(f"{self.source}: contains no episodes")
         for number, each in enumerate(self.episodes):
             shapes = each.observations.shape, each.actions.shape, each.rewards.shape
             if tuple(map(len, shapes)) != (2, 2, 1):
@@ -75,7 +75,7 @@ class Trajectories:
             if len(lengths) != 1 or 0 in lengths:
                 raise DataError(f"{self.source}: episode {number} has {sorted(lengths)} states, actions and rewards")
             if (each.observations.shape[1], each.actions.shape[1]) != sizes:
-                raise DataError(f"{self.source}: episode {number} is of other sizes than the first, {sizes}")
+                raise DataError(f"{self.source}: episode {number} has other sizes than the first, {sizes}")
             for name in ("observations", "actions", "rewards"):
                 if not np.isfinite(getattr(each, name)).all():
                     raise DataError(f"{self.source}: episode {number} has NaN or infinity among its {name}")

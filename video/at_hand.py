@@ -1,4 +1,4 @@
-"""What a video model's folder tells before its weights are loaded: its processor, and the tokens of a frame."""
+"""Reads processor and tokens per frame of a video model without loading its weights."""
 
 from dataclasses import dataclass
 from pathlib import Path

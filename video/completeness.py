@@ -1,4 +1,4 @@
-"""Whether a file was cut: what its header promises lies beyond its end."""
+"""Detects truncated files, whose header declares more than the file holds."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def missing_part(container: Any, stream: Any, path: Path, packets: int, frames: 
     if "mov" in container.format.name:
         entries = stream.index_entries
         if len(entries) > packets and any(each.pos + each.size > size for each in entries):
-            return f"{frames} of {len(entries) - hidden} promised frames exist"
+            return f"only {frames} of {len(entries) - hidden} declared frames exist"
         return ""
     with path.open("rb") as file:
         head = file.read(64)

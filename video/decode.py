@@ -55,7 +55,7 @@ def decode_frames(index: VideoIndex, numbers: Sequence[int], max_side: int = 720
     while not _read(index, wanted, max_side, found, seeks):
         found, seeks = Decoded(), False  # a seek landed elsewhere: read on from the start instead
     if not found.frames:
-        raise CorruptVideoError(f"{index.path}: none of the {len(wanted)} frames asked for decodes; fetch it again")
+        raise CorruptVideoError(f"{index.path}: none of the {len(wanted)} requested frames decodes; download it again")
     return found
 
 
@@ -150,5 +150,5 @@ class _Reader:
 
     def _misled(self) -> MisleadingPacketsError:
         return MisleadingPacketsError(
-            f"{self.index.path}: other frames come out than its packets say; decode all of it"
+            f"{self.index.path}: decoded frames do not match its packets; decode the whole file"
         )

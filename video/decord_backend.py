@@ -48,7 +48,7 @@ def decode_frames_with_decord(
     if find_spec("decord") is None:
         raise MissingDependencyError("backend decord", "decord")
     if not index.by_packets or index.edited or index.codec not in PROVEN or index.pixels != "yuv420p":
-        raise _refusal(index, "it is not known to be equal for this kind of file")
+        raise _refusal(index, "which is not tested for this kind of file")
     wanted = sorted(set(numbers))
     answer = run_killable(_decode, (str(index.path.absolute()), wanted), limit, str(index.path))
     if isinstance(answer, str):
@@ -64,12 +64,12 @@ def decode_frames_with_decord(
     decoded.frames = dict(zip(wanted, pictures, strict=True))
     for number, picture in decode_frames(index, [wanted[0], wanted[-1]], max_side).frames.items():
         if not _same(picture, decoded.frames[number]):
-            raise _refusal(index, f"it shows something else at frame {number}")
+            raise _refusal(index, f"it decodes another picture at frame {number}")
     return decoded
 
 
 def _refusal(index: VideoIndex, reason: str) -> UnsupportedCodecError:
-    return UnsupportedCodecError(f"{index.path}: decord does not serve this video, {reason}; use backend pyav")
+    return UnsupportedCodecError(f"{index.path}: decord cannot be used for this video, {reason}; use backend pyav")
 
 
 def _same(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> bool:

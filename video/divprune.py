@@ -1,4 +1,4 @@
-"""DivPrune: visual tokens that are as different from each other as can be."""
+"""DivPrune: keeps the most diverse visual tokens."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""DyCoke: visual tokens that look as the same place did a frame before are left out."""
+"""DyCoke: drops visual tokens that are similar to the same place in the previous frame."""
 
 from dataclasses import dataclass
 from typing import Any

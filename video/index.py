@@ -162,7 +162,9 @@ def _from_decoding(path: Path) -> VideoIndex:
                 f"{path}: nothing decodes; the file is damaged, or its pictures have more than {MAX_PIXELS:,} pixels"
             )
         if not pts or stream.time_base is None:
-            raise EmptyVideoError(f"{path}: the video stream has no frames; the file was cut or never finished")
+            raise EmptyVideoError(
+                f"{path}: the video stream has no frames; the file is truncated or was never finished"
+            )
         missing = missing_part(container, stream, path, reader.packets, len(pts), 0)
         return VideoIndex(
             path,

@@ -1,4 +1,4 @@
-"""Runs a decoder where it can be killed, and says what became of one that had to be."""
+"""Runs a decoder in a process that can be killed."""
 
 import multiprocessing
 from collections.abc import Callable

@@ -64,7 +64,7 @@ def _decoded_clip(index: VideoIndex, chosen: list[int], name: str, request: Fram
     if index.missing:
         if not request.salvage:
             raise TruncatedVideoError(
-                f"{index.path}: {index.missing}; fetch it again, or allow salvaging to use what there is"
+                f"{index.path}: {index.missing}; download it again, or set salvage: true to use the rest"
             )
         notes.append(f"truncated: {index.missing}")
     if index.joins:
@@ -94,5 +94,5 @@ def _damage(index: VideoIndex, chosen: list[int], decoded: Decoded, salvage: boo
     else:
         return []
     if not salvage:
-        raise CorruptVideoError(f"{index.path}: {what}; fetch it again, or allow salvaging to use the rest")
+        raise CorruptVideoError(f"{index.path}: {what}; download it again, or set salvage: true to use the rest")
     return [f"damaged: {what}"]

@@ -1,4 +1,4 @@
-"""A bound on what reading a stranger's file may take: a header of some hundred bytes can claim a hundred million frames."""
+"""A memory limit for reading untrusted files: a header of some hundred bytes can claim a hundred million frames."""
 
 import mmap
 from collections.abc import Iterator

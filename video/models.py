@@ -215,8 +215,8 @@ def open_with_processor(place: str, name: str, *, local: bool = False) -> tuple[
         folder = open_model_folder(place, error=DataError, local=local)
         if folder.config.model_type not in SEEING:
             raise UnsupportedModelError(
-                f"model {name!r} is of type {folder.config.model_type}, which sees nothing; expected a vision-language "
-                "model that takes videos, such as llava_next_video or qwen2_5_vl"
+                f"model {name!r} is of type {folder.config.model_type}, which takes no videos; expected a "
+                "vision-language model that takes videos, such as llava_next_video or qwen2_5_vl"
             )
         processor = folder.part(AutoProcessor)
         if getattr(processor, "video_processor", None) is None:

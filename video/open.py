@@ -1,4 +1,4 @@
-"""Opens a media file, or says in one sentence why it is none.
+"""Opens a media file, or explains in one sentence why it cannot be opened.
 
 Files are untrusted. Only the file itself is read: FFmpeg may use no protocol but `file`, and no format that names
 other files or addresses (playlists, concatenations, device and network descriptions).
@@ -45,7 +45,7 @@ def open_container(path: Path) -> Iterator[Any]:
         # An absolute path behind `file:`, since FFmpeg reads `http:/host/x.mp4` and `a:b.mp4` as addresses.
         container: Any = av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
     except PermissionError:
-        raise MissingVideoError(f"{path}: may not be read; check its permissions") from None
+        raise MissingVideoError(f"{path}: permission denied; check its permissions") from None
     except MemoryError:
         raise  # one of FFmpeg's errors, too
     except (av.error.FFmpegError, OSError) as error:
@@ -62,10 +62,10 @@ def _diagnosis(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(4096)
     if head.lstrip()[:1] == b"<":
-        return "is a web page or XML, no video; the download needs another address or a login"
+        return "is a web page or XML, not a video; the download needs another address or a login"
     if head.startswith((b"#EXTM3U", b"ffconcat", b"v=0")):
-        return "is a playlist, which names other files; give the video itself"
+        return "is a playlist of other files; give the video itself"
     if head[4:8] == b"ftyp":
-        return "its index (moov) is missing: the recording or the download never finished; fetch it again"
+        return "its index (moov) is missing, since the recording or download never finished; download it again"
     reason = getattr(error, "strerror", None) or str(error)
     return f"is not a readable video ({reason.lower()}); check what the file is"

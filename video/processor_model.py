@@ -155,14 +155,15 @@ class ProcessorVideoModel(VideoModel):
         except ValueError as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DataError(
-                f"model {self.name!r}: its processor and its weights do not belong together ({reason}); use a checkpoint "
-                "that holds both"
+                f"model {self.name!r}: its processor does not fit its weights ({reason}); use a checkpoint that "
+                "includes both"
             ) from error
         finally:
             handle.remove()
         if found.get("inputs_embeds") is None:
             raise DataError(
-                f"model {self.name!r}: its language model is not given embeddings; expected a model that is"
+                f"model {self.name!r}: its language model does not take embeddings; expected a model whose language "
+                "model does"
             )
         return found, fitting["input_ids"].cpu()
 

@@ -1,4 +1,4 @@
-"""Ways to spend fewer visual tokens before the cache sees any: what every cache policy has to beat at equal size."""
+"""Pre-LLM token-reduction baselines, compared with cache policies at equal size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Which stream of a file is the video: the one that ffmpeg would play."""
+"""Chooses the video stream of a file, the one that ffmpeg would play."""
 
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,14 @@ def video_stream(container: Any, path: Path) -> Any:
     if not streams:
         kinds = sorted({each.type or "unknown" for each in container.streams})
         what = f"no video stream, only {' and '.join(kinds)}" if kinds else "no streams"
-        raise NoVideoStreamError(f"{path}: {what}; give a file with pictures")
+        raise NoVideoStreamError(f"{path}: {what}; expected a file with a video stream")
     stream = max(streams, key=_score)
     context = stream.codec_context
     if context is None and not _has_packets(container, stream):
-        raise EmptyVideoError(f"{path}: ends before its video begins; the file was cut or never finished")
+        raise EmptyVideoError(f"{path}: ends before its video begins; the file is truncated or was never finished")
     if context is None:
         raise UnsupportedCodecError(
-            f"{path}: nothing installed decodes this video's codec, if the file is whole; convert it to H.264"
+            f"{path}: no installed decoder for this video's codec (or the file is damaged); convert it to H.264"
         )
     if context.width * context.height > MAX_PIXELS:
         raise OversizedVideoError(

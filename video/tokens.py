@@ -92,7 +92,7 @@ def chat_text(loaded: VideoModel | VideoModelAtHand, prompt: Prompt) -> str:
     whole: str = loaded.processor.apply_chat_template(message, add_generation_prompt=True)
     head, mark, tail = whole.partition(_MARK)
     if not mark:
-        raise DataError(f"model {loaded.name!r}: its chat template drops the text of a message; use another checkpoint")
+        raise DataError(f"model {loaded.name!r}: its chat template drops the message text; use another checkpoint")
     text = f"{head}{''.join(parts)}{tail}"
     return f"{text} {prompt.prefix}" if prompt.prefix else text
 
@@ -164,6 +164,6 @@ def candidate_ids(tokenizer: Any, text: str, prompt: Prompt) -> tuple[tuple[int,
         else:  # the tokenizer merges across the boundary: take the candidate alone
             tokens = tokenizer(candidate, add_special_tokens=False)["input_ids"]
         if not tokens:
-            raise ItemError(f"option {candidate!r}: the tokenizer makes nothing of it")
+            raise ItemError(f"option {candidate!r}: the tokenizer returns no tokens for it")
         found.append(tuple(tokens))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Encodes the frames of a video once, for every policy and baseline that is tried on it."""
+"""Encodes the frames of a video once, for all policies and baselines."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""VisionZip: visual tokens that the vision tower itself attends to, and a few that stand for the others."""
+"""VisionZip: keeps visual tokens that the vision tower attends to, and merges the others into a few."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -133,8 +133,8 @@ def tower_attention(model: Any, pixels: Tensor, asked: str = "class") -> tuple[T
     place = chosen if chosen < 0 else chosen - 1
     if not -len(layers) <= place < len(layers) or chosen == 0:
         raise UnsupportedModelError(
-            f"VisionZip: a vision tower of type {model.config.vision_config.model_type} shows no attention of its feature "
-            f"layer {chosen}; expected a transformer such as CLIP or SigLIP, or another reduction"
+            f"VisionZip: a vision tower of type {model.config.vision_config.model_type} gives no attention of its "
+            f"feature layer {chosen}; expected a transformer such as CLIP or SigLIP, or use another reduction"
         )
     attention, seen = layers[place], dict[str, Tensor]()
     hooks = [

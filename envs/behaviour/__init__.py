@@ -1,1 +1,1 @@
-"""Who makes the data: policies without memory, evolved here (ARS) or read from files, and what they do."""
+"""Behaviour policies that make training data: memoryless policies, trained here (ARS) or read from files."""

@@ -47,7 +47,7 @@ def read_policies(folder: Path, environment: str) -> list[BehaviourPolicy]:
     archives = [read_archive(path) for path in sorted(folder.rglob("*.zip")) if _is_of(path, environment)]
     if not plain + archives:
         raise DataError(
-            f"{folder}: no policies of {environment} in it; expected archives such as ppo/Hopper-v3_1/Hopper-v3.zip, or "
+            f"{folder}: contains no policies of {environment}; expected archives such as ppo/Hopper-v3_1/Hopper-v3.zip, or "
             f"files such as {environment}-ppo.npz"
         )
     return plain + archives
@@ -107,7 +107,7 @@ def _layers(
         weights = tuple(state[name] for name in names)
         biases = tuple(state.get(name.removesuffix("weight") + "bias", np.zeros(len(state[name]))) for name in names)
         return weights, biases, None if body == "action_net" else squash
-    raise DataError(f"{path}: a policy of a kind that is not known here; expected an actor of fully connected layers")
+    raise DataError(f"{path}: unsupported kind of policy; expected an actor of fully connected layers")
 
 
 def _normalisation(path: Path) -> Normalisation | None:

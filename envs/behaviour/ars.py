@@ -191,7 +191,7 @@ class _State:
         with refusing(path, error=DataError, expected="the state of a search"):
             header = parse_json(str(arrays["header"]))
             if (header["recipe"], header["seed"]) != (repr(recipe), seed):
-                raise DataError(f"{path}: state of another search; remove the folder, or use another one")
+                raise DataError(f"{path}: belongs to another search; remove the folder, or use another one")
             running = _Running(len(arrays["mean"]))
             running.count, running.mean, running.squares = float(arrays["count"]), arrays["mean"], arrays["squares"]
             return cls(

@@ -85,8 +85,8 @@ class BehaviourPolicy:
             for moment in (self.normalisation.mean, self.normalisation.var):
                 if moment.shape != (self.inputs,) or not np.isfinite(moment).all():
                     raise DataError(
-                        f"policy {self.name}: observations are normalised by {moment.shape} numbers, its first layer "
-                        f"takes {self.inputs}; expected as many, all finite"
+                        f"policy {self.name}: observations are normalised by {moment.shape} numbers, but the first "
+                        f"layer takes {self.inputs}; expected equal sizes and finite numbers"
                     )
 
     @property

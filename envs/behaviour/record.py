@@ -30,8 +30,8 @@ def record_episode(
     state_dim, act_dim = size_of(environment.observation_space, "states"), size_of(environment.action_space, "actions")
     if not policy.takes(state_dim) or policy.act_dim != act_dim:
         raise ConfigError(
-            f"policy {policy.name}: takes {policy.inputs} and gives {policy.act_dim} numbers; this environment has states "
-            f"of {state_dim} and actions of {act_dim}"
+            f"policy {policy.name}: takes {policy.inputs} and returns {policy.act_dim} numbers, but this environment "
+            f"has states of {state_dim} and actions of {act_dim}"
         )
     rng = np.random.default_rng((seed, 7))
     observation, _ = environment.reset(seed=seed)

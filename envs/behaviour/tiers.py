@@ -35,7 +35,7 @@ def choose(rated: Sequence[Rated]) -> dict[Tier, list[BehaviourPolicy]]:
         DataError: If there are fewer than two policies.
     """
     if len(rated) < 2:
-        raise DataError(f"{len(rated)} policies: expected at least two of different returns, to make tiers of")
+        raise DataError(f"{len(rated)} policies: expected at least two with different returns to make tiers")
     best = max(rated, key=lambda each: each.mean)
     others = [each for each in rated if each is not best]
     medium = min(others, key=lambda each: abs(each.mean - best.mean / 2))

@@ -1,4 +1,4 @@
-"""From result records to what people look at: a table, a summary file, a plot."""
+"""Reports from result records: tables, summary files, plots and a page."""
 
 from namm_xmodal.report.summary import Cell, Summary, summarise
 from namm_xmodal.report.write import write_report

@@ -112,7 +112,7 @@ def _body(folder: Path, summary: Summary, settings: Mapping[str, Any]) -> str:
     level = f"{summary.bootstrap.level:.0%}"
     parts = [
         f"# {_cell(folder.absolute().name)}",
-        "Which memory policies keep what of a key-value cache, and what the model still scores: "
+        "Memory policies for the key-value cache, the share that they keep and the scores of the model: "
         f"{counted(len(records), 'result')} of `namm-xmodal eval`.",
     ]
     if summary.incomplete:

@@ -1,4 +1,4 @@
-"""Two arms on the same items: who is ahead, by the interval of their paired difference."""
+"""Compares two arms on the same items by the interval of their paired difference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

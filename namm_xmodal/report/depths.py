@@ -54,10 +54,10 @@ def draw_depths(summary: Summary, section: str, task: str) -> Figure | None:
         size = max(3.5, 0.6 * len(depths) + 2.2), 0.22 * min(len(arms), TALLEST) + 1.1
     counts = sorted({len(scores) for _, cells in arms for scores in cells.values()})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    bar = f"{metric.name}\n{n} a cell"
+    bar = f"{metric.name}\n{n} per cell"
     drawing, values = draw_panels(panels, across, *size, bar, numbers=len(lengths) <= 8)
     alt = (
-        f"{section}: {task}, {metric.name} by length and depth of the fact, {n} a cell, of "
+        f"{section}: {task}, {metric.name} by length and depth of the fact, {n} per cell, of "
         f"{listed(dict.fromkeys(row.label for row, _ in arms))}; the tables give every mean"
     )
     name = re.sub(r"[^\w-]", "-", f"depths-{section}-{task}")

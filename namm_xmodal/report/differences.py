@@ -54,7 +54,8 @@ def _unlike(ours: Results, theirs: Results, left: Summary, right: Summary) -> di
         seed, other = section.section.seed, seeds.get(section.name, section.section.seed)
         if seed != other:
             reason = (
-                f"{section.name}: seed {seed} against seed {other}: other items, so no pairs; run both with one seed"
+                f"{section.name}: seed {seed} against seed {other}: items differ, so they cannot be paired; run both "
+                "with the same seed"
             )
             found.update({(section.name, task): reason for task in left.tasks(section.name)})
     for section_name in left.sections():
@@ -73,8 +74,8 @@ def _other_item(ours: Sequence[Row], theirs: Sequence[Row]) -> str:
         for tag, value in tags.get(record.item, {}).items():
             if record.tags.get(tag) != value:
                 return (
-                    f"{record.section}: {record.item}: {tag} {record.tags.get(tag)} against {value}: another item of the "
-                    "same name, so no pairs; run both with equal tasks"
+                    f"{record.section}: {record.item}: {tag} {record.tags.get(tag)} against {value}: different items "
+                    "of the same name, so they cannot be paired; run both with the same tasks"
                 )
     return ""
 

@@ -1,4 +1,4 @@
-"""How a budget is divided among heads, as a picture."""
+"""Plots how a budget is divided among heads."""
 
 from collections.abc import Sequence
 from pathlib import Path

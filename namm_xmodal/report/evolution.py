@@ -99,11 +99,11 @@ def _sigma(generations: Sequence[Generation], axis: Any) -> None:
 def _agreement(generations: Sequence[Generation], axis: Any) -> None:
     """Single values are noise themselves: dots for them, a line for their running mean."""
     pairs = [(g.generation, g.agreement) for g in generations if g.agreement is not None]
-    axis.axhline(QUIET, color="0.25", linestyle="--", linewidth=1, label=f"below {QUIET}: mostly luck")
+    axis.axhline(QUIET, color="0.25", linestyle="--", linewidth=1, label=f"below {QUIET}: mostly noise")
     axis.set_title("rank agreement of two halves of the samples", fontsize=10)
     axis.set_ylim(-1.05, 1.05)
     if not pairs:
-        axis.text(0.5, 0.5, "needs 2 samples a task", transform=axis.transAxes, ha="center", fontsize=8)
+        axis.text(0.5, 0.5, "needs 2 samples per task", transform=axis.transAxes, ha="center", fontsize=8)
         return
     x, values = zip(*pairs, strict=True)
     axis.plot(x, values, linestyle="none", marker="o", markersize=2.5, color=COLOURS[0], alpha=0.5)

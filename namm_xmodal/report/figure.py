@@ -1,4 +1,4 @@
-"""One drawing, three uses: PNG and SVG files, and the same SVG inside a page, with values on hover and a dark side."""
+"""Draws figures as PNG and SVG files, and as SVG inside a page, with values on hover and a dark mode."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Tables that lose nothing on a narrow terminal: columns that do not fit side by side go into further tables."""
+"""Tables for narrow terminals: columns that do not fit go into further tables."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Where the weights of a NAMM come from and how it is fitted, in words: what a report may claim of it."""
+"""Describes where the weights of a NAMM come from and how it is fitted."""
 
 from collections.abc import Mapping
 from typing import Any

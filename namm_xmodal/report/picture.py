@@ -1,4 +1,4 @@
-"""Pictures as files that say who made them: whole or not at all, and the same bytes for the same figure."""
+"""Saves pictures atomically, with the version that made them; the same figure gives the same bytes."""
 
 from collections.abc import Mapping
 from pathlib import Path

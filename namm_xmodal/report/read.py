@@ -42,7 +42,7 @@ def read_results(folder: Path, notice: Callable[[str], None] = lambda text: None
     path = folder / RESOLVED
     if not path.is_file() or not (folder / JOURNAL).is_file():
         raise ResultsError(
-            f"{folder}: no {JOURNAL} and {RESOLVED} in it; expected a folder that `namm-xmodal eval` has written"
+            f"{folder}: contains no {JOURNAL} and {RESOLVED}; expected a folder written by `namm-xmodal eval`"
         )
     facts = {name: modality.facts for name, modality in MODALITIES.items()}
     records = read_journal(folder / JOURNAL, facts, notice, Remedies.of_reading(folder))

@@ -1,4 +1,4 @@
-"""A warm start as a picture: loss of each task and cache kept over steps."""
+"""Plots a warm start: loss of each task and cache kept over steps."""
 
 from collections.abc import Sequence
 from pathlib import Path

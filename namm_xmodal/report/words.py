@@ -25,11 +25,11 @@ def listed(names: Iterable[str]) -> str:
 
 
 SCHEDULES = {
-    "streaming": "streaming: pruned by the clock while it is read, the question as the end of the stream",
+    "streaming": "streaming: pruned at regular intervals while it is read, the question at the end of the stream",
     "post_context": "post_context: pruned once, before the question is read (question-agnostic)",
     "post_prefill": "post_prefill: pruned once, after the question was read (query-aware)",
 }
-"""What a policy knows when it evicts."""
+"""When a policy evicts, and whether it knows the question."""
 
 
 def schedules_in_words(names: Iterable[str]) -> str:

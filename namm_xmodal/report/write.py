@@ -31,7 +31,7 @@ from namm_xmodal.trust.terminal import PlainConsole
 SUMMARY_FORMAT = 2
 EXHIBITS = "exhibits.json"
 MOST_ARMS = 3
-"""Arms that are shown token by token and frame by frame."""
+"""Number of arms that are shown token by token and frame by frame."""
 
 
 def write_report(
@@ -91,10 +91,10 @@ def write_report(
         if card or is_own(folder / CARD):
             write_card(folder, summary, config.to_mapping())
     except MissingDependencyError as error:
-        notice(f"{folder / RESULTS}: is of earlier results: {error}")
+        notice(f"{folder / RESULTS}: belongs to earlier results: {error}")
     except OSError as error:
         raise ResultsError(
-            f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+            f"{folder}: cannot be written; {disk_trouble(error, 'run again')}; the results are kept"
         ) from None
     return score_tables(summary, width or Console().width)
 
@@ -114,10 +114,10 @@ def _summary(
     records: Sequence[Record], config: EvaluationConfig, plan: Sequence[SectionPlan], notice: Callable[[str], None]
 ) -> Summary:
     if not records:
-        raise ResultsError(f"{config.folder}: no results yet; expected at least one finished item, run the evaluation")
+        raise ResultsError(f"{config.folder}: no results yet; run the evaluation until at least one item is finished")
     summary = summarise(records, plan, config.run.bootstrap)
     if summary.incomplete:
-        notice(f"{summary.incomplete} in {config.folder}: not complete, the tables show what is there")
+        notice(f"{summary.incomplete} in {config.folder}: incomplete, the tables show the results so far")
     return summary
 
 
@@ -176,14 +176,14 @@ def _exhibits(
             with threads(section.section.threads):
                 found[section.name] = list(section.modality.exhibits(section.section, arms))
         except NammError as error:
-            notice(f"{section.name}: what was kept cannot be shown: {error}")
+            notice(f"{section.name}: cannot draw what was kept: {error}")
             continue
         fresh[section.name] = {"of": wanted, "exhibits": to_json(found[section.name])}
     try:
         replace_text(path, json.dumps(fresh, separators=(",", ":")))
     except OSError as error:
         raise ResultsError(
-            f"{path}: cannot be written; {disk_trouble(error, 'run again')}; the results themselves are kept"
+            f"{path}: cannot be written; {disk_trouble(error, 'run again')}; the results are kept"
         ) from None
     return found
 

@@ -77,7 +77,7 @@ REFUSED = {
     "ends that are NaN": ({"timeouts": np.full(STEPS, np.nan)}, "timeouts hold nan; expected 0 and 1"),
     "NaN": ({"rewards": np.full(STEPS, np.nan)}, "episode 0 has NaN or infinity among its rewards"),
     "beyond float32": ({"observations": np.full((STEPS, 4), 1e300)}, "NaN or infinity among its observations"),
-    "shorter": ({"actions": GOOD["actions"][:5]}, "parts of different lengths"),
+    "shorter": ({"actions": GOOD["actions"][:5]}, "arrays have different lengths"),
     "nothing": ({name: values[:0] for name, values in GOOD.items()}, "no steps in it"),
     "no terminals": ({"terminals": None}, "lacks terminals"),
 }
@@ -209,7 +209,7 @@ def rewrite(home, name, values):
         ("episode_0/terminations", np.zeros(0, bool), "0 terminations"),
         ("episode_0/rewards", None, "KeyError"),
         ("episode_1", None, "KeyError"),
-        ("episode_1/actions", np.zeros((5, 2), np.float32), "episode 1 is of other sizes"),
+        ("episode_1/actions", np.zeros((5, 2), np.float32), "episode 1 has other sizes"),
     ],
 )
 def test_minari_episodes_that_do_not_fit_are_one_line(home, name, values, message):
@@ -239,7 +239,7 @@ def test_damaged_minari_datasets_are_one_line(home):
                 read("local/x-v0")
             assert "\n" not in str(caught.value)
     metadata.write_text(json.dumps({**values, "ref_min_score": "low", "ref_max_score": 1}))
-    with pytest.raises(DataError, match="names no reference returns"):
+    with pytest.raises(DataError, match="has no reference returns"):
         minari_reference("local/x-v0")
 
 

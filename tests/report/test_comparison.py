@@ -126,13 +126,15 @@ def test_the_command_prints_a_table_or_json(folder):
 
 def test_runs_without_pairs_are_refused_in_one_line(folder):
     one = read_results(folder("a"))
-    with pytest.raises(ResultsError, match="seed 0 against seed 1: other items, so no pairs"):
+    with pytest.raises(ResultsError, match="seed 0 against seed 1: items differ, so they cannot be paired"):
         differences(one, read_results(folder("b", seed=1)))
     alone = read_results(folder("c", policies={"random": {"policy": "random"}}))
     with pytest.raises(ResultsError, match="no arm and task in common"):
         differences(alone, read_results(folder("d", policies={"recency": {"policy": "recency"}})))
     longer = replace(one, records=[replace(each, tags={"length": 512}) for each in one.records])
-    with pytest.raises(ResultsError, match=r"language: keys/0: length None against 512: another item of the same name"):
+    with pytest.raises(
+        ResultsError, match=r"language: keys/0: length None against 512: different items of the same name"
+    ):
         differences(one, longer)
 
 

@@ -36,7 +36,7 @@ def test_everything_is_written_and_said(no_models, tmp_path, drawn):
     tabled = {"report/scores.csv", "report/comparisons.csv", "report/groups.csv", "report/index.html"}
     more = {"report/kept-language.png", "report/kept-language.svg"}
     assert names == {"summary.json", "table.txt", "exhibits.json", "predictions.json", *figures, *tabled, *more}
-    assert notices == ["rl: what was kept cannot be shown: no such model here"]
+    assert notices == ["rl: cannot draw what was kept: no such model here"]
     predicted = json.loads((tmp_path / "out" / "predictions.json").read_text())
     ids = [record.tags["id"] for record in records if record.section == "video" and record.policy == "full"]
     assert predicted["full full"] == dict.fromkeys(ids, "A")
@@ -50,7 +50,7 @@ def test_everything_is_written_and_said(no_models, tmp_path, drawn):
 
 def test_nothing_to_report_is_one_line(tmp_path):
     config, plan = made_plan(tmp_path)
-    with pytest.raises(ResultsError, match="no results yet; expected at least one finished item"):
+    with pytest.raises(ResultsError, match="no results yet; run the evaluation"):
         write_report([], config, plan)
 
 

@@ -156,7 +156,7 @@ def test_a_task_of_other_items_is_left_out_and_the_others_are_compared(folder):
         folder("b", change=lambda each: replace(each, tags={"length": 64}) if each.task == "keys" else each),
     )
     shown, said = call("compare", one, other)
-    assert "note: left out: language: keys/0: length None against 64: another item of the same name" in said
+    assert "note: left out: language: keys/0: length None against 64: different items of the same name" in said
     assert "token_probability" in shown and "answer_probability" not in shown
     assert {each["task"] for each in json.loads(call("compare", one, other, "--json")[0])} == {"text"}
 

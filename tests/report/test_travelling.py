@@ -180,8 +180,8 @@ def test_nothing_of_the_users_is_overwritten(folder, option):
 def test_bad_input_is_one_line(folder, tmp_path, monkeypatch):
     said = call("report", tmp_path, "--card", code=2)
     assert said == (
-        f"namm-xmodal: {tmp_path}: no results.jsonl and config.yaml in it; expected a folder that `namm-xmodal eval` has "
-        "written"
+        f"namm-xmodal: {tmp_path}: contains no results.jsonl and config.yaml; expected a folder written by "
+        "`namm-xmodal eval`"
     )
     place = folder("a")
     call("report", place, "--parquet")
@@ -190,7 +190,7 @@ def test_bad_input_is_one_line(folder, tmp_path, monkeypatch):
     said = call("report", place, "--parquet", code=2)
     assert said == ("namm-xmodal: report --parquet needs an optional dependency: pip install 'namm-xmodal[parquet]'")
     said = call("report", place)
-    assert "results.parquet: is of earlier results: " in " ".join(said.split())
+    assert "results.parquet: belongs to earlier results: " in " ".join(said.split())
 
 
 def test_all_modalities_have_a_table(tmp_path):

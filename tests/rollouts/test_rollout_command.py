@@ -156,7 +156,7 @@ def test_what_is_odd_about_a_model_is_a_warning(evolved, tmp_path):
     few = [f"--set=rl.{each}" for each in few]
     for more in ((), ("--dry-run",)):
         shown = " ".join(rollout("rl/hopper", *few, "--output", tmp_path / "out", *more).stderr.split())
-        assert shown.count("hopper-long/seed-0: target 9000 lies outside the returns of its data, ") == 1
+        assert shown.count("hopper-long/seed-0: target 9000 is outside the returns of its data, ") == 1
 
 
 def test_a_model_that_does_not_say_its_scale_is_a_warning(evolved, tmp_path):

@@ -97,7 +97,7 @@ def test_a_minari_dataset_becomes_models_of_its_own_version(prepare, tmp_path):
         (["--env", "tmaze", "--dataset", "x.hdf5"], "--env tmaze: expected one of hopper, halfcheetah, walker2d"),
         (["--dataset", "x.hdf5"], "--dataset: expected exactly one --env"),
         (["--env", "hopper", "--dataset", "absent.hdf5"], "absent.hdf5: no such file"),
-        (["--env", "hopper", "--dataset", "no/such/set"], "no version of it on this machine"),
+        (["--env", "hopper", "--dataset", "no/such/set"], "not on this machine"),
         (["--env", "hopper", "--dataset", "old.hdf5"], "lacks timeouts"),
     ],
 )

@@ -66,9 +66,9 @@ BAD = {
     "no moov": (without_moov, errors.NotAVideoError, r"index \(moov\) is missing"),
     "sound only": (write_sound_only, errors.NoVideoStreamError, "no video stream, only audio"),
     "unknown codec": (unknown_codec, errors.UnsupportedCodecError, "codec"),
-    "cut in half": (cut_in_half, errors.TruncatedVideoError, r"\d+ of 120 promised frames exist"),
+    "cut in half": (cut_in_half, errors.TruncatedVideoError, r"\d+ of 120 declared frames exist"),
     "flipped bytes": (flipped_bytes, errors.CorruptVideoError, r"of 120 frames, \d+ do not decode and \d+ are flagged"),
-    "promises more": (promises_more, errors.TruncatedVideoError, r"\d+ of 60 promised frames exist"),
+    "promises more": (promises_more, errors.TruncatedVideoError, r"\d+ of 60 declared frames exist"),
 }
 
 
@@ -95,7 +95,7 @@ def test_what_decodes_of_a_cut_file_is_salvaged_exactly(tmp_path):
     numbers = [read_number(frame) for frame in clip.frames]
     assert numbers == [round(30 * seconds) for seconds in clip.times]
     assert numbers[: count - 2] == list(range(count - 2))  # B-frames before the last P-frame may lie behind the cut
-    assert any("of 120 promised frames exist" in note for note in clip.notes)
+    assert any("of 120 declared frames exist" in note for note in clip.notes)
 
 
 def test_damaged_frames_are_flagged_and_the_rest_is_usable(tmp_path):

@@ -109,7 +109,7 @@ def test_egoschema_scores_its_public_subset(tmp_path):
     assert subset[0].options[3] == "C does 3"
     assert [question.answer for question in EgoSchema(str(tmp_path), split="full").questions()] == [3, None, 0]
     (tmp_path / "subset_answers.json").unlink()
-    with pytest.raises(DataError, match=r"no question has a public answer; subset_answers\.json is missing"):
+    with pytest.raises(DataError, match=r"no question has a public answer; add subset_answers\.json"):
         EgoSchema(str(tmp_path)).questions()
 
 

@@ -94,7 +94,7 @@ def test_letters_in_front_of_options_are_taken_off_only_where_all_carry_theirs()
         (["x", {"y": 1}], "option B is {'y': 1}: expected text"),
         ("A. x B. y", "expected a list"),
         ({"A": "x"}, "expected a list"),
-        (["x", "\ud800"], "found half of one"),
+        (["x", "\ud800"], "found a lone surrogate"),
     ):
         with pytest.raises(ItemError, match=message):
             read_options(given)
@@ -333,7 +333,7 @@ def test_videos_and_annotations_in_parts(tmp_path):
     change(whole, rows.extend)
     whole.unlink()
     folders.write_parquet(tmp_path / "videomme/test-00000-of-00002.parquet", rows[:4])
-    with pytest.raises(DataError, match="1 of 2 parts are there"):
+    with pytest.raises(DataError, match="1 of 2 parts exist"):
         VideoMME(str(tmp_path)).questions()
     folders.write_parquet(tmp_path / "videomme/test-00001-of-00002.parquet", rows[4:])
     assert [question.id for question in VideoMME(str(tmp_path)).questions()] == [row["question_id"] for row in rows]
@@ -416,7 +416,7 @@ def test_broken_subtitles_of_longvideobench(tmp_path, content):
 def test_nothing_left_to_ask_is_one_sentence(tmp_path):
     folders.longvideobench(tmp_path)
     change(tmp_path / "lvb_val.json", lambda rows: [row.update(correct_choice=9) for row in rows])
-    with pytest.raises(DataError, match=r"none of 3 questions can be asked \(lvb_val.json, question 0: answer 9"):
+    with pytest.raises(DataError, match=r"none of 3 questions is usable \(lvb_val.json, question 0: answer 9"):
         LongVideoBench(str(tmp_path)).questions()
     (tmp_path / "lvb_val.json").write_text("[]")
     with pytest.raises(DataError, match="expected a list of questions, found none"):

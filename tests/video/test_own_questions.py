@@ -64,7 +64,7 @@ def test_a_line_with_a_mistake_is_refused_with_file_and_line(tmp_path, change, s
     [
         ({"question": "Which?", "options": ["a", "b"]}, "lacks video; expected video, question, options on each line"),
         ({**GOOD, "options": []}, "lacks options"),
-        ({key: GOOD[key] for key in ("video", "question", "options")}, "lacks answer: expected one, or null"),
+        ({key: GOOD[key] for key in ("video", "question", "options")}, "lacks answer: expected an answer, or null"),
         ({**GOOD, "video": 3}, "video is of type int, expected a text"),
         ({**GOOD, "id": "line 1"}, "has the id 'line 1' of an earlier line; rename one"),
         ("[1]", "not a JSON object"),

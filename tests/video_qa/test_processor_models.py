@@ -169,5 +169,5 @@ def test_reductions_are_refused_in_one_line(refused, folders, tmp_path):
     said = refused(
         "video-qa", "video/offline", "--set", f"video.model={folders['qwen3_vl']}", "--output", str(tmp_path / "out")
     )
-    assert "reductions.fewer_frames: leaves out tokens before the language model" in said
-    assert "remove it, policies work" in said
+    assert "reductions.fewer_frames: reduces tokens before the language model" in said
+    assert "remove it (cache policies work)" in said

@@ -46,7 +46,7 @@ def as_text(value: Any, name: str) -> str:
     try:
         str(value).encode()
     except UnicodeEncodeError:
-        raise ItemError(f"{name} is {shortened(value)}: expected whole characters, found half of one") from None
+        raise ItemError(f"{name} is {shortened(value)}: expected valid Unicode, found a lone surrogate") from None
     return str(value)
 
 
@@ -68,7 +68,7 @@ def read_options(given: Any) -> tuple[str, ...]:
     if found == letters:
         options = tuple(label[2].strip() for label in labels if label)
     elif sorted(found) == list(letters):
-        raise ItemError(f"its options carry the letters {', '.join(found)}: expected {', '.join(letters)}")
+        raise ItemError(f"its options have the letters {', '.join(found)}: expected {', '.join(letters)}")
     empty = [letter for letter, option in zip(letters, options, strict=True) if not option.strip()]
     if empty:
         raise ItemError(f"option {empty[0]} is empty: expected text")
@@ -112,9 +112,9 @@ def read_answer(key: Any, options: Sequence[str], form: KeyForm) -> int:
         readings = _by_letter(text, options) | _by_text(text, options)
     if len(readings) > 1:
         named = " and ".join(LETTERS[at] for at in sorted(readings))
-        raise ItemError(f"answer {shortened(key)} names options {named} alike: expected {wanted[form]}")
+        raise ItemError(f"answer {shortened(key)} matches options {named}: expected {wanted[form]}")
     if not readings or not 0 <= min(readings) < len(options):
-        raise ItemError(f"answer {shortened(key)} is none of its {len(options)} options: expected {wanted[form]}")
+        raise ItemError(f"answer {shortened(key)} is not among its {len(options)} options: expected {wanted[form]}")
     return readings.pop()
 
 

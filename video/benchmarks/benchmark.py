@@ -1,4 +1,4 @@
-"""What every benchmark offers, and the letter prompt that most of them share."""
+"""The protocol of benchmarks, and the letter prompt that most of them share."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable

@@ -33,7 +33,9 @@ class EgoSchema(LetterBenchmark):
             folder, ("questions.json", "*.parquet", f"{self.split.title()}/*.parquet", "*/*.parquet")
         )
         if not paths:
-            raise DataError(f"{folder}: no questions.json and no parquet file; expected the folder of EgoSchema")
+            raise DataError(
+                f"{folder}: contains neither questions.json nor a parquet file; expected the folder of EgoSchema"
+            )
         answers = _public_answers(folder / "subset_answers.json")
         videos = VideoFolder([folder / "videos", folder])
 
@@ -62,9 +64,7 @@ class EgoSchema(LetterBenchmark):
             paths, _key, read, benchmark="EgoSchema", fields=fields, kind=lambda row: "egoschema", keyed=keyed
         )
         if not found:
-            raise DataError(
-                f"{folder}: no question has a public answer; subset_answers.json is missing, or use split: full"
-            )
+            raise DataError(f"{folder}: no question has a public answer; add subset_answers.json, or use split: full")
         return found
 
 

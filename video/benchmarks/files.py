@@ -61,7 +61,7 @@ def first_existing(folder: Path, patterns: Iterable[str]) -> list[Path]:
             return found[:1]
         parts = [path for path in found if path.name.startswith(f"{part[1]}-") and path.parent == found[0].parent]
         if len(parts) != int(part[2]):
-            raise DataError(f"{found[0]}: {len(parts)} of {int(part[2])} parts are there; download the others")
+            raise DataError(f"{found[0]}: only {len(parts)} of {int(part[2])} parts exist; download the others")
         return parts
     return []
 

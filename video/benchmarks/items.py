@@ -1,4 +1,4 @@
-"""From the rows of annotation files to questions: a row that cannot be asked is one sentence, and never ends the run."""
+"""Turns rows of annotation files into questions; an unusable row is reported and never ends the run."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -66,7 +66,7 @@ def read_items(
                 seen.setdefault(question.id, place)
                 found.append(question)
     if found and all(question.problem for question in found):
-        raise DataError(f"none of {len(found)} questions can be asked ({found[0].problem}); {expected}")
+        raise DataError(f"none of {len(found)} questions is usable ({found[0].problem}); {expected}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share whose clips are made here: lengths, checks, and the numbering of an endless list."""
+"""The base of benchmarks with generated clips: lengths, checks, and the numbering of clips."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -35,7 +35,9 @@ class NExTQA(LetterBenchmark):
         names = (f"{self.split}.csv", f"mc_{self.split}.csv", f"*{self.split}*.parquet", f"*/*{self.split}*.parquet")
         paths = first_existing(folder, names)
         if not paths:
-            raise DataError(f"{folder}: no {self.split}.csv and no parquet file; expected the folder of NExT-QA")
+            raise DataError(
+                f"{folder}: contains neither {self.split}.csv nor a parquet file; expected the folder of NExT-QA"
+            )
         places = _vidor(folder)
         videos = VideoFolder([folder / "NExTVideo", folder / "videos", folder])
 

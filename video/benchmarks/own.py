@@ -53,7 +53,7 @@ class OwnQuestions(LetterBenchmark):
         evidence = row.get("evidence") or ()
         try:
             if "answer" not in row:
-                raise ItemError("lacks answer: expected one, or null if it is not known")
+                raise ItemError("lacks answer: expected an answer, or null if it is unknown")
             options = read_options(row["options"])
             right = None if row["answer"] is None else _answer(row["answer"], options)
             if not isinstance(evidence, list | tuple) or not all(type(each) is int and each >= 0 for each in evidence):

@@ -1,4 +1,4 @@
-"""From generated text to an option, or to None: text that names no option is counted as unparsed, never guessed."""
+"""Parses generated text into an option; text without an option counts as unparsed and is never guessed."""
 
 import re
 from collections.abc import Sequence

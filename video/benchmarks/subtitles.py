@@ -64,7 +64,7 @@ def from_longvideobench(entries: Any, offset: float, duration: float) -> tuple[S
                     Subtitle(seconds_of(start) - offset, seconds_of(end) - offset, as_text(text, "a subtitle"))
                 )
             case _:
-                raise ItemError(f"{shortened(entry)} is a subtitle in neither schema of LongVideoBench")
+                raise ItemError(f"{shortened(entry)} is not a subtitle in either schema of LongVideoBench")
     return tuple(found)
 
 
@@ -106,7 +106,7 @@ def read_srt(path: Path) -> tuple[Subtitle, ...]:
     # A timing line, then text up to the number of the next one: blank lines between them are often missing.
     timings = list(_TIMING.finditer(text))
     if text.strip() and not timings:
-        raise ItemError(f"its subtitles {path}: no line with --> in it; expected SubRip")
+        raise ItemError(f"its subtitles {path}: has no line with -->; expected SubRip")
     for timing, following in zip(timings, [*timings[1:], None], strict=True):
         lines = text[timing.end() : None if following is None else following.start()].strip().splitlines() or [""]
         if following is not None and lines[-1].strip().isdigit():

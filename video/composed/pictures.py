@@ -98,7 +98,7 @@ def find_pictures(folder: Path | None = None) -> tuple[Picture, ...]:
             found.append(Picture(path, key, name, kind, is_new(name)))
     if min(sum(each.new for each in found), sum(not each.new for each in found)) < FEWEST:
         raise DataError(
-            f"{root}: {len(found)} usable pictures; expected some dozens of X.png beside an X.txt with a name"
+            f"{root}: {len(found)} usable pictures; expected some dozens of X.png, each with an X.txt that names it"
         )
     return tuple(found)
 
@@ -111,5 +111,5 @@ def _stamps() -> Path:
         return unpack_package(STAMPS) / STAMPS_FOLDER
     except DataError as error:
         raise DataError(
-            f"pictures of {STAMPS.package}: {error}; or name a folder of X.png beside X.txt in `data`"
+            f"pictures of {STAMPS.package}: {error}; or set `data` to a folder of X.png with X.txt files"
         ) from None

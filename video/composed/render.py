@@ -47,7 +47,7 @@ def render(picture: Picture, variant: int) -> NDArray[np.uint8]:
 @lru_cache(maxsize=64)
 def _read(picture: Picture) -> Image.Image:
     """The picture without empty margins; at most 512 pixels a side, which bounds memory."""
-    expected = "a picture; remove it or fetch it again"
+    expected = "a picture; remove it or download it again"
     check_file(picture.path, error=DataError, expected=expected, most=64 * MIB)
     with refusing(picture.path, error=DataError, expected=expected), warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -135,4 +135,4 @@ def load_trained(model: Any, path: Path, parts: Parts) -> None:
         merge_low_rank(model.model.language_model, additions, parts.scale)
     except (RuntimeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise DataError(f"{path}: not the trained part of such a model ({reason}); make it anew") from None
+        raise DataError(f"{path}: not the trained part of such a model ({reason}); make it again") from None

@@ -1,4 +1,4 @@
-"""What a model of real parts is made of, as its folder says it."""
+"""The parts of a model assembled from pretrained ones, as saved in its folder."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def read_parts(folder: Path) -> Parts:
         DataError: If it is damaged.
     """
     path = folder / FILE
-    expected = "what the model is made of; make it anew"
+    expected = "the list of a model's parts; make it again"
     values = read_json(path, error=DataError, expected=expected, most=MIB)
     with refusing(path, error=DataError, expected=expected):
         usual = Parts()
@@ -70,5 +70,5 @@ def read_parts(folder: Path) -> Parts:
                 raise ValueError(f"{name}={value}, expected 1 to {LARGEST}")
         # A tower's name may hold an address for timm to fetch from, and another model's name any folder.
         if not re.fullmatch(r"\w+(\.\w+)?", parts.tower) or parts.language not in list_models():
-            raise ValueError(f"tower {parts.tower!r} or language {parts.language!r} is none that is known by name")
+            raise ValueError(f"tower {parts.tower!r} or language {parts.language!r} is unknown")
         return parts

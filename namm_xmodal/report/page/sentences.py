@@ -1,4 +1,4 @@
-"""What the page says of its results in sentences; each is made from what is there."""
+"""The sentences of the page about its results."""
 
 from collections.abc import Mapping, Sequence
 
@@ -89,7 +89,7 @@ def _reason(summary: Summary, section: str, task: str) -> str:
     if not full.scores:
         return "the full cache has no score"
     if not metric.higher_is_better:
-        return "lower is better, so that a ratio says nothing"
+        return "lower is better, so a ratio is meaningless"
     pairs = [row.cells[metric.name].difference for row in rows if not row.full and metric.name in row.cells]
     if not any(pairs):
         return "the full cache has no item in common with the others"
