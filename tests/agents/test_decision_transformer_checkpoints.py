@@ -112,7 +112,7 @@ def test_what_is_saved_is_loaded_again(tmp_path):
 def test_bad_checkpoints_are_one_line(tmp_path):
     with pytest.raises(CheckpointError, match=r"no such folder, and not a hub id; shipped: .*tmaze"):
         find_checkpoints("hoper-long")
-    with pytest.raises(CheckpointError, match=r"no seed 7 in it; set model_seeds to some of \[0, 1, 2\]"):
+    with pytest.raises(CheckpointError, match=r"has no seed 7; set model_seeds to some of \[0, 1, 2\]"):
         find_checkpoints("tmaze", [7])
     with pytest.raises(CheckpointError, match=r"neither config.json nor seed-0"):
         find_checkpoints(str(tmp_path))

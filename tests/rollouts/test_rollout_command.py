@@ -120,7 +120,7 @@ def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_t
             "model=hoper",
             "hoper: no such folder, and not a hub id; shipped: halfcheetah-long, halfcheetah-short, hopper-long",
         ),
-        ("model_seeds=[9]", "no seed 9 in it"),
+        ("model_seeds=[9]", "has no seed 9"),
         ("environment=Hopper-v4", "the data of hopper-long/seed-0 come from Hopper-v5"),
         (
             "environment=HalfCheetah-v5",
