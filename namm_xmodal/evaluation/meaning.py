@@ -75,7 +75,7 @@ def check_reading(row: str, budget: Budget | None, reading: Reading, pruning: Pr
     seen, protected = pruning.last_update(reading), pruning.protected
     if seen == 0:
         raise ConfigError(
-            f"{reading}, shorter than one update (update_every={pruning.every}), so {row} would evict nothing; use a "
+            f"{reading}, shorter than update_every={pruning.every}, so {row} would evict nothing; use a "
             "smaller update_every, or read more"
         )
     room = seen - 1 if budget is None else min(seen, budget_tokens(budget, seen))

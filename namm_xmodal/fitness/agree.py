@@ -183,8 +183,8 @@ class AgreeObjective:
             places = outputs.positions(max(every, each.count_from), each.length)
             if not places:
                 raise DataError(
-                    f"{label}: {each.name}: {each.length} tokens reach no update (update_every={every}) that an output "
-                    "comes after; use more tokens or a smaller update_every"
+                    f"{label}: {each.name}: {each.length} tokens: no update (update_every={every}) before any "
+                    "output that counts; use more tokens or a smaller update_every"
                 )
             compute = partial(_full, each, adapter, outputs, places)
             full = outputs.remembered(each.model, compute)

@@ -20,7 +20,7 @@ EVAL = ("eval", "language/smoke")
         ("language.tasks.key_retrieval.task=key_retrival", "unknown task 'key_retrival': did you mean"),
         ("language.tasks.key_retrieval.n=0", "tasks.key_retrieval.n: 0: expected a number of samples"),
         ("language.tasks.key_retrieval.length=[12]", "tasks.key_retrieval: length: 12: expected at least"),
-        ("language.update_every=1024", "tasks.key_retrieval: sample 0 has 384 tokens, shorter than one update"),
+        ("language.update_every=1024", "tasks.key_retrieval: sample 0 has 384 tokens, shorter than update_every"),
         ("language.update_every=100", "policies.namm: update_every=100: expected a multiple"),
         ("language.update_evry=64", "language: update_evry: unknown key; did you mean update_every?"),
         ("language.model=tiny-randon", "unknown model 'tiny-randon': did you mean tiny-random"),
@@ -55,7 +55,9 @@ def test_results_of_another_configuration(refused, run, tmp_path):
     run(*EVAL, "--output", tmp_path, *few)
     before = contents(tmp_path)
     said = refused(*EVAL, "--output", tmp_path, *few, "--set", "language.seed=5")
-    assert "holds results of other settings: language.seed (0, now 5); choose another --output, or use --fresh" in said
+    assert (
+        "holds results with other settings: language.seed (0, now 5); choose another --output, or use --fresh" in said
+    )
     other = ("--set", "language.policies.h2o.recent_fraction=0.3")
     for change, expected in ((("--set", "language.seed=5"), said), (other, "another policy named 'h2o'")):
         assert expected in refused(*EVAL, "--output", tmp_path, *few, *change, "--dry-run")
@@ -75,7 +77,7 @@ INSPECT = ("inspect", "--model", "tiny-random", "--update-every", "32")
     ("arguments", "expected"),
     [
         (("--text", "missing.txt"), "missing.txt: no such file; expected a text file"),
-        (("--text", "-"), "text of 5 tokens: shorter than one update (update_every=32)"),
+        (("--text", "-"), "text of 5 tokens: shorter than update_every=32"),
         (("--text", "-", "--policy", "h2oo"), "unknown policy 'h2oo'"),
         (("--text", "-", "--budget", "0"), "budget=0: expected at least 1 token"),
         (("--text", "-", "--budget", "half"), "budget: 'half'"),

@@ -33,7 +33,7 @@ def test_inspect_of_a_text_leaves_the_users_files_alone(run, refused, tmp_path):
     line = refused("inspect", *TEXT, "--text", notes, "--output", tmp_path / "notes.png")
     assert f"{notes} is an input of this command and cannot be overwritten" in line
     line = refused("inspect", *TEXT, "--text", notes, "--output", tmp_path / "data.png")
-    assert f"{data} is there already and was not written by namm-xmodal" in line
+    assert f"{data} already exists and was not written by namm-xmodal" in line
     assert contents(tmp_path) == before
     for _ in range(2):  # its own files it may replace
         run("inspect", *TEXT, "--text", notes, "--output", tmp_path / "keep.png")
@@ -110,7 +110,7 @@ def test_a_users_own_configuration_is_not_replaced_by_the_resolved_one(refused, 
 def test_plot_replaces_only_pictures_of_its_own(run, refused, tmp_path):
     run(*EVOLVE, "--run", tmp_path / "run")
     (tmp_path / "mine.png").write_bytes(b"a photo")
-    assert "mine.png is there already" in refused("plot", tmp_path / "run", "--output", tmp_path / "mine.png")
+    assert "mine.png already exists" in refused("plot", tmp_path / "run", "--output", tmp_path / "mine.png")
     for _ in range(2):
         run("plot", tmp_path / "run", "--output", tmp_path / "own.svg")
     run("plot", tmp_path / "run")

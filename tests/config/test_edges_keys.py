@@ -102,7 +102,7 @@ def test_removing_a_label_that_is_not_there_names_the_nearest():
         ("rl/tmaze", "references=[1]", "references: [1]: expected a list of 2, each a number, or null"),
         ("rl/tmaze", "model_seeds=[-1]", "model_seeds: -1: expected a whole number, or a list of such, or null"),
         ("rl/tmaze", "survivors=3", "survivors: 3: expected true or false"),
-        ("video/smoke", "budgets=[half]", "budgets.0: 'half': expected a number; Shares"),
+        ("video/smoke", "budgets=[half]", "budgets.0: 'half': expected a number; Cache sizes"),
         ("video/smoke", "loader.workers=-1", "loader.workers: -1: expected a whole number, at least 0"),
     ],
 )

@@ -18,7 +18,7 @@ def test_own_pictures_are_known_and_others_refused(tmp_path, suffix):
     save_picture(figure, own, 50)
     figure.savefig(other)
     check_outputs([own, tmp_path / "new.png"])
-    with pytest.raises(FolderError, match="is there already and was not written by namm-xmodal; remove it, or choose"):
+    with pytest.raises(FolderError, match="already exists and was not written by namm-xmodal; remove it, or choose"):
         check_outputs([other])
     before = own.read_bytes()
     save_picture(figure, own, 50)

@@ -21,12 +21,12 @@ REFUSED = [
     (f"{KEYS}.texts=python-topic", "tasks.key_retrieval: texts: unknown text source 'python-topic': did you mean"),
     (f"{TEXT}.texts=nowhere", "tasks.next_token: texts: unknown text source 'nowhere'"),
     (f"{TEXT}.texts=anarchism", "tasks.next_token: texts anarchism: not on this machine; run `apt-get install"),
-    (f"{KEYS}.length=[384,17000]", "tasks.key_retrieval: length: 17000 tokens: tiny-random was built for 16384"),
+    (f"{KEYS}.length=[384,17000]", "tasks.key_retrieval: length: 17000 tokens, but the context of tiny-random is 16384"),
     (f"{KEYS}.length=[16384]", "tasks.key_retrieval: sample 0 needs 16"),
     (f"{TEXT}.length=[17000]", "tasks.next_token: length: 17000 tokens: tiny-random"),
-    ("generate_tokens=1000000000", "tiny-random was built for 16384"),
-    ("update_every=400", "has 384 tokens, shorter than one update (update_every=400)"),
-    ("update_every=384", "tasks.next_token: sample 1 has 381 tokens, shorter than one update (update_every=384)"),
+    ("generate_tokens=1000000000", "but the context of tiny-random is 16384"),
+    ("update_every=400", "has 384 tokens, shorter than update_every=400"),
+    ("update_every=384", "tasks.next_token: sample 1 has 381 tokens, shorter than update_every=384"),
     ("budgets=[1000000000]", "policies.h2o: budget 1000000000: has no effect"),
     ("budgets=[384]", "policies.h2o: budget 384: has no effect"),
     ("policies.namm.budget=1000000000", "policies.namm: budget 1000000000: has no effect"),
@@ -120,7 +120,7 @@ def test_without_the_tokenizer_lengths_are_checked_as_they_are_written(monkeypat
 
 def test_a_model_that_is_fetched_first_is_checked_sample_by_sample(monkeypatch, tmp_path):
     monkeypatch.setattr(preflight, "model_at_hand", lambda *_: None)
-    with pytest.raises(ConfigError, match=r"sample 1 has 381 tokens, shorter than one update"):
+    with pytest.raises(ConfigError, match=r"sample 1 has 381 tokens, shorter than update_every"):
         run(config("update_every=384", folder=tmp_path))
 
 

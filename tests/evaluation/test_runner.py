@@ -181,7 +181,7 @@ def test_fresh_backs_earlier_results_up(reference, tmp_path):
 
 
 def test_impossible_samples_are_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"tasks.key_retrieval: (length: 20000|sample 0 needs .* was built for 16384)"):
+    with pytest.raises(DataError, match=r"tasks.key_retrieval: (length: 20000|sample 0 needs .* is 16384)"):
         run(small(tmp_path, "language.tasks.key_retrieval.length=[20000]"))
 
 

@@ -14,7 +14,7 @@ REFUSED = [
     ("max_tokens=1000000000", "max_tokens: budget 1000000000: has no effect"),
     (f"{KEYS}.texts=python-topic", "tasks.key_retrieval: texts: unknown text source 'python-topic': did you mean"),
     (f"{KEYS}.texts=anarchism", "tasks.key_retrieval: texts anarchism: not on this machine"),
-    (f"{KEYS}.length=[17000]", "tasks.key_retrieval: length: 17000 tokens: tiny-random was built for 16384"),
+    (f"{KEYS}.length=[17000]", "tasks.key_retrieval: length: 17000 tokens, but the context of tiny-random is 16384"),
     (
         "held_out.multi_key_retrieval.texts=nowhere",
         "held_out.multi_key_retrieval: texts: unknown text source 'nowhere'",

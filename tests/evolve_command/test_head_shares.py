@@ -73,7 +73,7 @@ def test_a_result_that_is_gone_is_made_again(run, tmp_path):
         (["agree.language.budget=0.6"], "agree.language.budget: 0.6: head shares have one budget"),
         (["method=duo_attention"], "rate: has no effect with method: duo_attention; remove it"),
         (["window=0.1"], "window: has no effect with method: agreement; remove it"),
-        (["agree.language.tokens=32", "agree.language.update_every=128"], "reach no update"),
+        (["agree.language.tokens=32", "agree.language.update_every=128"], "the cache is never updated"),
     ],
 )
 def test_mistakes_are_refused_in_one_line(refused, tmp_path, changes, words):

@@ -195,7 +195,7 @@ def test_statistics_are_of_the_sources_too(run):
 def test_what_cannot_agree_is_one_line():
     long = {"language": KINDS["language"](**{**GIVEN["language"], "update_every": 512})}
     run = MixtureFactory(ObjectiveSettings((), {}, 1, 2, PruningSettings(64)), SPEC, AgreeSettings(long)).build()
-    with pytest.raises(DataError, match=r"agree.language: 0000: \d+ tokens reach no update \(update_every=512\)"):
+    with pytest.raises(DataError, match=r"agree.language: 0000: \d+ tokens: no update \(update_every=512\)"):
         run.lesson(Shard("agree.language", (0,), "tiny-random"))
     with pytest.raises(UnsupportedModelError, match="Linear puts out neither next tokens nor actions"):
         outputs_of(torch.nn.Linear(1, 1), None)

@@ -93,7 +93,7 @@ def test_statistics_describe_the_unpruned_model():
 
 
 def test_impossible_work_is_refused():
-    with pytest.raises(DataError, match="shorter than one update"):
+    with pytest.raises(DataError, match="fewer than update_every"):
         objective(pruning=PruningSettings(512)).evaluate(population(), Shard("keys", (0,), "tiny-random"))
     with pytest.raises(DataError, match="pool of 6"):
         objective(samples=7).shards(0)

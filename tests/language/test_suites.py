@@ -263,7 +263,7 @@ def test_longbench_broken_lines_are_skipped_and_counted(tmp_path):
     full = [record for record in records if record.policy == "full"]
     assert [record.status for record in full] == ["scored", "skipped", "skipped", "scored", "skipped"]
     assert full[1].message.endswith("hotpotqa.jsonl:2: answers is [], expected a text, a number or a list of them")
-    assert "shorter than one update (update_every=512)" in full[2].message
+    assert "shorter than update_every=512" in full[2].message
     assert "hotpotqa.jsonl:5: not a JSON object" in full[4].message
     assert any("3 of 5 items are unusable and skipped (the first: " in line for line in told)
 

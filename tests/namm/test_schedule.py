@@ -104,5 +104,5 @@ def test_impossible_requests_are_refused(policy):
     model, ids = tiny("llama", torch.float64), torch.arange(24)[None]
     with pytest.raises(ConfigError, match=r"budget=1\.5: expected a share"):
         calibrate(model, [{"input_ids": ids}], policy, budget=1.5, update_every=16)
-    with pytest.raises(DataError, match="no input reaches an update"):
+    with pytest.raises(DataError, match="no input is long enough for an update"):
         calibrate(model, [{"input_ids": ids}], policy, budget=0.5, update_every=32)

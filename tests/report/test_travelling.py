@@ -172,7 +172,7 @@ def test_nothing_of_the_users_is_overwritten(folder, option):
         pandas.read_parquet(place.parent / "b" / "results.parquet").to_parquet(own)
     mine = own.read_bytes()
     said = call("report", place, option, code=2)
-    assert said.startswith(f"namm-xmodal: {option}: {own} is there already and was not written by namm-xmodal")
+    assert said.startswith(f"namm-xmodal: {option}: {own} already exists and was not written by namm-xmodal")
     call("report", place)  # without the option the file is left alone
     assert own.read_bytes() == mine
 

@@ -23,10 +23,10 @@ def evolved(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("track", "change", "said"),
     [
-        ("tmaze", "update_every=192", "an episode of namm_xmodal/TMaze-v0 has 182 tokens, shorter than one update"),
-        ("tmaze", "update_every=1000000000", "shorter than one update (update_every=1000000000)"),
-        ("hopper", "update_every=3200", "an episode of Hopper-v5 has 2999 tokens, shorter than one update"),
-        ("demo", "max_steps=12", "an episode of Hopper-v5 has 35 tokens, shorter than one update (update_every=48)"),
+        ("tmaze", "update_every=192", "an episode of namm_xmodal/TMaze-v0 has 182 tokens, shorter than update_every"),
+        ("tmaze", "update_every=1000000000", "shorter than update_every=1000000000"),
+        ("hopper", "update_every=3200", "an episode of Hopper-v5 has 2999 tokens, shorter than update_every"),
+        ("demo", "max_steps=12", "an episode of Hopper-v5 has 35 tokens, shorter than update_every=48"),
         ("tmaze", "protect_recent=1000", "budgets: 24: below protect_first + protect_recent"),
         (
             "tmaze",

@@ -92,7 +92,7 @@ def test_a_rollout_prints_its_table_and_resumes_where_it_stopped(evolved, tmp_pa
         ("full", "recency", "h2o", "namm", "namm_budget"), 2
     )
     other = rollout("rl/tmaze", *QUICK, "--output", out, "--set=rl.seed=7", code=2).stderr.strip()
-    assert "holds results of other settings: rl.seed (1000, now 7)" in other and "\n" not in other
+    assert "holds results with other settings: rl.seed (1000, now 7)" in other and "\n" not in other
 
 
 def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_their_label(evolved, tmp_path):

@@ -75,7 +75,7 @@ def test_what_was_made_is_not_made_again(tmp_path):
 
 def test_texts_too_short_for_an_update_are_one_line(tmp_path):
     short = {"language": KINDS["language"](**{**GIVEN["language"], "update_every": 512})}
-    with pytest.raises(DataError, match=r"traces.language: 0000: \d+ tokens reach no update \(update_every=512\)"):
+    with pytest.raises(DataError, match=r"0000: \d+ tokens: the cache is never updated \(update_every=512\)"):
         collect(short, POLICY, tmp_path, quiet)
     with pytest.raises(DataError, match=r"traces.language: .* is not complete; run the command again"):
         read_all(short, POLICY, tmp_path)

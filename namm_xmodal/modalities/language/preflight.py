@@ -146,8 +146,7 @@ def check_length(section: LanguageSection, encoded: EncodedSample, place: str) -
     """
     if "streaming" in section.schedules and encoded.prompt_length < section.update_every:
         raise ItemError(
-            f"{place}: its prompt has {encoded.prompt_length} tokens, shorter than one update "
-            f"(update_every={section.update_every})"
+            f"{place}: its prompt has {encoded.prompt_length} tokens, shorter than update_every={section.update_every}"
         )
 
 
