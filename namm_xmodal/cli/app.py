@@ -26,7 +26,7 @@ app = typer.Typer(
     name="namm-xmodal",
     cls=Commands,
     help="Generate with a pruned KV cache: compare memory policies, see what they keep, check your own.\n\n"
-    "Start with `namm-xmodal prepare language`, then `namm-xmodal eval language/demo`; evolve a policy of your own "
+    "Start with `namm-xmodal eval language/first`, a minute on one core; evolve a policy of your own "
     "with `namm-xmodal evolve evolve/smollm2`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,5 +1,6 @@
 """An arm of an evaluation: one policy, or one simpler baseline, at one size under one schedule."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,7 +197,10 @@ def _budgets(
         return list(own)
     if own is not None:
         return [own]
-    if takes_budget(spec, path):
+    ranks_only = (
+        name == "namm" and values.get("threshold") == -math.inf
+    )  # then no score evicts: it has no size of its own
+    if takes_budget(spec, path) or (ranks_only and section.budgets):
         if not section.budgets:
             raise ConfigError(f"budgets: []: expected at least one cache size, since {path} sets none")
         return list(section.budgets)

@@ -61,6 +61,13 @@ def test_own_budgets_win_over_the_sweep():
     assert [arm.learned for arm in plan.arms] == [False, False, False, True, True]
 
 
+def test_a_namm_that_only_ranks_runs_at_every_size():
+    ranks = {"policy": "namm", "init": "zeros", "threshold": float("-inf")}
+    plan = only(language(policies={"ranks": ranks, "own": ranks | {"budget": 0.3}}, budgets=[0.5, 64]))
+    assert sizes(plan) == [("ranks", 0.5, "streaming"), ("ranks", 64, "streaming"), ("own", 0.3, "streaming")]
+    assert [arm.policy.max_tokens for arm in plan.arms] == [0.5, 64, 0.3]
+
+
 def test_works_interleave_tasks_and_skip_what_is_done():
     plan = only(language(budgets=[0.5]))
     works = plan.works(frozenset())
