@@ -200,7 +200,7 @@ def _own_words(path: Path, error: type[NammError]) -> Iterator[None]:
         if "trust_remote_code" not in str(trouble):
             raise
         raise error(
-            f"{path}: needs its own code (trust_remote_code), which is never run; use a model that transformers "
+            f"{path}: needs its own code, which is never run; use a model that transformers "
             f"includes"
         ) from None
     except RuntimeError as trouble:

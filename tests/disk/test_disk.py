@@ -105,5 +105,5 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_trouble_in_words():
     assert disk_trouble(OSError(errno.ENOSPC, "x")) == "the disk is full, free some space and resume"
     assert disk_trouble(OSError(errno.EIO, "Input/output error"), "run again") == (
-        "Input/output error, mend this and run again"
+        "Input/output error, fix this and run again"
     )

@@ -43,5 +43,5 @@ def test_a_name_that_cannot_be_used(tmp_path):
 def test_an_input_under_another_name_is_an_input(tmp_path, link):
     (tmp_path / "notes.json").write_text("{}")
     link(tmp_path / "notes.json", tmp_path / "keep.json")
-    with pytest.raises(FolderError, match=r"keep\.json is read by this command, so it cannot be written"):
+    with pytest.raises(FolderError, match=r"keep\.json is an input of this command and cannot be overwritten"):
         check_outputs([tmp_path / "keep.png", tmp_path / "keep.json"], [tmp_path / "notes.json"])

@@ -85,7 +85,7 @@ def test_weights_of_another_save_are_refused(tmp_path):
     policy(1).save_pretrained(tmp_path / "one")
     policy(2).save_pretrained(tmp_path / "two")
     shutil.copy(tmp_path / "two" / "model.safetensors", tmp_path / "one" / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"not the weights that config\.json was saved with; copy both files"):
+    with pytest.raises(CheckpointError, match=r"does not belong to config\.json; copy both files"):
         Namm.from_pretrained(tmp_path / "one")
 
 

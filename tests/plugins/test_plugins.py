@@ -124,7 +124,7 @@ def test_a_channel_of_a_file_is_seen_saved_and_found_again(files, tmp_path, monk
     assert "unknown channel 'key_length'" in done.stderr and "load its plug-in with --plugins" in done.stderr
     use_files([files("from every_kind import KeyLength\nCHANNELS = {'key_size': KeyLength}")])
     vars(CHANNELS).pop("_entries")
-    with pytest.raises(ConfigError, match="the channel key_size calls itself 'key_length'"):
+    with pytest.raises(ConfigError, match="the class of channel key_size has name='key_length'"):
         make_features("key_size")
 
 

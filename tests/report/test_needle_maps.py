@@ -53,7 +53,7 @@ def test_needle_maps_have_a_panel_for_every_arm_and_the_mean_of_every_cell():
                 assert f"{np.mean(scores):.2f}" in [text.get_text() for text in figure.drawing.axes[place].texts]
     assert len(figure.values) == 9 * 6
     (bar,) = [axis for axis in figure.drawing.axes if axis.get_label() == "<colorbar>"]
-    assert bar.get_ylabel() == "answer_probability\nn = 2 a cell" and bar.get_ylim() == (0, 1)
+    assert bar.get_ylabel() == "answer_probability\nn = 2 per cell" and bar.get_ylim() == (0, 1)
     assert visible(figure)[0].get_ylim()[0] > visible(figure)[0].get_ylim()[1]  # depth 0 is above
 
 
@@ -70,7 +70,7 @@ def test_needle_maps_of_a_single_length_are_one_panel():
 def test_needle_maps_leave_cells_without_results_empty_and_say_how_many_there_are():
     summary, _ = summary_of((512, 2048), lambda each: each.policy == "full" or each.number not in (0, 6, 7))
     figure = draw_depths(summary, "language", "keys")
-    assert "n = 1 to 2 a cell" in figure.alt
+    assert "n = 1 to 2 per cell" in figure.alt
     assert "cell-4-0-0" not in figure.values and "cell-0-0-0" in figure.values
 
 
@@ -90,7 +90,7 @@ def test_needle_maps_need_a_full_grid(lengths, keep, depths):
 def test_needle_maps_are_in_the_page_and_beside_it(tmp_path):
     summary, _ = summary_of((512, 2048))
     page = write_page(tmp_path, summary, {}, {}, "needles").read_text(encoding="utf-8")
-    assert "answer_probability by length and depth of the fact, n = 2 a cell" in page
+    assert "answer_probability by length and depth of the fact, n = 2 per cell" in page
     assert (tmp_path / "depths-language-keys.png").stat().st_size > 10_000
     assert (tmp_path / "depths-language-keys.svg").exists()
     assert 'href="depths-language-keys.png"' in page

@@ -43,7 +43,7 @@ def files(folder):
 def test_an_incomplete_folder_says_so_everywhere_and_shows_only_arms_with_rows(folder):
     place = folder("a", keep=lambda each: each.number == 0 and each.policy in ("full", "recency"))
     shown, said = call("report", place)
-    assert f"note: 6 of 216 results in {place}: not complete" in said
+    assert f"note: 6 of 216 results in {place}: incomplete" in said
     assert "6 of 216 results: the evaluation is not complete." in shown
     assert "6 of 216 results: the evaluation is not complete." in " ".join((place / "table.txt").read_text().split())
     page = (place / "report" / "index.html").read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ def test_results_beside_those_of_the_configuration_are_told(folder):
     folder("a", policies={"full": {"policy": "full"}}, keep=lambda each: False)  # config.yaml of fewer policies
     _, said = call("report", place)
     where = place / "results.jsonl"
-    assert f"note: 192 results of other sections, arms or items: kept in {where}, left out of the tables" in said
+    assert f"note: 192 results of other sections, arms or items are kept in {where} and left out of the tables" in said
 
 
 # ------------------------------------------------------------------ compare
