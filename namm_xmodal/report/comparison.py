@@ -1,10 +1,11 @@
 """Compares two arms on the same items by the interval of their paired difference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from namm_xmodal.evaluation.estimate import FEWEST, Estimate, paired
+from namm_xmodal.evaluation.record import Record
 from namm_xmodal.report.summary import Row, Summary, options
 
 Verdict = Literal["win", "tie", "loss", "too few"]
@@ -23,6 +24,7 @@ class Comparison:
         metric: By which.
         difference: Ours minus theirs on the items that both have.
         higher_is_better: Of the metric.
+        kept: Shares of the cache that ours and theirs kept on these items.
     """
 
     ours: Row
@@ -30,6 +32,7 @@ class Comparison:
     metric: str
     difference: Estimate
     higher_is_better: bool
+    kept: tuple[float, float]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -37,8 +40,8 @@ class Comparison:
             "section": self.ours.section,
             "task": self.ours.task,
             "schedule": self.ours.schedule,
-            "ours": {"policy": self.ours.policy, "size": self.ours.size, "kept": self.ours.kept.fraction},
-            "theirs": {"policy": self.theirs.policy, "size": self.theirs.size, "kept": self.theirs.kept.fraction},
+            "ours": {"policy": self.ours.policy, "size": self.ours.size, "kept": self.kept[0]},
+            "theirs": {"policy": self.theirs.policy, "size": self.theirs.size, "kept": self.kept[1]},
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
             "difference": self.difference.to_json(),
@@ -77,7 +80,13 @@ def compare(ours: Row, theirs: Row, metric: str, summary: Summary) -> Comparison
         [theirs.scores[record.item][metric] for record in common],
         **options(common, how, summary.bootstrap),
     )
-    return Comparison(ours, theirs, metric, difference, how.higher_is_better)
+    kept = _kept_on(ours, common), _kept_on(theirs, common)
+    return Comparison(ours, theirs, metric, difference, how.higher_is_better, kept)
+
+
+def _kept_on(row: Row, common: Sequence[Record]) -> float:
+    items = {record.item for record in common}
+    return replace(row, records=tuple(record for record in row.records if record.item in items)).kept.fraction
 
 
 def equal_size(ours: Row, candidates: Sequence[Row]) -> Row | None:

@@ -98,7 +98,7 @@ def difference_table(found: Sequence[Comparison], ours: str, theirs: str) -> Tab
     table.add_column("difference\nn, kept", no_wrap=True)
     for each in found:
         sure = "*" if each.verdict in ("win", "loss") else ""
-        kept = f"{each.ours.kept.fraction:.0%} / {each.theirs.kept.fraction:.0%}"
+        kept = " / ".join(f"{share:.0%}" for share in each.kept)
         words = interval_words(each.difference, 3, sign=True) + sure
         cells = [
             *([each.ours.section] if len(sections) > 1 else []),

@@ -113,6 +113,19 @@ def test_runs_are_compared_arm_by_arm(folder):
     }
 
 
+def test_what_was_kept_is_of_the_common_items(folder):
+    both = [read_results(folder(name)) for name in ("a", "b")]
+    records = [
+        replace(each, kept=replace(each.kept, fraction=0.9 if each.item.endswith("/0") else 0.1))
+        for each in both[0].records
+    ]
+    fewer = [each for each in records if each.item.endswith(("/0", "/1"))]
+    found = differences(replace(both[0], records=records), replace(both[1], records=fewer))
+    assert {each.difference.n for each in found} == {2}
+    assert all(each.kept == pytest.approx((0.5, 0.5)) for each in found)
+    assert found[0].to_json()["ours"]["kept"] == pytest.approx(0.5)
+
+
 def test_the_command_prints_a_table_or_json(folder):
     ours, theirs = folder("a", gain=0.05), folder("b")
     line = ["compare", str(ours), str(theirs)]

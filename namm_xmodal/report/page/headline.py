@@ -191,7 +191,8 @@ def verdict_words(comparison: Comparison) -> str:
     """One comparison in a sentence."""
     found = comparison.difference
     n = "" if found.n == 1 else f", n = {found.n}"
+    ours, theirs = comparison.kept
     return (
         f"{comparison.ours.task}: {comparison.metric} {interval_words(found, 3, sign=True)}{n}, at "
-        f"{comparison.ours.kept.fraction:.1%} against {comparison.theirs.kept.fraction:.1%} kept"
+        f"{ours:.1%} against {theirs:.1%} kept"
     )

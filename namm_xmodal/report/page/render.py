@@ -181,8 +181,7 @@ def comparisons_csv(summary: Summary) -> str:
             found = each.difference
             theirs = f"{each.theirs.policy}, {each.theirs.size}"
             difference = (found.value, found.low, found.high, found.n, each.verdict)
-            kept = (each.ours.kept.fraction, each.theirs.kept.fraction)
-            writer.writerow([tally.section, each.ours.task, tally.ours, theirs, each.metric, *difference, *kept])
+            writer.writerow([tally.section, each.ours.task, tally.ours, theirs, each.metric, *difference, *each.kept])
     return buffer.getvalue()
 
 
