@@ -60,11 +60,11 @@ def evaluate(
             notice(f"resuming after {finished} of {everything} results in {config.run.output}")
         on_progress(finished, everything, "")
         known = _Known(journal.records)
+
+        def on_status(what: str) -> None:
+            on_progress(finished, everything, what)  # as many as are finished when it is called
+
         for section in plan:
-
-            def on_status(what: str, finished: int = finished) -> None:
-                on_progress(finished, everything, what)
-
             for record in _records(section, works[section.name], config.run, on_status):
                 known.check(record, str(journal.path))
                 journal.append(record)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from evaluations import load, numbers, plan_of, run
+from made_records import made_plan, made_records
 from matplotlib.figure import Figure
 
 from namm_xmodal.config import build_policy
 from namm_xmodal.errors import ConfigError, DataError, ResultsError
+from namm_xmodal.evaluation import runner
 from namm_xmodal.modalities.language import fit
 from namm_xmodal.modalities.language import session as language_session
 from namm_xmodal.report.picture import save_picture
@@ -53,6 +55,20 @@ def test_budgets_are_kept(reference):
     for record in reference[1]:
         if record.budget is not None and record.task == "key_retrieval":
             assert record.kept.fraction == pytest.approx(record.budget, abs=0.2)
+
+
+def test_what_a_session_reports_between_results_does_not_take_progress_back(tmp_path, monkeypatch):
+    config, plan = made_plan(tmp_path, video=None, rl=None)
+
+    def records(section, works, run, on_status):
+        for record in made_records(plan)[:3]:
+            on_status("step 20, 6 running")
+            yield record
+
+    monkeypatch.setattr(runner, "_records", records)
+    seen = []
+    runner.evaluate(config, plan, on_progress=lambda done, total, what: seen.append(done))
+    assert seen == [0, 0, 1, 1, 2, 2, 3]
 
 
 def test_a_complete_run_is_not_repeated_and_says_so(reference, monkeypatch):
