@@ -25,7 +25,8 @@ def listed(names: Iterable[str]) -> str:
 
 
 SCHEDULES = {
-    "streaming": "streaming: pruned at regular intervals while it is read, the question at the end of the stream",
+    "streaming": "streaming: pruned every update_every tokens while the text or video is read, the question at the end of "
+    "the stream",
     "post_context": "post_context: pruned once, before the question is read (question-agnostic)",
     "post_prefill": "post_prefill: pruned once, after the question was read (query-aware)",
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from namm_xmodal.evaluation.estimate import Estimate
-from namm_xmodal.report.words import counted, digits_for, ended, interval_words, listed, number
+from namm_xmodal.report.words import counted, digits_for, ended, interval_words, listed, number, schedules_in_words
 
 
 def estimate(value, low, high, n=24):
@@ -37,3 +37,10 @@ def test_lists_and_sentences():
     assert [counted(1, "arm"), counted(1200, "policy", "policies")] == ["1 arm", "1,200 policies"]
     assert [listed(["a"]), listed("aab"), listed("abca")] == ["a", "a and b", "a, b and c"]
     assert [ended("What?"), ended("Kept"), ended("Done. ")] == ["What?", "Kept.", "Done."]
+
+
+def test_schedules_are_explained_where_one_prunes_once():
+    assert schedules_in_words(["streaming", "none"]) == ""
+    words = schedules_in_words(["streaming", "post_prefill"])
+    assert words.startswith("streaming: pruned every update_every tokens while the text or video is read, ")
+    assert words.endswith("; post_prefill: pruned once, after the question was read (query-aware).")
