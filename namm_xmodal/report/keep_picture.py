@@ -65,7 +65,8 @@ def _fates(axis: Any, inspection: Inspection) -> Any:
     )
     for layer in range(1, layers):
         axis.axhline(layer * heads - 0.5, color="white", linewidth=0.4)
-    for seen in inspection.updates:
+    inside = [seen for seen in inspection.updates if seen < count]  # a line at the end would be the frame
+    for seen in inside:
         axis.axvline(seen - 0.5, color="0.3", linewidth=0.6, linestyle=":")
     every = max(1, layers // 10)
     shown = range(0, layers, every)
@@ -76,7 +77,7 @@ def _fates(axis: Any, inspection: Inspection) -> Any:
     if count <= LABELLED_TOKENS:
         axis.set_xticks(range(count), [_visible(token) for token in inspection.tokens], rotation=90, fontsize=6)
     else:
-        axis.set_xlabel("token; dotted lines: updates", fontsize=9)
+        axis.set_xlabel("token; dotted lines: updates" if inside else "token", fontsize=9)
         axis.tick_params(axis="x", labelsize=8)
     return image
 

@@ -9,6 +9,7 @@ from namm_xmodal.config import build_policy
 from namm_xmodal.errors import DataError
 from namm_xmodal.language.models import load_language_model
 from namm_xmodal.modalities.language.inspection import KEPT, inspect_text
+from namm_xmodal.report import keep_picture
 from namm_xmodal.report.keep_picture import draw_inspection
 
 TEXT = "Costs $5 or $6\n\tand the rest is _text_ ^ of any kind. " * 4
@@ -85,3 +86,15 @@ def test_picture_and_json(language, tmp_path, suffix, length):
     content = json.loads(json.dumps(inspection.to_json()))
     assert "".join(token["text"] for token in content["tokens"]) == TEXT[:length]
     assert (np.array(content["evicted_at"]) == KEPT).mean() == pytest.approx(content["kept_fraction"])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "label"), [("streaming", "token; dotted lines: updates"), ("post_prefill", "token")]
+)
+def test_the_picture_explains_dotted_lines_where_it_has_some(language, tmp_path, monkeypatch, schedule, label):
+    labels = []
+    monkeypatch.setattr(
+        keep_picture, "save_picture", lambda figure, *_: labels.extend(a.get_xlabel() for a in figure.axes)
+    )
+    draw_inspection(look(language, build_policy("h2o"), schedule=schedule), tmp_path / "picture.png")
+    assert [each for each in labels if each] == [label]
