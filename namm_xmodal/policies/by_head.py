@@ -48,6 +48,13 @@ class ByHead(PassesOn, Budgeted):
             )
         object.__setattr__(self, "base", replace(base, budget=self.budget))
 
+    def __repr__(self) -> str:
+        """One line; of a NAMM nothing about its own size, which has no effect here."""
+        base = repr(self.base)
+        if isinstance(self.base, Namm):
+            base = f"ranking of {self.base.features.name} -> {self.base.scorer.name}"
+        return f"ByHead(budget={self.budget}, base={base}, shares={self.shares})"
+
     def start(self, state: State, shape: LayerShape) -> None:
         """Declares the base's buffers; refuses a model whose heads do not match the shares.
 

@@ -172,3 +172,11 @@ def test_shares_that_ship_say_where_they_come_from(path):
         len(found.weights) * len(found.weights[0]), rel=1e-3
     )
     assert replace(found, source="") == found
+
+
+def test_the_size_of_a_namm_that_only_ranks_is_not_shown():
+    base = replace(Namm.from_pretrained("namm-universal"), max_tokens=0.25)
+    shown = repr(ByHead(base=base, shares=EVEN, budget=0.12))
+    assert shown.startswith(f"ByHead(budget=0.12, base=ranking of {base.features.name} -> {base.scorer.name}, shares=")
+    assert "max_tokens" not in shown
+    assert "threshold" not in shown
