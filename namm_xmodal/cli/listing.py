@@ -233,13 +233,13 @@ def first_line(cls: Any) -> str:
 
 
 def first_comment(text: str) -> str:
-    """The comment at the top of a YAML file, up to the first line that is not a comment."""
+    """The first sentence of the comment at the top of a YAML file; commands, which are indented, are not part of it."""
     lines = []
     for line in text.splitlines():
-        if not line.startswith("#"):
+        if not line.startswith("#") or line.startswith("#   "):
             break
         lines.append(line.lstrip("# ").strip())
-    return " ".join(lines).split(". ")[0].rstrip(".")
+    return " ".join(lines).strip().split(". ")[0].rstrip(".")
 
 
 def _show(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from namm_xmodal.adapters.table import ADAPTERS
 from namm_xmodal.cli import console
+from namm_xmodal.cli.listing import first_comment
 from namm_xmodal.config import EvolveConfig, RunConfig, Section, packaged_configs
 from namm_xmodal.config.commands import command_of
 from namm_xmodal.config.loader import load_mapping
@@ -172,3 +173,9 @@ def test_one_is_not_many(run, command, name, said):
     }
     options = [part for each in few[command] for part in ("--set", each)]
     assert said in " ".join(run(command, name, "--dry-run", *options).stdout.split())
+
+
+def test_descriptions_of_configurations_hold_no_command():
+    text = "# Where do facts\n# survive a text?\n#\n#   namm-xmodal eval language/x    # ten minutes\n#\n# Every key.\n"
+    assert first_comment(text) == "Where do facts survive a text?"
+    assert first_comment("# One run. Of many.\nseed: 1\n") == "One run"
