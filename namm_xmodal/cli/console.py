@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -27,8 +27,20 @@ def notice(text: str) -> None:
 @contextmanager
 def progress(title: str) -> Iterator[OnProgress]:
     """Progress on stderr: a bar on a terminal, elsewhere a line now and then; yields `on_progress`."""
+    with sectioned_progress(title) as (on_progress, _):
+        yield on_progress
+
+
+@contextmanager
+def sectioned_progress(title: str) -> Iterator[tuple[OnProgress, Callable[[str, int, int], None]]]:
+    """The same for work in sections, each of a pace of its own.
+
+    Yields `on_progress`, and `on_section(name, begin, end)` to call before a section, with what is done before and after
+    it. Lines then say how long that section takes, since nothing is known of later ones.
+    """
     if not errors.is_terminal:
-        yield _Lines(title).advance
+        lines = _Lines(title)
+        yield lines.advance, lines.section
         return
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -46,7 +58,7 @@ def progress(title: str) -> Iterator[OnProgress]:
         def on_progress(done: int, total: int, what: str) -> None:
             bar.update(task, completed=done, total=total, what=what)
 
-        yield on_progress
+        yield on_progress, lambda name, begin, end: None
 
 
 class _Lines:
@@ -56,6 +68,12 @@ class _Lines:
         self._title = title
         self._begin = self._last = time.monotonic()
         self._before: int | None = None  # what was done at the first call, perhaps by an earlier session
+        self._section: tuple[str, int] | None = None
+        self._section_begin = self._begin
+
+    def section(self, name: str, begin: int, end: int) -> None:
+        """From here on, what is left is estimated from this section alone, up to `end`."""
+        self._section, self._section_begin, self._before = (name, end), time.monotonic(), begin
 
     def advance(self, done: int, total: int, what: str) -> None:
         """A line, if it is time for one."""
@@ -65,9 +83,10 @@ class _Lines:
             return
         self._last = now
         words = f"{self._title}: {done:,} of {total:,} after {_minutes(now - self._begin)}"
-        if self._before < done < total:
-            left = (now - self._begin) / (done - self._before) * (total - done)
-            words += f", about {_minutes(left)} left"
+        name, end = self._section or ("", total)
+        if self._before < done < end:
+            left = (now - self._section_begin) / (done - self._before) * (end - done)
+            words += f", about {_minutes(left)} left" + (f" in {name}" if end < total else "")
         errors.print(Text(f"{words} ({what})" if what else words))
 
 

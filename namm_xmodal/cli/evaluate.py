@@ -119,7 +119,7 @@ def load(
 
 def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     """Runs what is missing and writes the report, or prints what would run."""
-    from namm_xmodal.cli.console import console, notice, progress
+    from namm_xmodal.cli.console import console, notice, sectioned_progress
     from namm_xmodal.cli.folders import eval_folder
     from namm_xmodal.evaluation.plan import make_plan
     from namm_xmodal.evaluation.results_folder import check_results
@@ -143,8 +143,10 @@ def run(settings: "EvaluationConfig", fresh: bool, dry_run: bool) -> None:
     from namm_xmodal.report.write import write_report
 
     with folder.claimed(), resumable():
-        with progress("evaluating") as on_progress:
-            records = evaluate(settings, plan, fresh=fresh, on_progress=on_progress, notice=notice)
+        with sectioned_progress("evaluating") as (on_progress, on_section):
+            records = evaluate(
+                settings, plan, fresh=fresh, on_progress=on_progress, on_section=on_section, notice=notice
+            )
         for table in write_report(records, settings, plan, notice=notice):
             console.print(table)
     console.print(

@@ -1,6 +1,6 @@
 """Runs what is missing in the journal, in this process or in several; every result is saved at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ def evaluate(
     *,
     fresh: bool = False,
     on_progress: OnProgress = lambda done, total, what: None,
+    on_section: Callable[[str, int, int], None] = lambda name, begin, end: None,
     notice: OnNotice = lambda text: None,
 ) -> list[Record]:
     """Runs every arm on every item and returns all records, earlier ones of the same folder included.
@@ -38,6 +39,7 @@ def evaluate(
         plan: What it consists of, of `make_plan`.
         fresh: Back earlier results up and start from scratch instead of resuming.
         on_progress: Called after every record as `on_progress(done, total, what)`.
+        on_section: Called before every section as `on_section(name, begin, end)`, with what is done before and after it.
         notice: Called with what is worth knowing, such as a video that was skipped.
 
     Raises:
@@ -65,6 +67,8 @@ def evaluate(
             on_progress(finished, everything, what)  # as many as are finished when it is called
 
         for section in plan:
+            missing = sum(len(arms) for work in works[section.name] for arms in work.arms)
+            on_section(section.name, finished, finished + missing)
             for record in _records(section, works[section.name], config.run, on_status):
                 known.check(record, str(journal.path))
                 journal.append(record)

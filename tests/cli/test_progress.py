@@ -28,3 +28,16 @@ def test_what_is_done_within_half_a_minute_prints_nothing(clock, capsys):
         clock[0] += 29
         on_progress(1, 2, "")
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_left_is_that_of_the_section(clock, capsys):
+    with console.sectioned_progress("evaluating") as (on_progress, on_section):
+        on_progress(0, 120, "")
+        for name, begin, end, seconds in [("video", 0, 20, 10), ("rl", 20, 120, 1)]:
+            on_section(name, begin, end)
+            for done in range(begin + 1, end + 1):
+                clock[0] += seconds
+                on_progress(done, 120, "")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "evaluating: 3 of 120 after 30 s, about 3 min left in video"  # 17 items of 10 s
+    assert "evaluating: 60 of 120 after 4 min, about 60 s left" in lines  # 60 of 1 s

@@ -66,9 +66,11 @@ def test_what_a_session_reports_between_results_does_not_take_progress_back(tmp_
             yield record
 
     monkeypatch.setattr(runner, "_records", records)
-    seen = []
-    runner.evaluate(config, plan, on_progress=lambda done, total, what: seen.append(done))
+    seen, sections = [], []
+    report = {"on_progress": lambda done, *_: seen.append(done), "on_section": lambda *each: sections.append(each)}
+    runner.evaluate(config, plan, **report)
     assert seen == [0, 0, 1, 1, 2, 2, 3]
+    assert sections == [("language", 0, plan[0].total)]
 
 
 def test_a_complete_run_is_not_repeated_and_says_so(reference, monkeypatch):
