@@ -199,10 +199,7 @@ def _own_words(path: Path, error: type[NammError]) -> Iterator[None]:
     except ValueError as trouble:
         if "trust_remote_code" not in str(trouble):
             raise
-        raise error(
-            f"{path}: needs its own code, which is never run; use a model that transformers "
-            f"includes"
-        ) from None
+        raise error(f"{path}: needs its own code, which is never run; use a model that transformers includes") from None
     except RuntimeError as trouble:
         if "ignore_mismatched_sizes" not in str(trouble):
             raise

@@ -56,9 +56,7 @@ def test_an_ordered_dictionary_with_attributes_is_one(tmp_path):
 
 def test_tensors_of_other_kinds_are_refused_by_name(tmp_path):
     torch.save({"a": torch.ones(3, 3).to_sparse()}, tmp_path / "a.pt")
-    with pytest.raises(
-        DataError, match=r"a has an unsupported type \(torch._utils._rebuild_sparse_tensor\)"
-    ):
+    with pytest.raises(DataError, match=r"a has an unsupported type \(torch._utils._rebuild_sparse_tensor\)"):
         read_tensors(tmp_path / "a.pt", error=DataError, expected="tensors")
     torch.save({"a": torch.ones(100)}, tmp_path / "a.pt")
     with pytest.raises(DataError, match="larger than its stored data, or than the limit"):
