@@ -59,7 +59,7 @@ def test_forgetting_shows_in_the_record(agent_model):
 
 
 def test_sizes_that_do_not_fit_are_one_line(agent_model):
-    with pytest.raises(ConfigError, match="statistics of length 5: this model has states of 11 numbers"):
+    with pytest.raises(ConfigError, match="statistics of length 5, but this model has states of 11 numbers"):
         AgentModel(agent_model.model, StateStatistics(np.zeros(5), np.ones(5)))
     with pytest.raises(ConfigError, match="positive standard deviations"):
         StateStatistics(np.zeros(3), np.array([1.0, 0.0, 1.0]))

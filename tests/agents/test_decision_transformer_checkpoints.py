@@ -129,7 +129,7 @@ def test_bad_checkpoints_are_one_line(tmp_path):
     short = tmp_path / "statistics.json"
     short.write_text('{"mean": [1, 2], "std": [1, 2]}')
     save_checkpoint(small(), metadata(), tmp_path / "whole")
-    with pytest.raises(ConfigError, match="statistics of length 2: this model has states of 11 numbers"):
+    with pytest.raises(ConfigError, match="statistics of length 2, but this model has states of 11 numbers"):
         load_checkpoint("x", str(tmp_path / "whole"), statistics=read_statistics(short))
     short.write_text("[]")
     with pytest.raises(ConfigError, match="expected state statistics"):

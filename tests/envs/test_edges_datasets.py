@@ -176,11 +176,11 @@ def test_minari_datasets_of_numbers_and_vectors_work(states, actions, sizes):
 @pytest.mark.parametrize(
     ("states", "actions", "message"),
     [
-        (spaces.Discrete(5), VECTOR, "states of the kind Discrete"),
-        (VECTOR, spaces.Discrete(3), "actions of the kind Discrete"),
-        (VECTOR, spaces.MultiDiscrete([2, 3]), "actions of the kind MultiDiscrete"),
-        (spaces.Dict({"goal": VECTOR}), VECTOR, "states of the kind Dict"),
-        (spaces.Tuple([VECTOR, VECTOR]), VECTOR, "states of the kind Tuple"),
+        (spaces.Discrete(5), VECTOR, "states of type Discrete"),
+        (VECTOR, spaces.Discrete(3), "actions of type Discrete"),
+        (VECTOR, spaces.MultiDiscrete([2, 3]), "actions of type MultiDiscrete"),
+        (spaces.Dict({"goal": VECTOR}), VECTOR, "states of type Dict"),
+        (spaces.Tuple([VECTOR, VECTOR]), VECTOR, "states of type Tuple"),
         (spaces.Box(0, 255, (16, 16, 3), np.uint8), VECTOR, r"states of shape \(16, 16, 3\): .* pictures"),
         (VECTOR, spaces.Box(0, 5, (2,), np.int64), "actions of int64"),
     ],

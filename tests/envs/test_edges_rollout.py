@@ -160,7 +160,7 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("what", ["states", "actions"])
 def test_spaces_that_are_no_vectors_are_refused_by_name(name, what):
-    with pytest.raises(ConfigError, match=f"{what} of the kind {name}: expected a Box of one vector or one number"):
+    with pytest.raises(ConfigError, match=f"{what} of type {name}: expected a Box of one vector or one number"):
         size_of(SPACES[name], what)
 
 
@@ -186,5 +186,5 @@ def test_behaviour_is_recorded_from_scalars_and_refused_by_name():
     class Choice(Odd):
         action_space = spaces.Discrete(2)
 
-    with pytest.raises(ConfigError, match="actions of the kind Discrete"):
+    with pytest.raises(ConfigError, match="actions of type Discrete"):
         record_episode(Choice(), policy, 0)

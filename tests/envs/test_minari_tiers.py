@@ -194,7 +194,7 @@ def test_tiers_are_made_of_the_right_policies_and_come_out_the_same_twice():
         assert np.array_equal(a.actions, b.actions) and np.array_equal(a.observations, b.observations)
     with pytest.raises(DataError, match="expected at least two"):
         choose(rated[:1])
-    with pytest.raises(ConfigError, match="takes 7 and gives 2 numbers; this environment has states of 3"):
+    with pytest.raises(ConfigError, match="takes 7 and returns 2 numbers, but this environment has states of 3"):
         record_episode(Drift(), policy("wide", inputs=7), 0)
 
 

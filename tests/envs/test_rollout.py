@@ -124,7 +124,7 @@ def test_mistakes_are_one_line():
         Target(1.0, 0)
     with pytest.raises(ConfigError, match="batch=0: expected at least 1"):
         list(rollout(Crashes, Scripted(), [0], Target(1.0), batch=0))
-    with pytest.raises(ConfigError, match="environment 'Hoper-v5': cannot be made"):
+    with pytest.raises(ConfigError, match="environment 'Hoper-v5': cannot be created"):
         environment_maker("Hoper-v5")
     with pytest.raises(ConfigError, match="length=0: expected a corridor"):
         environment_maker(TMAZE, length=0)

@@ -73,8 +73,8 @@ def test_torn_last_line_is_dropped_with_a_notice(tmp_path, cut, records):
     with Journal(path, FACTS, notices.append) as journal:
         assert len(journal.records) == 2
         journal.append(records[2])
-    assert "not complete" in notices[0]
-    assert "cut off" in notices[1]
+    assert "incomplete" in notices[0]
+    assert "incomplete" in notices[1]
     assert path.read_bytes() == whole
 
 

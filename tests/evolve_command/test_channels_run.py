@@ -65,7 +65,7 @@ def test_a_name_stays_a_name_in_the_digest_of_a_run():
         ("[spectrogram, key_noveltyy]", "features: unknown channel 'key_noveltyy': did you mean key_novelty"),
         (
             "[spectrogram, spectrogram]",
-            "features: ['spectrogram', 'spectrogram']: the channel spectrogram is given twice",
+            "features: ['spectrogram', 'spectrogram']: contains the channel spectrogram twice",
         ),
         ("[]", "features: []: expected at least one channel"),
         ("true", "features: True: expected a channel such as spectrogram, or a list"),

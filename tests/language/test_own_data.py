@@ -63,7 +63,7 @@ def test_any_task_can_read_own_texts(tmp_path):
     [
         ("missing.txt", None, r"missing\.txt: no such file or folder; expected \.txt, \.md, \.jsonl or a folder"),
         ("empty.txt", b"", r"empty\.txt: contains no text"),
-        ("book.pdf", b"%PDF", r"book\.pdf: a file that ends in \.pdf; expected \.txt, \.md, \.jsonl or a folder"),
+        ("book.pdf", b"%PDF", r"book\.pdf: a file with the suffix \.pdf; expected \.txt, \.md, \.jsonl or a folder"),
         ("bytes.txt", b"\xff\xfe\x00", r"bytes\.txt: not UTF-8 text"),
         ("no.jsonl", b"\n", r"no\.jsonl: contains no lines"),
         ("bad.jsonl", b'{"text": "a"}\n{"text": \n', r"bad\.jsonl:2: not a JSON object"),

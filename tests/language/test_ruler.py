@@ -201,8 +201,8 @@ def test_without_wonderwords_ruler_names_the_extra(monkeypatch, tokenizer):
         ("vt", {"hops": 0}, "expected at least 1 of each"),
         ("fwe", {"alpha": 1.0}, "alpha: 1.0: expected 1.1 to 8"),
         ("cwe", {"length": (64,)}, "expected at least 256 tokens"),
-        ("qa_1", {}, r"data: missing; expected the path of SQuAD's dev-v2.0.json"),
-        ("qa_2", {}, r"data: missing; expected the path of HotpotQA's hotpot_dev_distractor_v1.json"),
+        ("qa_1", {}, r"data: missing; download SQuAD's dev-v2.0.json"),
+        ("qa_2", {}, r"data: missing; download HotpotQA's hotpot_dev_distractor_v1.json"),
     ],
 )
 def test_impossible_ruler_fields_are_refused(name, fields, hint):

@@ -513,7 +513,7 @@ def test_infinitebench_questions_about_one_book_share_it(tmp_path):
 @pytest.mark.parametrize(
     ("label", "change", "said"),
     [
-        ("hotpotqa", {"input": "Cut off \ud83d"}, r"half of a character, \\ud83d"),
+        ("hotpotqa", {"input": "Cut off \ud83d"}, r"a lone surrogate, \\ud83d"),
         ("trec", {"answers": ["Zzz"], "all_classes": ["Date"]}, "answer 'Zzz' is none of its labels, Date"),
     ],
 )

@@ -62,7 +62,7 @@ def test_pages_of_html_become_text(empty_machine):
 
 def test_preparing_without_apt_is_refused_politely(empty_machine, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda tool: None)
-    with pytest.raises(DataError, match=r"apt-get is not on this machine.*python-topics"):
+    with pytest.raises(DataError, match=r"apt-get is not installed.*python-topics"):
         prepare_texts(["jargon-text"])
     assert not (empty_machine / "cache").exists()
 

@@ -120,4 +120,4 @@ def test_dropout_in_training_mode_is_refused():
 
 def test_a_report_before_any_cache_is_refused():
     with pruned(tiny("llama"), H2O(), update_every=16) as memory:
-        refused(UnsupportedOperationError, "no cache was made yet", memory.report)
+        refused(UnsupportedOperationError, "there is no cache yet", memory.report)

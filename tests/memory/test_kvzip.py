@@ -138,7 +138,7 @@ def test_any_policy_prunes_once_and_answers_from_forks():
 
 def test_what_cannot_work_is_refused():
     model = tiny("llama")
-    with pruned(model, H2O()) as memory, pytest.raises(UnsupportedOperationError, match="the memory prunes by H2O"):
+    with pruned(model, H2O()) as memory, pytest.raises(UnsupportedOperationError, match="the memory prunes with H2O"):
         kvzip(memory, TEXT, TOKENIZER)
     with pruned(model, None) as memory:
         with pytest.raises(DataError, match=r"input_ids of shape \(1, 0\): expected \(rows, tokens\)"):

@@ -151,7 +151,7 @@ def test_it_is_saved_and_older_versions_refuse_the_file(tmp_path):
     assert Namm.from_pretrained(tmp_path, beyond="last").schedule == replace(HELD.schedule, beyond=())
     assert Namm.from_pretrained(tmp_path, beyond=0.4).schedule.beyond == (0.4,)
     (tmp_path / "config.json").write_text(json.dumps(saved | {"schedule": saved["schedule"] | {"beyond": [2]}}))
-    with pytest.raises(CheckpointError, match=r"schedule cannot be read .*above 0, at most 1"):
+    with pytest.raises(CheckpointError, match=r"schedule cannot be read .*shares in \(0, 1\]"):
         Namm.from_pretrained(tmp_path)
 
 

@@ -138,7 +138,7 @@ def test_published_checkpoints_that_need_code_or_lack_parts_are_refused(tmp_path
     with pytest.raises(CheckpointError, match="_output_var"):
         Namm.from_published(tmp_path / "b.pt")
     torch.save({"evolution_state": {"mean": pytest.raises}}, tmp_path / "c.pt")
-    with pytest.raises(CheckpointError, match="it asks for _pytest"):
+    with pytest.raises(CheckpointError, match="it refers to _pytest"):
         Namm.from_published(tmp_path / "c.pt")
     with pytest.raises(CheckpointError, match="no such file"):
         Namm.from_published(tmp_path / "d.pt")

@@ -121,10 +121,10 @@ def test_where_no_episode_began_no_return_is_shown_and_the_reason_is(model, tmp_
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("environment=EdgesTestChoices-v0", "EdgesTestChoices-v0: actions of the kind Discrete: expected a Box"),
-        ("environment=EdgesTestBlind-v0", "cannot draw itself (render modes: human); --video needs rgb_array"),
+        ("environment=EdgesTestChoices-v0", "EdgesTestChoices-v0: actions of type Discrete: expected a Box"),
+        ("environment=EdgesTestBlind-v0", "cannot be rendered (render modes: human); --video needs rgb_array"),
         ("environment_options.draws='with errors'", "cannot be rendered here (RuntimeError: no display)"),
-        ("environment_options.draws=text", "draws str; expected (height, width, 3) of uint8"),
+        ("environment_options.draws=text", "renders str; expected (height, width, 3) of uint8"),
         ("environment_options.fails='at reset'", "step 0: the environment did not start: RuntimeError"),
         ("max_steps=2", "max_steps=2: too short for a frame, expected at least 4"),
     ],

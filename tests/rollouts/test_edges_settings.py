@@ -53,11 +53,11 @@ def evolved(tmp_path, monkeypatch):
             "policies.fifo.budget=61",
             "policies.fifo: budget 61: has no effect, since no policy keeps more than",
         ),
-        ("hopper", "environment=Hoper-v5", "environment 'Hoper-v5': cannot be made"),
+        ("hopper", "environment=Hoper-v5", "environment 'Hoper-v5': cannot be created"),
         (
             "hopper",
             "environment=HalfCheetah-v5",
-            "states (17,) and actions (6,), the model hopper-long/seed-0 has (11,)",
+            "states (17,) and actions (6,), but the model hopper-long/seed-0 has (11,)",
         ),
         ("hopper", "model=hoper", "hoper: no such folder, and not a hub id"),
         ("hopper", "score=dataset", "dataset: missing"),
@@ -79,7 +79,7 @@ def test_statistics_and_scores_that_are_not_there_are_found_by_the_dry_run(tmp_p
     for change, said in (
         (
             f"state_statistics: {tmp_path}/short.json",
-            "state statistics of length 2: this model has states of 11 numbers",
+            "state statistics of length 2, but this model has states of 11 numbers",
         ),
         ("score: dataset, dataset: no/such-v0", "no/such-v0"),
     ):

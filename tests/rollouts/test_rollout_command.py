@@ -124,9 +124,9 @@ def test_policies_and_models_can_be_added_to_a_rollout_but_not_exchanged_under_t
         ("environment=Hopper-v4", "the data of hopper-long/seed-0 come from Hopper-v5"),
         (
             "environment=HalfCheetah-v5",
-            "states (17,) and actions (6,), the model hopper-long/seed-0 has (11,) and (3,)",
+            "states (17,) and actions (6,), but the model hopper-long/seed-0 has (11,) and (3,)",
         ),
-        ("environment=Hoper-v5", "environment 'Hoper-v5': cannot be made"),
+        ("environment=Hoper-v5", "environment 'Hoper-v5': cannot be created"),
         ("policies.h2o.policy=h2oo", "unknown policy 'h2oo'"),
         ("policies.window.steps=0", "policies.window: {'policy': 'window', 'steps': 0}: expected"),
         ("policies.namm.statistics=guessed", "policies.namm.statistics: 'guessed': expected one of frozen, estimated"),

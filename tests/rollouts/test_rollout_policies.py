@@ -104,7 +104,7 @@ def test_each_layer_of_a_rollout_has_its_own_statistics(model):
     mixed = held(model, ByLayer(zero, (shifted,)))
     assert mixed[0] == plain[0]
     assert mixed[1] != plain[1] and plain[0] != moved[0]
-    with pytest.raises(ConfigError, match="3 policies by layer: this model has 2 layers"):
+    with pytest.raises(ConfigError, match="3 policies by layer, but this model has 2 layers"):
         held(model, ByLayer(zero, (zero, zero)))
 
 

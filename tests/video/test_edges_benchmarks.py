@@ -45,21 +45,21 @@ RIGHT = [
     ("B", COLOURS, "text", 1),
 ]
 WRONG = [
-    ("E", COLOURS, "letter", "is none of its 4 options: expected a letter of A to D"),
-    ("B. red", COLOURS, "letter", "names options A and B alike"),
+    ("E", COLOURS, "letter", "is not among its 4 options: expected a letter of A to D"),
+    ("B. red", COLOURS, "letter", "matches options A and B"),
     (1, COLOURS, "letter", "expected a letter of A to D"),  # from 0 or from 1?
     ("2", COUNTS, "letter", "expected a letter of A to D"),
-    (4, COLOURS, "index", "is none of its 4 options: expected 0 to 3"),
+    (4, COLOURS, "index", "is not among its 4 options: expected 0 to 3"),
     (-1, COLOURS, "index", "expected 0 to 3"),
     (1.5, COLOURS, "index", "expected 0 to 3"),
-    ("A", SWAPPED, "index", "names options A and B alike"),
+    ("A", SWAPPED, "index", "matches options A and B"),
     (True, COLOURS, "index", "answer is True: expected 0 to 3"),
     (NAN, COLOURS, "index", "answer is nan: expected 0 to 3"),
     (None, COLOURS, "text", "answer is None: expected the text of an option"),
     ("", COLOURS, "text", "expected the text of an option"),
     (2, COLOURS, "text", "expected the text of an option"),
-    ("pink", COLOURS, "text", "is none of its 4 options"),
-    ("red", ("red", "blue", "red"), "text", "names options A and C alike"),
+    ("pink", COLOURS, "text", "is not among its 4 options"),
+    ("red", ("red", "blue", "red"), "text", "matches options A and C"),
     (["A"], COLOURS, "letter", "expected text"),
     ("9" * 5000, COLOURS, "index", "expected 0 to 3"),
 ]
@@ -85,7 +85,7 @@ def test_letters_in_front_of_options_are_taken_off_only_where_all_carry_theirs()
     assert read_options([1, 2.0, 2.5]) == ("1", "2", "2.5")
     assert len(read_options([f"option {at}" for at in range(12)])) == 12
     for given, message in (
-        (["B. x", "A. y"], "carry the letters B, A: expected A, B"),
+        (["B. x", "A. y"], "have the letters B, A: expected A, B"),
         (["x"], "has 1 option: expected 2 to 26"),
         ([str(at) for at in range(27)], "has 27 options: expected 2 to 26"),
         (["x", " "], "option B is empty"),
@@ -348,7 +348,7 @@ def test_a_video_is_found_once_or_refused(tmp_path):
     assert videos.find("Y") == tmp_path / "b/Y.mp4"
     assert videos.find("a/x.mp4") == tmp_path / "a/x.mp4"
     assert videos.find("z") == tmp_path / "videos/z.mp4"
-    with pytest.raises(ItemError, match="is there twice"):
+    with pytest.raises(ItemError, match="exists twice"):
         videos.find("x.mp4")
     for name in ("", "/x", "a/../../x", "..\\x", "x\0", "x" * 256):
         with pytest.raises(ItemError, match="expected one inside"):

@@ -32,7 +32,7 @@ CUT = {
 def test_a_cut_container_says_so_and_gives_what_there_is(tmp_path, name):
     file, options = CUT[name]
     path = cut(write_video(tmp_path / file, frames=240, **options), 0.6)
-    with pytest.raises(errors.TruncatedVideoError, match=r"[\d,]+ of [\d,]+ promised (frames|bytes) exist"):
+    with pytest.raises(errors.TruncatedVideoError, match=r"[\d,]+ of [\d,]+ declared (frames|bytes) exist"):
         load_video(FrameRequest(path, 300))
     clip = load_video(FrameRequest(path, 300, salvage=True))
     assert clip.notes[0].startswith("truncated: ")

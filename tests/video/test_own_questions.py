@@ -36,15 +36,15 @@ def test_all_fields(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"answer": "Z"}, r"answer 'Z' is none of its 3 options"),
-        ({"answer": "7"}, r"answer '7' is none of its 3 options"),
-        ({"answer": 3}, r"answer 3 is none of its 3 options"),
-        ({"options": ["B", "C"], "answer": "B"}, r"answer 'B' names options A and B alike"),
+        ({"answer": "Z"}, r"answer 'Z' is not among its 3 options"),
+        ({"answer": "7"}, r"answer '7' is not among its 3 options"),
+        ({"answer": 3}, r"answer 3 is not among its 3 options"),
+        ({"options": ["B", "C"], "answer": "B"}, r"answer 'B' matches options A and B"),
         ({"options": ["one"]}, r"has 1 option: expected 2 to 26"),
         ({"options": ["a", " "]}, r"option B is empty: expected text"),
         (
             {"options": ["a", "b"], "answer": "C"},
-            r"answer 'C' is none of its 2 options: expected 0 to 1, a letter of A to B",
+            r"answer 'C' is not among its 2 options: expected 0 to 1, a letter of A to B",
         ),
         ({"answer": True}, r"answer is True: expected 0 to 2, a letter of A to C, or the text of an option"),
         ({"answer": ""}, r"answer is '': expected 0 to 2"),
@@ -90,8 +90,8 @@ def test_what_will_be_skipped_or_not_scored_is_told_before_a_model_is_loaded(tmp
     (plan,) = plan_of(make(video=section, output=str(tmp_path / "out")))
     plan.check(told.append)
     assert told == [
-        f"1 of 3 questions will be skipped, since their video is not there (the first: {file}:2: {tmp_path / 'gone.mp4'})",
-        f"1 of 3 questions will be asked, not scored: they have no answer (the first: {file}:3)",
+        f"1 of 3 questions will be skipped, since their video is missing (the first: {file}:2: {tmp_path / 'gone.mp4'})",
+        f"1 of 3 questions will be asked but not scored, since they have no answer (the first: {file}:3)",
     ]
 
 

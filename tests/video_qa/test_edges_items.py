@@ -47,7 +47,7 @@ def test_bad_items_are_counted_and_named_and_the_others_answered(run, tmp_path, 
     for number, part in enumerate(
         (
             "frames: its text holds <video>",
-            "lvb_val.json, question 2: answer 'Z' is none of its 4 options: expected 0 to 3, a letter of A to D",
+            "lvb_val.json, question 2: answer 'Z' is not among its 4 options: expected 0 to 3, a letter of A to D",
             "has no options: expected 2 to 26",
             "no such file",
             "expected one inside the benchmark's folder",

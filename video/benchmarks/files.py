@@ -145,7 +145,7 @@ class VideoFolder:
         first = inside(self._folders[0], name)
         below = self._below.get(_as_listed(first.name), [])
         if len(below) > 1:
-            raise ItemError(f"its video {first.name!r} is there twice: {below[0]} and {below[1]}")
+            raise ItemError(f"its video {first.name!r} exists twice, as {below[0]} and {below[1]}; remove one")
         if below:
             return below[0]
         return first if first.suffix.lower() in VIDEO_SUFFIXES else first.with_name(f"{first.name}.mp4")

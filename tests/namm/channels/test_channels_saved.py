@@ -61,7 +61,7 @@ def test_the_shipped_policy_is_a_list_of_one_channel():
     ("changes", "message"),
     [
         ({"features": [{"channel": "sound"}]}, "unknown channel 'sound': .*; load its plug-in with --plugins"),
-        ({"features": [{"channel": "key_novelty"}] * 2}, "features: .*: the channel key_novelty is given twice"),
+        ({"features": [{"channel": "key_novelty"}] * 2}, "features: .*: contains the channel key_novelty twice"),
         ({"features": []}, r"features: \[\]: expected at least one channel"),
         ({"features": {"name": "spectrogram"}}, "features is not a list of channels"),
         ({"features": ["spectrogram"]}, "features is not a list of channels"),

@@ -186,7 +186,7 @@ def test_members_of_a_population_share_what_channels_remember():
     ("given", "error", "message"),
     [
         ([], ConfigError, r"^\[\]: expected at least one channel"),
-        (["spectrogram", "key_novelty", "spectrogram"], ConfigError, "the channel spectrogram is given twice"),
+        (["spectrogram", "key_novelty", "spectrogram"], ConfigError, "contains the channel spectrogram twice"),
         ("spectrogramm", UnknownNameError, "unknown channel 'spectrogramm': did you mean spectrogram"),
         ([{"channel": "key_noveltyy"}], UnknownNameError, "did you mean key_novelty"),
         ([{"channel": "key_novelty", "rows": 3}], ConfigError, "rows: unknown setting of the channel key_novelty"),
