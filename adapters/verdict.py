@@ -20,8 +20,8 @@ class Verdict:
 
     Attributes:
         kind: `exact` (a pruned cache equals full attention under a mask), `refused` (before or at the first forward),
-        or `wrong`, which none that ships with transformers should be.
-    about: The adapter's name if exact, else one sentence.
+            or `wrong`, which none that ships with transformers should be.
+        about: The adapter's name if exact, else one sentence.
     """
 
     kind: Literal["exact", "refused", "wrong"]

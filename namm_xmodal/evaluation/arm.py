@@ -177,8 +177,7 @@ def in_order(arms: Sequence[Arm]) -> list[Arm]:
     """The full cache first, so that the reference exists early; the rest as in the file.
 
     Raises:
-        ConfigError: If an arm
-    is given twice.
+        ConfigError: If an arm is given twice.
     """
     keys = [arm.key for arm in arms]
     if len(set(keys)) < len(keys):
