@@ -24,7 +24,7 @@ def missing_part(container: Any, stream: Any, path: Path, packets: int, frames: 
     with path.open("rb") as file:
         head = file.read(64)
     promised = _riff_bytes(head) if head.startswith(b"RIFF") else _matroska_bytes(head)
-    return f"{size:,} of {promised:,} declared bytes exist, {frames} frames" if promised > size else ""
+    return f"only {size:,} of {promised:,} declared bytes exist, {frames} frames" if promised > size else ""
 
 
 def _riff_bytes(head: bytes) -> int:

@@ -197,7 +197,7 @@ def test_what_cannot_agree_is_one_line():
     run = MixtureFactory(ObjectiveSettings((), {}, 1, 2, PruningSettings(64)), SPEC, AgreeSettings(long)).build()
     with pytest.raises(DataError, match=r"agree.language: 0000: \d+ tokens: no update \(update_every=512\)"):
         run.lesson(Shard("agree.language", (0,), "tiny-random"))
-    with pytest.raises(UnsupportedModelError, match="Linear puts out neither next tokens nor actions"):
+    with pytest.raises(UnsupportedModelError, match="Linear outputs neither next tokens nor actions"):
         outputs_of(torch.nn.Linear(1, 1), None)
     with pytest.raises(DataError, match="not a task and model, or a source, of this run"):
         mixture("language").lesson(Shard("agree.video", (0,), "llava-small"))

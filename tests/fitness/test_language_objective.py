@@ -95,7 +95,7 @@ def test_statistics_describe_the_unpruned_model():
 def test_impossible_work_is_refused():
     with pytest.raises(DataError, match="fewer than update_every"):
         objective(pruning=PruningSettings(512)).evaluate(population(), Shard("keys", (0,), "tiny-random"))
-    with pytest.raises(DataError, match="pool of 6"):
+    with pytest.raises(DataError, match="the pool has 6"):
         objective(samples=7).shards(0)
     with pytest.raises(DataError, match="not a task and model"):
         objective().evaluate(population(), Shard("other", (0,), "tiny-random"))

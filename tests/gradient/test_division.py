@@ -152,7 +152,7 @@ def test_several_models_are_refused():
     )
     objective = AgreeObjective(AgreeSettings({"rl": source}), Namm.untrained(), load_language_model)
     run = DivisionRun(objective, KeyDiff(), 0.3, samples=2, held_out=0, seed=0)
-    with pytest.raises(DataError, match=r"agree\.rl: of several models"):
+    with pytest.raises(DataError, match=r"agree\.rl: has several models"):
         [run._lessons(step) for step in range(4)]
 
 

@@ -163,7 +163,7 @@ def test_models_that_gradients_do_not_cover_are_one_line():
         return sample_gradient(lesson, policy.parameters[0].numpy(), policy, Aim(ThresholdSchedule(), 0.3))
 
     ids = torch.randint(3, 90, (1, 40))
-    with pytest.raises(UnsupportedModelError, match="Gemma2Attention passes softcap, which gradients do not cover"):
+    with pytest.raises(UnsupportedModelError, match="Gemma2Attention passes softcap, which gradients do not support"):
         take(capped(), {"input_ids": ids})
     padded = {"input_ids": ids, "attention_mask": torch.ones_like(ids).index_fill(1, torch.arange(3), 0)}
     with pytest.raises(UnsupportedOperationError, match="without padding"):
