@@ -78,7 +78,7 @@ class Evil:
 def test_a_published_file_that_holds_code_is_not_loaded(tmp_path, capsys):
     folder = tmp_path / "decision-transformer-gym-hopper-expert"
     write_published(folder, small(), Evil())
-    with pytest.raises(CheckpointError, match=r"it asks for __builtin__\.print"):
+    with pytest.raises(CheckpointError, match=r"it refers to __builtin__\.print"):
         load_checkpoint("x", str(folder))
     assert "this must not run" not in capsys.readouterr().out
 
@@ -114,7 +114,7 @@ def test_bad_checkpoints_are_one_line(tmp_path):
         find_checkpoints("hoper-long")
     with pytest.raises(CheckpointError, match=r"has no seed 7; set model_seeds to some of \[0, 1, 2\]"):
         find_checkpoints("tmaze", [7])
-    with pytest.raises(CheckpointError, match=r"neither config.json nor seed-0"):
+    with pytest.raises(CheckpointError, match=r"contains neither config.json nor seed-0"):
         find_checkpoints(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(CheckpointError, match="expected a decision_transformer"):

@@ -78,7 +78,7 @@ REFUSED = {
     "NaN": ({"rewards": np.full(STEPS, np.nan)}, "episode 0 has NaN or infinity among its rewards"),
     "beyond float32": ({"observations": np.full((STEPS, 4), 1e300)}, "NaN or infinity among its observations"),
     "shorter": ({"actions": GOOD["actions"][:5]}, "arrays have different lengths"),
-    "nothing": ({name: values[:0] for name, values in GOOD.items()}, "no steps in it"),
+    "nothing": ({name: values[:0] for name, values in GOOD.items()}, "contains no steps"),
     "no terminals": ({"terminals": None}, "lacks terminals"),
 }
 

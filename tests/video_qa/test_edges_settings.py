@@ -21,7 +21,7 @@ REFUSED = [
     ("video.policies.own={policy: namm, init: zeros}", None),
     ("video.sampler=foo", "sampler: 'foo': unknown sampler; known: inner_points, linspace"),
     ("video.sampler=linspce", "sampler: 'linspce': unknown sampler; did you mean linspace?"),
-    ("video.budgets=[0.001]", "reductions.fewer_frames: budget 0.001: of 8 frames none would remain"),
+    ("video.budgets=[0.001]", "reductions.fewer_frames: budget 0.001: none of 8 frames would remain"),
     ("video.model=llava-smal", "unknown video model 'llava-smal': did you mean llava-small"),
     ("video.model=./nowhere", "model './nowhere': no such folder"),
     ("video.device=cuda:99", "device: 'cuda:99': "),
@@ -59,7 +59,7 @@ def test_another_kind_of_model_is_found_by_its_configuration(run, tmp_path):
     (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": "llama"}))
     arguments = ("video-qa", "video/smoke", "--set", f"video.model={tmp_path / 'model'}", "--output", tmp_path / "out")
     assert (
-        "is of type llama, which sees nothing; expected a vision-language model"
+        "is of type llama, which takes no videos; expected a vision-language model"
         in run(*arguments, "--dry-run", code=2).stderr
     )
 

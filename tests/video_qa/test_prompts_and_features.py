@@ -251,7 +251,7 @@ def test_models_that_are_none_are_refused_in_one_line(tmp_path):
         load_video_model("llava-smal")
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(
-        UnsupportedModelError, match="is of type llama, which sees nothing; expected a vision-language model"
+        UnsupportedModelError, match="is of type llama, which takes no videos; expected a vision-language model"
     ):
         load_video_model(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
