@@ -29,7 +29,7 @@ def page():
         "",
         "Written by `python tests/survey_page.py`. `tests/survey/test_survey.py` tries each of these "
         f"{total} classes of transformers with a tiny configuration and random weights. *Exact*: with a policy that keeps "
-        "other tokens in every head, outputs differ from full attention under a mask of what was kept by at most 1e-5 of "
+        "other tokens in every head, outputs differ from full attention under a mask of what was kept by at most 2e-5 of "
         "the largest, in float32, for a batch with padding. *Refused*: before the model is touched, in these words.",
         "",
         "For a model of your own, folder or hub id:",

@@ -55,7 +55,7 @@ def draw_curves(summary: Summary, section: str) -> Figure | None:
         drawing,
         values,
         arms,
-        _fingerprints(summary, section),
+        summary.fingerprints(section),
     )
 
 
@@ -153,12 +153,3 @@ def _words(row: Row, cell: Cell) -> str:
     score = interval_words(cell.score, digits_for([cell.score.value]))
     n = "" if cell.score.n == 1 else f", n = {cell.score.n}"
     return f"{row.label}, {row.size}: {cell.metric.name} {score} at {row.kept.fraction:.1%} kept{n}"
-
-
-def _fingerprints(summary: Summary, section: str) -> dict[str, list[str]]:
-    """Label of each policy to the fingerprints that its records were made with; one of each size."""
-    found: dict[str, dict[str, None]] = {}
-    for row in summary.of(section):
-        for record in row.records:
-            found.setdefault(row.policy, {})[record.fingerprint] = None
-    return {label: list(prints) for label, prints in found.items()}

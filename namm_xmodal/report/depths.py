@@ -61,7 +61,7 @@ def draw_depths(summary: Summary, section: str, task: str) -> Figure | None:
         f"{listed(dict.fromkeys(row.label for row, _ in arms))}; the tables give every mean"
     )
     name = re.sub(r"[^\w-]", "-", f"depths-{section}-{task}")
-    return Figure(name, alt, drawing, values)
+    return Figure(name, alt, drawing, values, policies=summary.fingerprints(section, task))
 
 
 def _metric(summary: Summary, section: str, task: str) -> Metric | None:

@@ -183,6 +183,14 @@ class Summary:
         """Tasks of a section."""
         return list(dict.fromkeys(row.task for row in self.of(section)))
 
+    def fingerprints(self, section: str, task: str | None = None) -> dict[str, list[str]]:
+        """Label of each policy to the fingerprints that its records were made with; one of each size."""
+        found: dict[str, dict[str, None]] = {}
+        for row in self.of(section, task):
+            for record in row.records:
+                found.setdefault(row.policy, {})[record.fingerprint] = None
+        return {label: list(prints) for label, prints in found.items()}
+
     def of(self, section: str, task: str | None = None) -> list[Row]:
         """Rows of a section, or of one task of it."""
         return [row for row in self.rows if row.section == section and task in (None, row.task)]

@@ -44,7 +44,7 @@ def test_two_forwards_with_a_policy_that_protects_report_and_generate():
     with torch.no_grad(), pruned(model, KeyDiff(budget=0.5), update_every=16, protect_recent=4) as memory:
         memory.generate(ids, max_new_tokens=4, pad_token_id=0)
         assert len(memory.report().layers) == 2
-        assert "layer  1" in str(memory.report())
+        assert "layers 0 to 1" in str(memory.report())
 
 
 def states_of(name, config, rows):

@@ -23,7 +23,7 @@ REFUSED = [
     (f"{TEXT}.texts=anarchism", "tasks.next_token: texts anarchism: not on this machine; run `apt-get install"),
     (f"{KEYS}.length=[384,17000]", "tasks.key_retrieval: length: 17000 tokens, but the context of tiny-random is 16384"),
     (f"{KEYS}.length=[16384]", "tasks.key_retrieval: sample 0 needs 16"),
-    (f"{TEXT}.length=[17000]", "tasks.next_token: length: 17000 tokens: tiny-random"),
+    (f"{TEXT}.length=[17000]", "tasks.next_token: length: 17000 tokens, but the context of tiny-random"),
     ("generate_tokens=1000000000", "but the context of tiny-random is 16384"),
     ("update_every=400", "has 384 tokens, shorter than update_every=400"),
     ("update_every=384", "tasks.next_token: sample 1 has 381 tokens, shorter than update_every=384"),

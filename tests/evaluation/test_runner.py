@@ -112,7 +112,8 @@ def test_more_samples_extend_a_run(reference, tmp_path):
     assert {record.number for record in fewer} == {0}
     rest = len(larger) - len(fewer)
     assert notices[0] == (
-        f"{rest} results of other sections, arms or items: kept in {tmp_path / 'results.jsonl'}, left out of the tables"
+        f"{rest} results of other sections, arms or items are kept in {tmp_path / 'results.jsonl'} and left out of the "
+        "tables"
     )
 
 
@@ -142,7 +143,7 @@ def test_a_section_is_added_to_a_finished_run(reference, tmp_path):
     assert [record.section for record in records[len(reference[1]) :]] == ["rl"]
     notices = []
     assert numbers(run(small(tmp_path), notice=notices.append)) == numbers(reference[1])
-    assert notices[0].startswith("1 result of other sections, arms or items: kept in")
+    assert notices[0].startswith("1 result of other sections, arms or items are kept in")
 
 
 def test_statistics_are_estimated_on_the_model_and_named(tmp_path):

@@ -156,7 +156,7 @@ def test_fresh_inputs_are_others_and_the_videos_of_a_folder_have_none(file):
         ("agree.language.model=tiny-randon", "agree.language: unknown model 'tiny-randon'"),
         (
             "agree.language.tokens=9000",
-            "agree.language: tokens: 18000 tokens, repetition included: tiny-random was built",
+            "agree.language: tokens: 18000 tokens, repetition included: the context of tiny-random",
         ),
         (
             "agree.language.update_every=512",

@@ -98,7 +98,7 @@ def test_the_whole_smoke_file_improves_on_its_start(run, tmp_path):
     verdict = json.loads((tmp_path / "run" / "validation.json").read_text())
     assert verdict["fitness"]["low"] > 0
     assert verdict["fitness"]["n"] == 10
-    assert "better than its start, by 10 fresh samples" in result.stdout
+    assert "better than its start, on 10 fresh samples" in result.stdout
     assert verdict["kept"]["high"] < 0
 
     picture = tmp_path / "picture.svg"

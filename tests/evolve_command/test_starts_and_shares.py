@@ -135,7 +135,10 @@ def test_a_policy_gradient_learns_from_agreement(run, tmp_path):
             "{gradient: {selection: head, smallest_budget: 0.1, floor: 8}, agree.video.budget: 0.05}",
             "agree.video.budget: 0.05: expected at least gradient.smallest_budget = 0.1",
         ),
-        ("{scorer: mlp, gradient.trained: last_layer}", "gradient.trained: last_layer: scorer mlp has no linear one"),
+        (
+            "{scorer: mlp, gradient.trained: last_layer}",
+            "gradient.trained: last_layer: scorer mlp has no linear last layer",
+        ),
         ("gradient.share_of=whole", "share_of: whole: not possible with pooled thresholds"),
         ("agree.video.share_of=whole", "agree.video.share_of: whole: not possible with pooled thresholds"),
         ("agree.video.smallest_budget=0.1", "agree.video.smallest_budget: only works with gradient.smallest_budget"),

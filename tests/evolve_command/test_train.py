@@ -180,7 +180,7 @@ def test_recorded_says_what_does_not_fit(run, refused, tmp_path):
     run("train", "train/smoke", "--run", tmp_path / "first", *small)
     again = ("train", "train/smoke", "--run", tmp_path / "second", *small)
     said = refused(*again, "--set", f"recorded={tmp_path / 'first'}")
-    assert "no finished traces of language in it; expected the folder `traces` of another run" in said
+    assert "has no finished traces of language; expected the folder `traces` of another run" in said
     said = refused(*again, "--set", f"recorded={tmp_path / 'first' / 'traces'}", "--set", "traces.language.seed=7")
     assert "source.seed 0, now 7); make them equal, or leave `recorded` out" in said
     assert "remove the folder" not in said

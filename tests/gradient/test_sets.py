@@ -90,7 +90,9 @@ def test_vectors_stand_where_the_policy_looks_for_them(sharing):
 def test_what_traces_cannot_train_is_refused():
     whole = made_up()
     assert sets_of({"a": [replace(whole, heads=None, shape=None)]}, "model") == Sets()
-    with pytest.raises(DataError, match=r"traces.a: recorded by an earlier version, .* record them again"):
+    with pytest.raises(
+        DataError, match=r"traces.a: recorded by an earlier version without head numbers; record them again"
+    ):
         sets_of({"a": [replace(whole, heads=None, shape=None)]}, "layer")
     with pytest.raises(ConfigError, match=r"2 layers of 3 kv heads \(a\) and 4 layers of 3 kv heads \(b\); expected"):
         sets_of({"a": [whole], "b": [replace(whole, shape=torch.tensor([4, 3]))]}, "head")

@@ -175,7 +175,7 @@ def test_mistakes_are_one_sentence(run_folder, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "parts.json").write_text("{}]")
-    with pytest.raises(DataError, match="expected what the model is made of"):
+    with pytest.raises(DataError, match="expected the list of a model's parts"):
         load_video_model(str(folder))
     (folder / "parts.json").write_text((run_folder / "model" / "parts.json").read_text())
     (folder / "trained.safetensors").write_bytes(b"nothing")

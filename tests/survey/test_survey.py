@@ -14,7 +14,7 @@ from namm_xmodal.errors import UnsupportedModelError
 
 @pytest.mark.parametrize(("adapter", "name"), [(adapter, name) for adapter in EXACT for name in EXACT[adapter]])
 def test_exact(adapter, name, monkeypatch):
-    monkeypatch.setitem(check._TOLERANCE, torch.float32, 1e-5)
+    monkeypatch.setitem(check._TOLERANCE, torch.float32, 2e-5)  # rounding; of Gemma 4 it is 1e-5 on some processors
     assert verdict_of(tiny_class(name)) == Verdict("exact", adapter)
 
 

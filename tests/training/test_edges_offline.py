@@ -65,7 +65,10 @@ def test_a_d4rl_file_becomes_models_once(prepare, tmp_path):
     assert weights.stat().st_mtime_ns == before
     write(file, seed=1)
     line = prepare("--env", "hopper", "--dataset", file, code=2).stderr.strip()
-    assert "holds models of other data named hopper_medium-v2; choose another --output" in line and "\n" not in line
+    assert (
+        "holds models trained on other data named hopper_medium-v2; choose another --output" in line
+        and "\n" not in line
+    )
 
 
 @pytest.mark.parametrize(("reward", "target"), [(0.43, 8.6), (-2.2, -44.0), (21.0, 420.0), (161.2, 3200.0), (0.0, 0.0)])

@@ -207,7 +207,7 @@ def test_visionzip_at_the_whole_size_changes_little_and_refuses_other_towers(loa
         VisionZip(asked="cls")
     model = tiny_llava()
     model.model.vision_tower = torch.nn.Conv2d(3, 4, 2)
-    with pytest.raises(UnsupportedModelError, match="VisionZip: a vision tower of type clip_vision_model shows no"):
+    with pytest.raises(UnsupportedModelError, match="VisionZip: a vision tower of type clip_vision_model gives no"):
         tower_attention(model, video.pixels)
 
 
