@@ -4,11 +4,11 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 import typer
 
+from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -89,14 +89,10 @@ def _claimed(settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _nearest_tasks(missing: Sequence[str], include_path: Any) -> str:
-    """What to tell of names that are no tasks."""
+    """One line about names that are not tasks, with the nearest ones."""
     from lm_eval.tasks import TaskManager
 
     known = TaskManager(include_path=include_path).all_tasks
-    near = [f"{name}: no such task{_near(name, known)}" for name in missing]
+    hints = {name: did_you_mean(name, known, otherwise="") for name in missing}
+    near = [f"{name}: no such task{', ' + hint if hint else ''}" for name, hint in hints.items()]
     return f"{'; '.join(near)}; `namm-xmodal lm-eval ls tasks` lists all"
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    found = get_close_matches(name, known, n=3, cutoff=0.6)
-    return f", did you mean {' or '.join(found)}?" if found else ""

@@ -87,8 +87,7 @@ def sync_folder(folder: Path) -> None:
     """Waits until the names in a folder are on disk, where the platform supports it.
 
     Raises:
-        OSError: If the disk
-    fails.
+        OSError: If the disk fails.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -58,11 +58,11 @@ class Arm:
 
     Attributes:
         label: Its name in the configuration.
-    policy: Prunes the cache; None for the full cache and for baselines that are no cache policy.
-    baseline: A baseline that is not a cache policy (a recomputed window, fewer frames); else None.
-    budget: Size asked for; None where the policy decides or nothing is evicted.
-    schedule: When tokens are evicted.
-    fit: How a NAMM is fitted.
+        policy: Prunes the cache; None for the full cache and for baselines that are no cache policy.
+        baseline: A baseline that is not a cache policy (a recomputed window, fewer frames); else None.
+        budget: Size asked for; None where the policy decides or nothing is evicted.
+        schedule: When tokens are evicted.
+        fit: How a NAMM is fitted.
     """
 
     label: str
@@ -196,9 +196,8 @@ def _budgets(
         return list(own)
     if own is not None:
         return [own]
-    ranks_only = (
-        name == "namm" and values.get("threshold") == -math.inf
-    )  # then no score evicts: it has no size of its own
+    # At this threshold no score evicts, so the policy has no size of its own.
+    ranks_only = name == "namm" and values.get("threshold") == -math.inf
     if takes_budget(spec, path) or (ranks_only and section.budgets):
         if not section.budgets:
             raise ConfigError(f"budgets: []: expected at least one cache size, since {path} sets none")

@@ -184,9 +184,8 @@ class PrunedLM(_base.TemplateLM):  # type: ignore[misc]
                     raise DataError(f"no token of the answer {texts and texts[1]!r} is left behind its context")
                 # The answer's last token is never fed, so there is room for one token more.
                 room = None if self.max_length is None else self.max_length + 1 - len(answer)
-                prompt = cut_left(
-                    context or [self.prefix_token_id], room
-                )  # of white space alone, all goes to the answer
+                # Of a context of white space alone, all tokens go to the answer.
+                prompt = cut_left(context or [self.prefix_token_id], room)
                 self.tally.shortened(context, prompt)
                 asked.setdefault(prompt, []).append(place)
             for rows, places in batches(asked, self.batch_size):

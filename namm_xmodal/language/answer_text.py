@@ -3,12 +3,10 @@
 The rules, in order:
 
 1. Unicode: canonical forms are one (NFC and NFD), case is folded, wide and narrow forms become ordinary ones,
-typographic
-   quotes, apostrophes, hyphens and minus signs become ASCII ones, invisible characters vanish.
+   typographic quotes, apostrophes, hyphens and minus signs become ASCII ones, invisible characters vanish.
 2. Runs of white space become one space.
 3. At the ends of the line, these are dropped: sentence punctuation of any script; quotes and brackets, unless their
-partner
-   stands inside (`f(x)`); a list bullet or a heading's `#`; `*` and backticks around the whole.
+   partner stands inside (`f(x)`); a list bullet or a heading's `#`; `*` and backticks around the whole.
 
 Everything else counts: signs (`-5`), units (`5%`, `$5`), decimal points (`.5`), and names like `C++`, `C#`, `A*`,
 `.NET`. A line of nothing but such punctuation counts as it is.

@@ -18,14 +18,14 @@ class Metric:
 
     Attributes:
         name: As written in results.
-    low: Least possible value.
-    high: Greatest possible value; infinite if there is none.
-    higher_is_better: Direction.
-    description: One line for lists.
-    of_text: For metrics of generated text: from the prediction and the right answers to the number.
-    of_classes: For metrics of a label: the same, from all labels as well.
-    named: Whether only samples whose `generation` names it are scored by it.
-    headline: Whether tables show it for every task, not only where the task says so.
+        low: Least possible value.
+        high: Greatest possible value; infinite if there is none.
+        higher_is_better: Direction.
+        description: One line for lists.
+        of_text: For metrics of generated text: from the prediction and the right answers to the number.
+        of_classes: For metrics of a label: the same, from all labels as well.
+        named: Whether only samples whose `generation` names it are scored by it.
+        headline: Whether tables show it for every task, not only where the task says so.
     """
 
     name: str

@@ -31,9 +31,8 @@ class FastV(PassesOn):
             the visual tokens in the paper.
         layer: Layers that keep everything, counted from the first, the last of which chooses; 2 in the paper.
         always: Tokens that do not compete and always stay, as (first, one past the last) positions; they count towards
-            the budget, and stay if it does not hold them. Text in a model that sees, which the section `video` fills
-            in;
-            none: every token competes.
+            the budget, and stay if it does not hold them. Text in a vision-language model, which the section `video`
+            fills in; none: every token competes.
     """
 
     budget: Budget = 0.5

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from namm_xmodal.evaluation.estimate import FEWEST, Estimate, paired
 from namm_xmodal.evaluation.record import Record
-from namm_xmodal.report.summary import Row, Summary, options
+from namm_xmodal.report.by_tag import options
+from namm_xmodal.report.summary import Row, Summary
 
 Verdict = Literal["win", "tie", "loss", "too few"]
 

@@ -13,15 +13,10 @@ from namm_xmodal.evaluation.modality import Kept, Metric
 from namm_xmodal.evaluation.plan import SectionPlan, total
 from namm_xmodal.evaluation.record import Record
 from namm_xmodal.evaluation.relative import ratio
+from namm_xmodal.report.by_tag import Groups, by_tag, options
 from namm_xmodal.report.origin import origin_in_words
 from namm_xmodal.report.words import counted
 from namm_xmodal.types import ONCE
-
-MOST_GROUPS = 12
-"""A tag of more values would make more columns than anybody reads."""
-
-Groups = Mapping[str, Mapping[str, Estimate]]
-"""Tag -> value -> score."""
 
 
 @dataclass(frozen=True)
@@ -231,18 +226,6 @@ def summarise(records: Iterable[Record], plan: Sequence[SectionPlan], bootstrap:
     return Summary(tuple(rows), bootstrap, total(plan), benchmarks)
 
 
-def options(records: Sequence[Record], metric: Metric, bootstrap: BootstrapConfig) -> dict[str, Any]:
-    """How a metric of some records is estimated."""
-    return {
-        "estimator": metric.estimator,
-        "clusters": [record.group for record in records] if metric.clustered else None,
-        "strata": [record.stratum for record in records] if metric.stratified else None,
-        "resamples": bootstrap.resamples,
-        "level": bootstrap.level,
-        "seed": bootstrap.seed,
-    }
-
-
 def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, bootstrap: BootstrapConfig) -> Row:
     first = group[0]
     arm = next(arm for arm in section.arms if arm.key == first.arm)
@@ -272,36 +255,18 @@ def _row(section: SectionPlan, group: list[Record], full: list[Record] | None, b
         size=first.size,
         fit=first.fit,
         cells=cells,
-        groups=_groups(section, group, scores, cells, bootstrap),
+        groups=by_tag(
+            group,
+            scores,
+            next((cell.metric for cell in cells.values() if cell.metric.headline), None),
+            section.modality.not_compared,
+            bootstrap,
+        ),
         learned=arm.learned,
         origin=origin_in_words(arm, section.section.policies.get(arm.label)),
         scores=scores,
         records=tuple(group),
     )
-
-
-def _groups(
-    section: SectionPlan,
-    records: Sequence[Record],
-    scores: Mapping[str, Mapping[str, float]],
-    cells: Mapping[str, Cell],
-    bootstrap: BootstrapConfig,
-) -> Groups:
-    """Scores by every tag that has several values, but fewer than there are items."""
-    metric = next((cell.metric for cell in cells.values() if cell.metric.headline), None)
-    own = [record for record in records if metric is not None and metric.name in scores.get(record.item, {})]
-    found: dict[str, dict[str, Estimate]] = {}
-    for tag in dict.fromkeys(tag for record in own for tag in record.tags if tag not in section.modality.not_compared):
-        apart: dict[Any, list[Record]] = {}
-        for record in own:
-            if record.tags.get(tag, "") != "":
-                apart.setdefault(record.tags[tag], []).append(record)
-        if metric is None or not 1 < len(apart) <= MOST_GROUPS or len(apart) == len(own):
-            continue
-        for value in sorted(apart, key=lambda value: (isinstance(value, str), value)):
-            values = [scores[record.item][metric.name] for record in apart[value]]
-            found.setdefault(tag, {})[str(value)] = estimate(values, **options(apart[value], metric, bootstrap))
-    return found
 
 
 def _scores(section: SectionPlan, records: Iterable[Record]) -> dict[str, Mapping[str, float]]:
