@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from namm_xmodal.types import FloatArray
 
 
 @dataclass(frozen=True)

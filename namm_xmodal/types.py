@@ -21,11 +21,17 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+"""Numbers of environments: states, actions, returns."""
+
 OnProgress = Callable[[int, int, str], None]
 """Receives progress: `on_progress(done, total, what)`."""
 
 OnNotice = Callable[[str], None]
-"""Receives what is worth knowing and no error, one line at a time."""
+"""Receives notes that are not errors, one line at a time."""
 
 Budget = int | float
 """Cache size: an int is a number of tokens, a float in (0, 1] is a fraction of the tokens seen so far."""
@@ -40,7 +46,7 @@ decoding. `post_prefill`: one update after each forward of more than one token, 
 is evicted (as SnapKV and most published baselines do)."""
 
 ReadingSchedule = Literal["streaming", "post_context", "post_prefill"]
-"""When something with a context and a question is pruned. `streaming`: by the clock, while both are read.
+"""When something with a context and a question is pruned. `streaming`: every `update_every` tokens, while both are read.
 `post_context`: once, between them, so that the policy cannot know the question (question-agnostic); nothing more is
 evicted. `post_prefill`: once, after both, so that it does (query-aware)."""
 

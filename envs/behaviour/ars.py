@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.behaviour.policy import BehaviourPolicy, Normalisation, read_npz, write_npz
@@ -21,9 +20,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import read_npz as read_arrays
 from namm_xmodal.trust.files import refusing
 from namm_xmodal.trust.json_text import parse_json
-from namm_xmodal.types import OnProgress
-
-FloatArray = NDArray[np.float64]
+from namm_xmodal.types import FloatArray, OnProgress
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import read_npz as read_arrays
 from namm_xmodal.trust.files import refusing
+from namm_xmodal.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 Activation = Literal["tanh", "relu"]
 _ACTIVATIONS: dict[str, Any] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
 HORIZON = 1000.0  # steps of an episode, for policies that see how much of it is left

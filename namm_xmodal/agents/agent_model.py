@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from namm_xmodal.errors import ConfigError
+from namm_xmodal.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 ACTION_DIGITS = 6
 """Actions are rounded to this many decimals: batches of other sizes take other kernels, whose last bits differ, and MuJoCo
 would make two different episodes of them. In float64 the difference is 1e-15, which rounding removes."""
