@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from namm_xmodal.types import FloatArray
+from namm_xmodal.arrays import FloatArray
 
 
 class StepEmbedding:

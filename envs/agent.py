@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from namm_xmodal.types import FloatArray
+from namm_xmodal.arrays import FloatArray
 
 
 @dataclass(frozen=True)

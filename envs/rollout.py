@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.envs.agent import Actor, Agent, StepInput
 from namm_xmodal.envs.episode import Episode, Stop
 from namm_xmodal.envs.spaces import as_reward, as_state, size_of
 from namm_xmodal.errors import ConfigError, NammError
-from namm_xmodal.types import FloatArray
 
 TOKENS_PER_STEP = 3
 

@@ -21,12 +21,6 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.float64]
-"""Numbers of environments: states, actions, returns."""
-
 OnProgress = Callable[[int, int, str], None]
 """Receives progress: `on_progress(done, total, what)`."""
 

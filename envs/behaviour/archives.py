@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.envs.behaviour.policy import Activation, BehaviourPolicy, Normalisation, read_npz
 from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import open_zip, read_member
@@ -17,7 +18,6 @@ from namm_xmodal.trust.files import MIB, read_bytes, refusing
 from namm_xmodal.trust.json_text import parse_json
 from namm_xmodal.trust.pickled import array_of, attributes_of, read_pickle
 from namm_xmodal.trust.torch_file import read_tensors
-from namm_xmodal.types import FloatArray
 
 _HEADS = (  # layers of the network, the last layer, whether tanh follows: one row per kind of policy
     ("mlp_extractor.policy_net", "action_net", False),  # A2C, PPO, TRPO

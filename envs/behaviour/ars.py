@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.envs.behaviour.policy import BehaviourPolicy, Normalisation, read_npz, write_npz
 from namm_xmodal.envs.behaviour.record import mean_return
@@ -20,7 +21,7 @@ from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import read_npz as read_arrays
 from namm_xmodal.trust.files import refusing
 from namm_xmodal.trust.json_text import parse_json
-from namm_xmodal.types import FloatArray, OnProgress
+from namm_xmodal.types import OnProgress
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.disk.whole_file import replacing
 from namm_xmodal.errors import DataError
 from namm_xmodal.trust.archive import read_npz as read_arrays
 from namm_xmodal.trust.files import refusing
-from namm_xmodal.types import FloatArray
 
 Activation = Literal["tanh", "relu"]
 _ACTIVATIONS: dict[str, Any] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.types import FloatArray
 
 ACTION_DIGITS = 6
 """Actions are rounded to this many decimals: batches of other sizes take other kernels, whose last bits differ, and MuJoCo

@@ -12,10 +12,10 @@ from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
 from namm_xmodal.adapters.decision_transformer_steps import TrunkWeights, action_of, step_trunk
 from namm_xmodal.agents.agent_model import AgentModel
 from namm_xmodal.agents.survivors import EVERY, Survivors
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.envs.agent import Actor, StepInput
 from namm_xmodal.memory import Memory, pruned
 from namm_xmodal.policies.protocol import Policy
-from namm_xmodal.types import FloatArray
 
 
 class CacheAgent:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from namm_xmodal.agents.agent_model import AgentModel
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.envs.agent import Actor, StepInput
 from namm_xmodal.errors import ConfigError
-from namm_xmodal.types import FloatArray
 
 TOKENS_PER_STEP = 3
 

@@ -106,13 +106,12 @@ def describe(setup: "Setup") -> str:
     scores = strategy.population * setup.samples_at_once
     of = [counted(len(config.tasks), "task")] if config.tasks or not sources else []
     of += [counted(len(sources), "source")] if sources else []
+    tokens = f" and about {setup.tokens():,} tokens of text" if setup.tokens() else ""
     names = dict.fromkeys([*(config.models if config.tasks else ()), *(source.model for source in sources)])
     return (
         f"{', '.join(names)}: {counted(config.generations, 'generation')} of {strategy.population} "
         f"members ({strategy.name}, {strategy.spec['parameters']:,} parameters) x {counted(config.samples, 'sample')} "
-        "of "
-        f"{' and '.join(of)} = {scores:,} scores and about {setup.tokens():,} tokens per generation, in "
-        f"{config.run}"
+        f"of {' and '.join(of)} = {scores:,} scores{tokens} per generation, in {config.run}"
     )
 
 

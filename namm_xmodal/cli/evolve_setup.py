@@ -113,7 +113,7 @@ class Setup:
         return of_tasks + sum(source.samples or config.samples for source in sources)
 
     def tokens(self) -> int:
-        """Approximate number of tokens that the models read per generation, without cached base scores and videos."""
+        """Approximate number of tokens of text that the models read per generation, without cached base scores."""
         config, total = self.config, 0.0
         models = max(1, len(config.models))
         for task in self.objective.tasks.values():
@@ -121,7 +121,9 @@ class Setup:
             shared = min(length, config.update_every - 1)
             total += config.samples * (shared + self.strategy.population * (length - shared))
         for source in self.agree.sources.values():
-            length, shared = source.length or 0, source.update_every - 1
+            if source.length is None:  # videos and episodes have no length before they are read
+                continue
+            length, shared = source.length, source.update_every - 1
             samples = source.samples or config.samples
             total += samples * (shared + self.strategy.population * max(0, length - shared)) / models
         return round(total * models)

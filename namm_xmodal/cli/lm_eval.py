@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from namm_xmodal.config.names import did_you_mean
 from namm_xmodal.errors import ConfigError
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -91,6 +90,8 @@ def _claimed(settings: Mapping[str, Any]) -> Iterator[None]:
 def _nearest_tasks(missing: Sequence[str], include_path: Any) -> str:
     """One line about names that are not tasks, with the nearest ones."""
     from lm_eval.tasks import TaskManager
+
+    from namm_xmodal.config.names import did_you_mean
 
     known = TaskManager(include_path=include_path).all_tasks
     hints = {name: did_you_mean(name, known, otherwise="") for name in missing}

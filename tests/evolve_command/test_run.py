@@ -132,7 +132,7 @@ def test_start_and_statistics_of_a_policy(run, small, tmp_path):
 def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(run, tmp_path):
     result = run("evolve", "evolve/smollm2", "--dry-run", "--workers", "2")
     assert "150 generations of 16 members" in result.stdout
-    assert "tokens per generation" in result.stdout
+    assert "tokens of text per generation" in result.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -162,3 +162,14 @@ def test_the_resolved_file_reads_back(run, small, tmp_path):
     config = load_evolve_config("evolve/smollm2", ["strategy.covariance=full"])
     (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     assert load_evolve_config(tmp_path / "resolved.yaml") == config
+
+
+def test_videos_have_no_length_before_they_are_read(run, tmp_path):
+    """A count of their tokens would be made up, so none is shown."""
+    path = tmp_path / "videos.yaml"
+    path.write_text(
+        "agree: {video: {model: llava-small, count: 4, frames: 8, update_every: 16}}\n"
+        f"samples: 2\nupdate_every: 16\nstrategy: {{population: 4}}\ngenerations: 1\nrun: {tmp_path / 'run'}\n"
+    )
+    result = run("evolve", str(path), "--dry-run")
+    assert "x 2 samples of 1 source = 8 scores per generation" in result.stdout

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "namm_xmodal"
 
 # room -> rooms it may import, beside itself and those in EVERYBODY.
-EVERYBODY = {"errors", "extras", "types", "disk", "trust", "plugins", "plugin_kinds"}
+EVERYBODY = {"errors", "extras", "types", "arrays", "disk", "trust", "plugins", "plugin_kinds"}
 ALLOWED = {
     "__main__": {"cli"},
     **{room: set() for room in EVERYBODY},

@@ -11,9 +11,9 @@ from torch import Tensor
 from namm_xmodal.adapters.decision_transformer_embedding import StepEmbedding
 from namm_xmodal.agents.agent_model import AgentModel
 from namm_xmodal.agents.cache_agent import CacheActor
+from namm_xmodal.arrays import FloatArray
 from namm_xmodal.envs.agent import Actor, Agent, StepInput
 from namm_xmodal.evaluation.fit import Inputs
-from namm_xmodal.types import FloatArray
 
 
 class Noted:
