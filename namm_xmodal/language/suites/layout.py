@@ -1,10 +1,11 @@
-"""Files of a suite's tasks in the folder that a person downloaded."""
+"""Files of a suite's tasks, in the folder that a person downloaded or on the Hub."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from namm_xmodal.errors import ConfigError, DataError, UnknownNameError
+from namm_xmodal.language.suites.hub import hub_folder, hub_place
 from namm_xmodal.language.suites.rows import SUFFIXES
 from namm_xmodal.language.suites.table import Suite
 from namm_xmodal.trust.files import check_file
@@ -30,23 +31,25 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
 
     Args:
         suite: The table.
-        data: The folder; or one file, for a suite of one task.
+        data: The folder; or one file, for a suite of one task; or `hub`, see `hub_place`.
         subset: Labels; all tasks of the suite if None, of which those without a file are left out.
 
     Raises:
         ConfigError: If no folder is given.
-        DataError: If there is no such folder, it cannot be read, it holds no file of the suite, or not that of a task in
-            `subset`, or what has the name of one is no file.
+        DataError: If there is no such folder, or nothing can be fetched, it cannot be read, it holds no file of the suite,
+            or not that of a task in `subset`, or what has the name of one is no file.
         UnknownNameError: If the suite has no such task.
     """
     if data is None:
         raise ConfigError(
             f"data: missing; {suite.name} is read from a folder that you have downloaded, with {suite.expected}: "
-            "--set language.data=FOLDER"
+            f"--set language.data=FOLDER{', or language.data=hub to fetch it' if suite.hub else ''}"
         )
     for label in subset or ():
         if label not in suite.tasks:
             raise UnknownNameError("task", label, list(suite.tasks)).at("subset")
+    if (place := hub_place(suite, data)) is not None:
+        data = str(hub_folder(suite, place, list(subset or suite.tasks)))
     try:
         return _found(suite, data, subset)
     except OSError as error:  # a folder that one may not look into

@@ -125,6 +125,8 @@ class Suite(_Closed):
         name: In words.
         about: One line for lists.
         home: Where it is published.
+        hub: The dataset repository that `data: hub` fetches, `owner/name`.
+        archive: A zip file in that repository that holds the files, if they do not stand there one by one.
         files: Where a task's items stand in the folder, `{task}` being its label; in order of preference, `*` for any text.
         answer: The field that holds the right answer, or several.
         classes: The field that holds all labels, for metrics of classification.
@@ -138,6 +140,8 @@ class Suite(_Closed):
     name: str
     about: str = ""
     home: str = ""
+    hub: str = ""
+    archive: str | None = None
     files: list[str] = Field(min_length=1)
     answer: str = "answers"
     classes: str = ""

@@ -7,6 +7,7 @@ from namm_xmodal.config.save import GENERATED_TEXT, digest
 from namm_xmodal.evaluation.arm import Arm
 from namm_xmodal.evaluation.exhibit import Exhibit
 from namm_xmodal.evaluation.modality import Item, Metric, Modality, Session
+from namm_xmodal.language.suites.hub import HubPlace, hub_commit, hub_place
 from namm_xmodal.language.suites.table import find_suite
 from namm_xmodal.modalities.language.facts import LanguageFacts
 from namm_xmodal.modalities.language.groups import first_of_each
@@ -43,7 +44,7 @@ class Language(Modality):
         return LanguageSession(section)
 
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """More samples never change earlier ones, so their number is left out of the digest."""
+        """More samples never change earlier ones, so their number is left out; of fetched data the commit is named."""
         tasks = settings["tasks"]
         found = {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
         if settings["rope_scaling"] is None:
@@ -51,7 +52,10 @@ class Language(Modality):
         if settings["suite"] is None:
             found = {key: value for key, value in found.items() if key not in OF_SUITES}
         else:
-            found["suite_table"] = digest(find_suite(settings["suite"]).model_dump(mode="json"))
+            suite = find_suite(settings["suite"])
+            found["suite_table"] = digest(suite.model_dump(mode="json", exclude={"hub", "archive"}))
+            if (place := hub_place(suite, settings["data"])) is not None:
+                found["data"] = str(HubPlace(place.repository, hub_commit(place)))
         return found | ({"generated_text": GENERATED_TEXT} if "generate" in settings["scoring"] else {})
 
     def check(

@@ -31,7 +31,12 @@ class LanguageSection(Section):
     suite: str | None = Field(
         None, min_length=1, description="A name of `namm-xmodal list suites`, or your own table of tasks (.yaml)."
     )
-    data: str | None = Field(None, min_length=1, description="Folder of the suite, in its published layout.")
+    data: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder of the suite, in its published layout; or hub, hub:owner/name or hub:owner/name@revision, to "
+        "fetch it from the Hugging Face Hub.",
+    )
     subset: Labels | None = Field(None, description="Tasks of the suite; default: all in the folder.")
     n: int | None = Field(None, ge=1, description="Items per task of the suite, the first of its file; default: all.")
     max_prompt: int | None = Field(
