@@ -259,7 +259,10 @@ def _show(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         heading = {"command": "namm-xmodal"}.get(names[0], names[0])  # a command's first word, said once
         table.add_column(heading if len(names) == 1 else "fields and defaults", overflow="fold")
     for row in rows:
-        fields = [value.removeprefix("namm-xmodal ") if len(names) == 1 else f"{name}: {value}" for name, value in row["fields"].items()]
+        fields = [
+            value.removeprefix("namm-xmodal ") if len(names) == 1 else f"{name}: {value}"
+            for name, value in row["fields"].items()
+        ]
         cells = [row["name"], row["about"], *(["\n".join(fields)] if names else [])]
         table.add_row(*map(Text, cells))  # as text: brackets in it are not markup
     console.print(table)

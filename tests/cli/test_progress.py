@@ -1,6 +1,9 @@
 """Progress where there is no terminal: a line now and then on stderr, nothing for what is quickly done."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from namm_xmodal.cli import console
 
@@ -41,3 +44,13 @@ def test_what_is_left_is_that_of_the_section(clock, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "evaluating: 3 of 120 after 30 s, about 3 min left in video"  # 17 items of 10 s
     assert "evaluating: 60 of 120 after 4 min, about 60 s left" in lines  # 60 of 1 s
+
+
+def test_a_bar_says_the_same_of_what_is_left(clock, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "errors", Console(file=screen, force_terminal=True, width=120))
+    with console.sectioned_progress("evaluating") as (on_progress, on_section):
+        on_section("video", 0, 20)
+        clock[0] += 30
+        on_progress(3, 120, "item 3")
+    assert "3/120" in screen.getvalue() and "about 3 min left in video item 3" in screen.getvalue()
