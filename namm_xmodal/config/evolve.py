@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from namm_xmodal.config.agree import KINDS, AgreeSource
 from namm_xmodal.config.channels import FeaturesValue
@@ -205,10 +205,6 @@ class EvolveConfig(Strict):
         if math.isfinite(value) or value == -math.inf:
             return value
         raise ValueError(f"{value}: expected a number, finite or -.inf")
-
-    @field_serializer("threshold", when_used="json")
-    def _no_infinity_in_json(self, value: float) -> float | str:
-        return value if math.isfinite(value) else str(value)
 
     def agree_sources(self) -> dict[str, AgreeSource]:
         """The sources of agreement by name, validated.

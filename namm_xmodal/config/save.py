@@ -16,9 +16,13 @@ def to_yaml(config: BaseModel) -> str:
 
 
 def to_mapping(config: BaseModel) -> dict[str, Any]:
-    """The configuration as plain JSON types."""
+    """The configuration as plain JSON types; an infinite value at the top, which JSON has not, as text.
+
+    Not by a serializer of the field: pydantic would turn a Ctrl-C that comes while one runs into an error of its own.
+    """
     mapping: dict[str, Any] = config.model_dump(mode="json")
-    return mapping
+    infinite = {key for key, value in mapping.items() if isinstance(value, float) and not math.isfinite(value)}
+    return {key: str(value) if key in infinite else value for key, value in mapping.items()}
 
 
 GENERATED_TEXT = 2

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from evaluations import make, run
+from evaluations import make, plan_of, run
 
 from namm_xmodal import check_task
 from namm_xmodal.config.tasks import build_task
@@ -12,6 +12,7 @@ from namm_xmodal.language import find_texts
 from namm_xmodal.language.key_retrieval import KeyRetrieval
 from namm_xmodal.language.own_texts import is_path
 from namm_xmodal.language.questions import Questions
+from namm_xmodal.report.summary import summarise
 
 LINES = [
     {"prompt": "The key is 71. " * 12, "question": "The key is", "answer": "71", "tags": {"book": "first"}},
@@ -165,3 +166,19 @@ def test_questions_without_a_number_are_all_asked(tmp_path):
         build_task({"task": "questions", "file": str(tmp_path / "gone.jsonl")}, "tasks.mine")
     with pytest.raises(ConfigError, match=r"^tasks.keys.n: None: expected a number of samples, at least 1"):
         build_task({"task": "key_retrieval"}, "tasks.keys")  # made on the spot: there is no "all"
+
+
+@pytest.mark.parametrize("lines", [LINES[1:] * 2, LINES])
+def test_tables_show_accuracy_where_every_line_has_choices(tmp_path, lines):
+    keys = {
+        "model": "tiny-random",
+        "update_every": 32,
+        "budgets": [0.5],
+        "policies": {"recency": {"policy": "recency"}},
+    }
+    task = {"task": "questions", "file": str(written(tmp_path / "own.jsonl", *lines))}
+    config = make(language={**keys, "tasks": {"own": task}, "scoring": "likelihood"}, output=str(tmp_path / "out"))
+    plan = plan_of(config)
+    (row,) = summarise(run(config), plan, config.run.bootstrap).rows
+    shown = [cell.metric.name for cell in row.cells.values() if cell.metric.headline]
+    assert shown == [*(["accuracy"] if lines != LINES else []), "answer_probability"]
