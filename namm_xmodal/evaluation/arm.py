@@ -112,9 +112,9 @@ class Arm:
 
 
 def size_words(budget: int | float | None, schedule: str, baseline: Any = None) -> str:
-    """A size as tables show it: `full`, `adaptive` where the policy decides, `25%`, `60 tokens`."""
+    """A size as tables show it: `full`, `adaptive` where the policy decides, `12.5%`, `60 tokens`."""
     if budget is not None:
-        return f"{budget:.0%}" if isinstance(budget, float) else f"{budget} tokens"
+        return f"{100 * budget:.3g}%" if isinstance(budget, float) else f"{budget} tokens"
     if baseline is not None:
         return str(baseline)
     return "full" if schedule == "none" else "adaptive"

@@ -4,6 +4,7 @@ import pytest
 from evaluations import make, plan_of
 
 from namm_xmodal.errors import ConfigError, NammError, UnknownNameError
+from namm_xmodal.evaluation.arm import size_words
 
 
 def language(**changes):
@@ -205,3 +206,10 @@ def test_an_unknown_name_is_told_with_its_place(section, said):
 def test_an_unknown_benchmark_is_told_with_its_place():
     with pytest.raises(UnknownNameError, match=r"^test\.yaml: video: benchmark: unknown benchmark 'foo'"):
         plan_of(make(video={"benchmark": "foo", "policies": {"full": {"policy": "full"}}}))
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"), [(0.5, "50%"), (0.125, "12.5%"), (0.07, "7%"), (1 / 3, "33.3%"), (60, "60 tokens")]
+)
+def test_different_sizes_have_different_words(budget, words):
+    assert size_words(budget, "streaming") == words
