@@ -2,11 +2,16 @@
 
     namm-xmodal eval language/heads_gemma3
     python benchmarks/overall.py results/heads_gemma3 --minus full keydiff geometry
+    python benchmarks/overall.py results/ruler-4k --minus full keydiff --csv docs/results/ruler/4k/overall.csv
 
-Of each task the first headline metric counts; intervals are 95%, 2,000 resamples by item group, as in the report.
+Of each task the first headline metric counts; intervals are 95%, 2,000 resamples by item group, as in the report. The CSV
+file has a row for each mean (`minus` is empty) and for each difference, for benchmarks/result_pages.py.
 """
 
 import argparse
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from rich.console import Console
@@ -15,16 +20,89 @@ from rich.table import Table
 from namm_xmodal.errors import NammError
 from namm_xmodal.evaluation.estimate import Estimate, estimate, paired
 from namm_xmodal.report.read import read_results
-from namm_xmodal.report.summary import Row, summarise
+from namm_xmodal.report.summary import Summary, summarise
 
+Arm = tuple[str, str]
+"""Policy and size."""
 Scores = dict[tuple[str, str], float]
 """By task and item."""
 
 
-def words(found: Estimate, signed: bool = False) -> str:
-    """Value and interval."""
-    sign = "+" if signed else ""
-    return f"{found.value:{sign}.3f} [{found.low:{sign}.3f}, {found.high:{sign}.3f}]"
+@dataclass(frozen=True)
+class Mean:
+    """Of one arm over all items, or its difference to another on the items of both.
+
+    Attributes:
+        section: Of the results.
+        policy: Label.
+        size: In words.
+        kept: Share of the cache that was held, mean over tasks.
+        n: Items.
+        minus: Label of the other policy; empty for a mean.
+        value: The mean, or the difference.
+        low: Lower end of the interval.
+        high: Upper end of it.
+    """
+
+    section: str
+    policy: str
+    size: str
+    kept: float
+    n: int
+    minus: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        """Value and interval."""
+        sign = "+" if self.minus else ""
+        return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+
+
+def means_of(summary: Summary, section: str, minus: list[str]) -> Iterator[Mean]:
+    """Of every arm its mean, then its differences to `minus` at its size, or to the full cache."""
+    arms: dict[Arm, Scores] = {}
+    groups: dict[tuple[str, str], str] = {}
+    kept: dict[Arm, list[float]] = {}
+    for task in summary.tasks(section):
+        metric = summary.headline(section, task)[0].name
+        for row in summary.of(section, task):
+            arm = (row.policy, row.size)
+            kept.setdefault(arm, []).append(row.kept.fraction)
+            for record in row.scored:
+                arms.setdefault(arm, {})[task, record.item] = record.scores[metric]
+                groups[task, record.item] = record.group
+    for (policy, size), scores in arms.items():
+
+        def mean(items: list[tuple[str, str]], name: str, found: Estimate, arm: Arm = (policy, size)) -> Mean:
+            share = sum(kept[arm]) / len(kept[arm])
+            return Mean(section, *arm, share, len(items), name, found.value, found.low, found.high)
+
+        items = sorted(scores)
+        clusters = [groups[item] for item in items]
+        yield mean(items, "", estimate([scores[item] for item in items], clusters=clusters))
+        for name in minus:
+            other = arms.get((name, size)) or arms.get((name, "full")) or {}
+            both = sorted(scores.keys() & other.keys()) if name != policy else []
+            if both:
+                sides = [scores[item] for item in both], [other[item] for item in both]
+                yield mean(both, name, paired(*sides, clusters=[groups[item] for item in both]))
+
+
+def show(title: str, means: list[Mean], minus: list[str]) -> None:
+    """A table with a line for each arm."""
+    shown = Table(title=title)
+    for column in ("policy", "size", "kept", "n", "mean", *(f"minus {name}" for name in minus)):
+        shown.add_column(column)
+    for each in means:
+        if not each.minus:
+            of_arm = {
+                other.minus: str(other) for other in means if (other.policy, other.size) == (each.policy, each.size)
+            }
+            differences = [of_arm.get(name, "") for name in minus]
+            shown.add_row(each.policy, each.size, f"{each.kept:.1%}", str(each.n), str(each), *differences)
+    Console(width=160).print(shown)
 
 
 def main() -> None:
@@ -32,7 +110,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="of results")
     parser.add_argument("--minus", nargs="+", default=["full", "keydiff"], help="labels of policies to compare with")
+    parser.add_argument("--csv", type=Path, help="also write the means of all folders to this file")
     arguments = parser.parse_args()
+    found: list[Mean] = []
     for folder in arguments.folders:
         try:
             results = read_results(folder)
@@ -40,40 +120,14 @@ def main() -> None:
             raise SystemExit(str(error)) from None
         summary = summarise(results.records, results.plan, results.config.run.bootstrap)
         for section in summary.sections():
-            arms: dict[tuple[str, str], Scores] = {}
-            groups: dict[tuple[str, str], str] = {}
-            rows: dict[tuple[str, str], list[Row]] = {}
-            for task in summary.tasks(section):
-                metric = summary.headline(section, task)[0].name
-                for row in summary.of(section, task):
-                    arm = (row.policy, row.size)
-                    rows.setdefault(arm, []).append(row)
-                    for record in row.scored:
-                        arms.setdefault(arm, {})[task, record.item] = record.scores[metric]
-                        groups[task, record.item] = record.group
-            shown = Table(title=f"{folder}: {section}")
-            for column in ("policy", "size", "kept", "n", "mean", *(f"minus {name}" for name in arguments.minus)):
-                shown.add_column(column)
-            for (policy, size), scores in arms.items():
-                items = sorted(scores)
-                kept = sum(row.kept.fraction for row in rows[policy, size]) / len(rows[policy, size])
-                mean = estimate([scores[item] for item in items], clusters=[groups[item] for item in items])
-                cells = [policy, size, f"{kept:.1%}", str(len(items)), words(mean)]
-                for name in arguments.minus:
-                    other = arms.get((name, size)) or arms.get((name, "full"))
-                    both = sorted(scores.keys() & other.keys()) if other and name != policy else []
-                    found = (
-                        paired(
-                            [scores[item] for item in both],
-                            [other[item] for item in both],
-                            clusters=[groups[item] for item in both],
-                        )
-                        if other and both
-                        else None
-                    )
-                    cells.append(words(found, signed=True) if found else "")
-                shown.add_row(*cells)
-            Console(width=160).print(shown)
+            means = list(means_of(summary, section, arguments.minus))
+            show(f"{folder}: {section}", means, arguments.minus)
+            found += means
+    if arguments.csv:
+        with arguments.csv.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Mean)])
+            writer.writeheader()
+            writer.writerows(map(asdict, found))
 
 
 if __name__ == "__main__":
