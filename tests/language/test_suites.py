@@ -127,7 +127,10 @@ def test_infinitebench_wording(tmp_path):
 def test_choubun_wording(tmp_path):
     choubun(tmp_path)
     sample = task_of("choubun", tmp_path, "wiki_qa").sample(1, BYTES)
-    assert sample.question.endswith("\n\n質問：水車小屋はどこですか。\n回答：")
+    assert sample.question == "\n### 質問 ###\n水車小屋はどこですか。\n### 回答 ###\n"
+    asked = {label: task_of("choubun", tmp_path, label).sample(0, BYTES).context for label in CHOUBUN}
+    assert "抽出してください。\n### 文書 ###\n川" in asked["edinet_qa"]
+    assert "抽出してください。### 文書 ###\n川" in asked["corp_sec_qa"]  # the missing line break is published
     assert find_suite("choubun").tasks["corp_sec_sum"].metrics == ["rouge_l_ja"]
 
 
