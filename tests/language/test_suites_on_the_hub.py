@@ -1,7 +1,10 @@
 """`data: hub`: suites from a dataset repository, which here answers on this machine."""
 
+import errno
 import json
+import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from evaluations import make, plan_of, run
@@ -90,7 +93,7 @@ def test_infinitebench_and_choubun_fetch_the_files_of_tasks(
         assert set(files(suite, subset=[first, second]).files) == {first, second}
     caches("http://127.0.0.1:9")
     assert set(files(suite, subset=[second]).files) == {second}
-    with pytest.raises(DataError, match=r"not fetched yet, and cannot be now .* go online once"):
+    with pytest.raises(DataError, match=r"not fetched yet, and fetching failed .* try again with a network"):
         files(suite)
 
 
@@ -123,15 +126,15 @@ def test_longbench_on_a_hub_that_has_it_not(tmp_path, caches, repository):
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "hub:THUDM/LongBench: not fetched yet, and cannot be now (" in refused("hub")
+    assert "hub:THUDM/LongBench: not fetched yet, and fetching failed (" in refused("hub")
     with hub(OWN["longbench"], repository, {"data.zip": 403}) as server:
         caches(server.address)
         assert "hub:me/bench: no such dataset, or a private one; check the name" in refused("hub:me/bench")
         assert "hub:THUDM/LongBench@v9: the repository has no branch, tag or commit" in refused("hub@v9")
-        assert "cannot be now" in refused("hub")
+        assert "fetching failed (" in refused("hub")
         for odd in ("hub:LongBench", "hub:../x", "hub@", "hub:a/b/c"):
-            assert f"data: {odd}: no repository; expected hub, hub:owner/name" in refused(odd)
-    assert "Mine names no repository; expected hub:owner/name, or a folder" in refused("hub", str(table))
+            assert f"data: {odd}: not a repository; expected hub, hub:owner/name" in refused(odd)
+    assert "Mine does not name a repository; expected hub:owner/name, or a folder" in refused("hub", str(table))
     (repository / "data.zip").write_bytes(b"no archive")
     with hub(OWN["longbench"], repository) as server:
         caches(server.address)
@@ -139,10 +142,34 @@ def test_longbench_on_a_hub_that_has_it_not(tmp_path, caches, repository):
 
 
 def test_longbench_members_stay_in_their_folder(tmp_path, caches, repository):
+    table = tmp_path / "mine.yaml"
+    table.write_text(
+        "name: Mine\nhub: me/bench\narchive: data.zip\nfiles: ['data/{task}.jsonl', '*/{task}.jsonl']\n"
+        "tasks: {hotpotqa: {prompt: '{context}', tokens: 1, metrics: [f1]}, "
+        "trec: {prompt: '{context}', tokens: 1, metrics: [f1]}}\n"
+    )
     with zipfile.ZipFile(repository / "data.zip", "w") as archive:
         archive.writestr("data/../../../../hotpotqa.jsonl", "{}")
+        archive.writestr(f"{tmp_path}/hotpotqa.jsonl", "{}")
         archive.writestr("data/trec.jsonl", "{}")
+    with hub("me/bench", repository) as server:
+        caches(server.address)
+        assert set(files(str(table)).files) == {"trec"}
+    assert not list(tmp_path.rglob("hotpotqa.jsonl"))
+
+
+def test_longbench_when_the_disk_is_full(tmp_path, caches, repository, monkeypatch):
+    zipped(repository, longbench(tmp_path / "published", ["hotpotqa"]))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     with hub(OWN["longbench"], repository) as server:
         caches(server.address)
-        assert set(files("longbench").files) == {"trec"}
-    assert not list(tmp_path.rglob("hotpotqa.jsonl"))
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "write_bytes", full)
+            with pytest.raises(
+                DataError, match=r"hotpotqa\.jsonl: cannot be written \(No space left .*NAMM_XMODAL_CACHE"
+            ):
+                files("longbench")
+        assert set(files("longbench").files) == {"hotpotqa"}  # nothing half written is taken for a file

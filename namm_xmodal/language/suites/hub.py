@@ -16,7 +16,7 @@ from namm_xmodal.trust.files import MIB, reason_of
 WORD = "hub"
 """What `data` begins with, where files are fetched."""
 _MOST_UNPACKED = 1024 * MIB
-"""Bytes of one file of an archive; LongBench's largest has 30 MB."""
+"""Bytes of one file of an archive, which is read whole."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,16 @@ def hub_place(suite: Suite, data: str | None) -> HubPlace | None:
             follow after `@`.
 
     Raises:
-        DataError: If it is no repository, or the table names none.
+        DataError: If it is not the name of a repository, or the table does not name one.
     """
     if data is None or not (data == WORD or data.startswith((f"{WORD}:", f"{WORD}@"))):
         return None
     named, _, revision = data.removeprefix(WORD).removeprefix(":").partition("@")
     repository = named or suite.hub
     if not repository:
-        raise DataError(f"data: {data}: {suite.name} names no repository; expected {WORD}:owner/name, or a folder")
+        raise DataError(
+            f"data: {data}: {suite.name} does not name a repository; expected {WORD}:owner/name, or a folder"
+        )
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -62,7 +64,7 @@ def hub_place(suite: Suite, data: str | None) -> HubPlace | None:
         odd = True
     if odd:
         raise DataError(
-            f"data: {data}: no repository; expected {WORD}, {WORD}:owner/name or {WORD}:owner/name@revision"
+            f"data: {data}: not a repository; expected {WORD}, {WORD}:owner/name or {WORD}:owner/name@revision"
         )
     return HubPlace(repository, revision or None)
 
@@ -156,7 +158,8 @@ def _fetched(place: HubPlace, revision: str | None, files: Sequence[str]) -> Pat
 
 def _out_of_reach(place: HubPlace, error: BaseException) -> DataError:
     return DataError(
-        f"data: {place}: not fetched yet, and cannot be now ({reason_of(error)}); go online once, or pass a folder"
+        f"data: {place}: not fetched yet, and fetching failed ({reason_of(error)}); try again with a network and room on "
+        "the disk, or pass a folder"
     )
 
 
@@ -164,8 +167,17 @@ def _unpack(archive: Path, folder: Path, files: Sequence[str]) -> None:
     """Writes the members that match, each under its own name when it is complete; those that are there are kept."""
     with open_zip(archive, error=DataError, expected="the archive of a suite") as opened:
         for member in opened.infolist():
-            target = folder / member.filename
-            wanted = any(fnmatch(member.filename, pattern) for pattern in files) and ".." not in target.parts
-            if wanted and not (target.is_file() and target.stat().st_size == member.file_size):
+            target = folder / member.filename  # an absolute name would replace the folder
+            inside = target.is_relative_to(folder) and ".." not in target.parts
+            if not inside or not any(fnmatch(member.filename, pattern) for pattern in files):
+                continue
+            if target.is_file() and target.stat().st_size == member.file_size:
+                continue
+            content = read_member(opened, member.filename, _MOST_UNPACKED)
+            try:
                 with replacing(target) as fresh:
-                    fresh.write_bytes(read_member(opened, member.filename, _MOST_UNPACKED))
+                    fresh.write_bytes(content)
+            except OSError as error:
+                raise DataError(
+                    f"{target}: cannot be written ({error.strerror}); make room, or set NAMM_XMODAL_CACHE to another folder"
+                ) from None

@@ -36,8 +36,8 @@ def find_files(suite: Suite, data: str | None, subset: Sequence[str] | None) -> 
 
     Raises:
         ConfigError: If no folder is given.
-        DataError: If there is no such folder, or nothing can be fetched, it cannot be read, it holds no file of the suite,
-            or not that of a task in `subset`, or what has the name of one is no file.
+        DataError: If the folder does not exist, cannot be fetched or read, or lacks the files: all of the suite's, or that
+            of a task in `subset`; or if something that is not a file has the name of one.
         UnknownNameError: If the suite has no such task.
     """
     if data is None:
