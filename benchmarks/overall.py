@@ -120,14 +120,20 @@ def main() -> None:
             raise SystemExit(str(error)) from None
         summary = summarise(results.records, results.plan, results.config.run.bootstrap)
         for section in summary.sections():
+            labels = {row.policy for row in summary.of(section)}
+            if unknown := [name for name in arguments.minus if name not in labels]:
+                raise SystemExit(f"--minus {unknown[0]}: no policy of {folder}; known: {', '.join(sorted(labels))}")
             means = list(means_of(summary, section, arguments.minus))
             show(f"{folder}: {section}", means, arguments.minus)
             found += means
     if arguments.csv:
-        with arguments.csv.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Mean)])
-            writer.writeheader()
-            writer.writerows(map(asdict, found))
+        try:
+            with arguments.csv.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, [field.name for field in fields(Mean)])
+                writer.writeheader()
+                writer.writerows(map(asdict, found))
+        except OSError as error:
+            raise SystemExit(f"{arguments.csv}: cannot be written: {error.strerror}") from None
 
 
 if __name__ == "__main__":

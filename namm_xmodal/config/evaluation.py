@@ -77,6 +77,10 @@ class EvaluationConfig:
             )
         return EvaluationConfig(found, self.run, self.source)
 
+    def with_sections(self, sections: Mapping[str, Section]) -> "EvaluationConfig":
+        """The same with other contents of some sections."""
+        return EvaluationConfig({**self.sections, **sections}, self.run, self.source)
+
     def to_mapping(self) -> dict[str, Any]:
         """Every key with its value, defaults included, as plain JSON types; a file that gives this configuration."""
         sections = {name: section.model_dump(mode="json") for name, section in self.sections.items()}

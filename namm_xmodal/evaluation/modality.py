@@ -183,6 +183,10 @@ class Modality(Protocol):
     not_compared: frozenset[str] = frozenset()
     own_policies: frozenset[str] = frozenset()
 
+    def pinned(self, section: Any) -> Any:
+        """The section with whatever may change elsewhere named for good, such as the commit of fetched data."""
+        return section
+
     def items(self, section: Any) -> Sequence[Item]:
         """All items, in the order in which they are to be worked on."""
         ...

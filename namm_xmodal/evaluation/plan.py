@@ -113,6 +113,7 @@ def make_plan(config: EvaluationConfig, modalities: Mapping[str, Modality]) -> t
         modality, place = modalities[modality_of(name)], f"{config.source}: {name}"
         _check_policies(name, section, modality, modalities, place)
         with named(place):
+            section = modality.pinned(section)
             items, arms = tuple(modality.items(section)), tuple(modality.arms(section))
         plans.append(SectionPlan(name, place, modality, section, items, arms))
     return tuple(plans)

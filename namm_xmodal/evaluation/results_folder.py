@@ -49,7 +49,7 @@ def open_results(
                 journal.add_section(section.name, section.digest, section.relevant)
         path = folder / RESOLVED
         try:
-            replace_text(path, config.to_yaml())
+            replace_text(path, config.with_sections({section.name: section.section for section in plan}).to_yaml())
         except OSError as error:
             raise ResultsError(f"{path}: cannot be written: {disk_trouble(error, 'run again to resume')}") from None
         yield journal

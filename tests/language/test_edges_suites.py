@@ -94,6 +94,9 @@ def test_keys_that_do_not_fit(tmp_path, keys, said):
         (("the (key)", "the key"), r"find\.thing\.pattern: 'the key': 0 groups, expected one"),
         (("answer: right", "answers: right"), r"answers: unknown key; did you mean answer"),
         (("name: Mine", ""), r"name: missing"),
+        (("name: Mine", "name: Mine\nhub: nonsense"), r"hub: 'nonsense': expected a dataset repository, owner/name"),
+        (('"{task}.jsonl"', '"/{task}.jsonl"'), r"files: '/{task}.jsonl': expected a path below the folder"),
+        (('"{task}.jsonl"', '""'), r"files: '': expected a path below the folder"),
     ],
 )
 def test_mistakes_in_a_table_are_one_line(tmp_path, change, said):

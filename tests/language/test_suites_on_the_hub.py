@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from evaluations import make, plan_of, run
 from hub_server import COMMIT, hub
 from suite_folders import choubun, infinitebench, longbench
@@ -107,6 +108,7 @@ def test_longbench_results_name_the_commit(tmp_path, caches, repository):
     named = f"hub:THUDM/LongBench@{COMMIT}"
     lines = [json.loads(line) for line in (tmp_path / "out/results.jsonl").read_text().splitlines()]
     assert [line["settings"]["data"] for line in lines if "settings" in line] == [named]
+    assert yaml.safe_load((tmp_path / "out/config.yaml").read_text())["language"]["data"] == named
     (plan,) = plan_of(make(language={**keys, "data": named}))
     assert plan.digest == records[0].digest  # written in full, the same run
     folder = run(make(language={**keys, "data": str(source)}, output=str(tmp_path / "other")))
@@ -132,7 +134,7 @@ def test_longbench_on_a_hub_that_has_it_not(tmp_path, caches, repository):
         assert "hub:me/bench: no such dataset, or a private one; check the name" in refused("hub:me/bench")
         assert "hub:THUDM/LongBench@v9: the repository has no branch, tag or commit" in refused("hub@v9")
         assert "fetching failed (" in refused("hub")
-        for odd in ("hub:LongBench", "hub:../x", "hub@", "hub:a/b/c"):
+        for odd in ("hub:LongBench", "hub:../x", "hub@", "hub:a/b/c", "hub@/etc", "hub@a/../b"):
             assert f"data: {odd}: not a repository; expected hub, hub:owner/name" in refused(odd)
     assert "Mine does not name a repository; expected hub:owner/name, or a folder" in refused("hub", str(table))
     (repository / "data.zip").write_bytes(b"no archive")
@@ -173,3 +175,15 @@ def test_longbench_when_the_disk_is_full(tmp_path, caches, repository, monkeypat
             ):
                 files("longbench")
         assert set(files("longbench").files) == {"hotpotqa"}  # nothing half written is taken for a file
+
+
+def test_longbench_archives_of_one_repository_stay_apart(tmp_path, caches, repository):
+    for name in ("a", "b"):
+        with zipfile.ZipFile(repository / f"{name}.zip", "w") as archive:
+            archive.writestr("data/hotpotqa.jsonl", f'{{"of": "{name}"}}')
+        table = f"extends: longbench\nhub: me/bench\narchive: {name}.zip\n"
+        (tmp_path / f"{name}.yaml").write_text(table)
+    with hub("me/bench", repository) as server:
+        caches(server.address)
+        for name in ("a", "b", "a"):
+            assert f'"{name}"' in files(str(tmp_path / f"{name}.yaml")).files["hotpotqa"].read_text()

@@ -1,5 +1,6 @@
 """Suites on the Hugging Face Hub: `data: hub` fetches what is asked for once, and later reads what was fetched."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -57,7 +58,10 @@ def hub_place(suite: Suite, data: str | None) -> HubPlace | None:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-    odd = repository.count("/") != 1 or (not revision and data.endswith("@"))
+    strange = bool(revision) and not re.fullmatch(
+        r"[\w-][\w.-]*(/[\w-][\w.-]*)*", revision
+    )  # it becomes part of a path
+    odd = repository.count("/") != 1 or strange or (not revision and data.endswith("@"))
     try:
         validate_repo_id(repository)
     except HFValidationError:
@@ -105,7 +109,7 @@ def _folder(
         folder = _fetched(place, commit, files)
     if archive is None or not (folder / archive).is_file():
         return folder
-    unpacked = cache_folder() / "suites" / place.repository.replace("/", "--") / commit
+    unpacked = cache_folder() / "suites" / place.repository.replace("/", "--") / commit / archive.replace("/", "--")
     _unpack(folder / archive, unpacked, files)
     return unpacked
 
@@ -165,7 +169,7 @@ def _out_of_reach(place: HubPlace, error: BaseException) -> DataError:
 
 def _unpack(archive: Path, folder: Path, files: Sequence[str]) -> None:
     """Writes the members that match, each under its own name when it is complete; those that are there are kept."""
-    with open_zip(archive, error=DataError, expected="the archive of a suite") as opened:
+    with open_zip(archive, error=DataError, expected="the archive of a suite; delete it to fetch it again") as opened:
         for member in opened.infolist():
             target = folder / member.filename  # an absolute name would replace the folder
             inside = target.is_relative_to(folder) and ".." not in target.parts

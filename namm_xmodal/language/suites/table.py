@@ -151,6 +151,21 @@ class Suite(_Closed):
     tags: dict[str, Tag] = {}
     tasks: dict[str, TaskForm] = Field(min_length=1)
 
+    @field_validator("hub")
+    @classmethod
+    def _repository(cls, hub: str) -> str:
+        if hub and not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", hub):
+            raise ValueError(f"{hub!r}: expected a dataset repository, owner/name")
+        return hub
+
+    @field_validator("files")
+    @classmethod
+    def _below_the_folder(cls, files: list[str]) -> list[str]:
+        for pattern in files:
+            if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+                raise ValueError(f"{pattern!r}: expected a path below the folder, such as '{{task}}.jsonl'")
+        return files
+
     @field_validator("tasks")
     @classmethod
     def _labels(cls, tasks: dict[str, TaskForm]) -> dict[str, TaskForm]:

@@ -13,7 +13,7 @@ from namm_xmodal.modalities.language.facts import LanguageFacts
 from namm_xmodal.modalities.language.groups import first_of_each
 from namm_xmodal.modalities.language.metrics import headline, lower_is_better
 from namm_xmodal.modalities.language.section import OF_SUITES, LanguageSection
-from namm_xmodal.modalities.language.tasks import tasks_of
+from namm_xmodal.modalities.language.tasks import suite_of, tasks_of
 
 
 class Language(Modality):
@@ -24,6 +24,14 @@ class Language(Modality):
     facts = LanguageFacts
     named_by_records = frozenset({"subset", "n"})
     not_compared = frozenset({"document", "line", "lines_back", "recalls", "id"})
+
+    def pinned(self, section: LanguageSection) -> LanguageSection:
+        """See `Modality.pinned`: a suite on the Hub at its commit."""
+        suite = suite_of(section)
+        place = None if suite is None else hub_place(suite, section.data)
+        if place is None:
+            return section
+        return section.model_copy(update={"data": str(HubPlace(place.repository, hub_commit(place)))})
 
     def items(self, section: LanguageSection) -> Sequence[Item]:
         """Samples, task by task in turn, so that every task has some results early."""
@@ -44,7 +52,7 @@ class Language(Modality):
         return LanguageSession(section)
 
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """More samples never change earlier ones, so their number is left out; of fetched data the commit is named."""
+        """More samples never change earlier ones, so their number is left out of the digest."""
         tasks = settings["tasks"]
         found = {**settings, "tasks": {label: {k: v for k, v in tasks[label].items() if k != "n"} for label in tasks}}
         if settings["rope_scaling"] is None:
@@ -54,8 +62,8 @@ class Language(Modality):
         else:
             suite = find_suite(settings["suite"])
             found["suite_table"] = digest(suite.model_dump(mode="json", exclude={"hub", "archive"}))
-            if (place := hub_place(suite, settings["data"])) is not None:
-                found["data"] = str(HubPlace(place.repository, hub_commit(place)))
+            if hub_place(suite, settings["data"]) is not None:
+                found["archive"] = suite.archive
         return found | ({"generated_text": GENERATED_TEXT} if "generate" in settings["scoring"] else {})
 
     def check(
@@ -68,10 +76,8 @@ class Language(Modality):
 
     def averaged(self, section: LanguageSection) -> tuple[str, Sequence[str]] | None:
         """See `Modality.averaged`: the tasks of the suite."""
-        if section.suite is None:
-            return None
-        suite = find_suite(section.suite)
-        return suite.name, list(suite.tasks)
+        suite = suite_of(section)
+        return None if suite is None else (suite.name, list(suite.tasks))
 
     def exhibits(self, section: LanguageSection, arms: Sequence[Arm]) -> Sequence[Exhibit]:
         """See `Modality.exhibits`."""

@@ -8,7 +8,7 @@ from namm_xmodal.config.building import at
 from namm_xmodal.config.tasks import build_task
 from namm_xmodal.errors import ConfigError, NammError
 from namm_xmodal.language.suites.layout import find_files
-from namm_xmodal.language.suites.table import find_suite
+from namm_xmodal.language.suites.table import Suite, find_suite
 from namm_xmodal.language.suites.task import SuiteTask
 from namm_xmodal.modalities.language.section import LanguageSection
 
@@ -57,9 +57,8 @@ def task_of(section: LanguageSection, label: str) -> Any:
 
 def missing_tasks(section: LanguageSection) -> tuple[str, ...]:
     """Tasks of the suite that have no file, and are left out."""
-    if section.suite is None:
-        return ()
-    return find_files(find_suite(section.suite), section.data, section.subset).missing
+    suite = suite_of(section)
+    return () if suite is None else find_files(suite, section.data, section.subset).missing
 
 
 def on_model(task: Any, name: str, positions: int | None) -> Any:
@@ -67,13 +66,24 @@ def on_model(task: Any, name: str, positions: int | None) -> Any:
     return replace(task, positions=positions, model=name) if isinstance(task, SuiteTask) else task
 
 
-def _of_suite(section: LanguageSection) -> Mapping[str, SuiteTask]:
+def suite_of(section: LanguageSection) -> Suite | None:
+    """The suite that a section names, if it does.
+
+    Raises:
+        NammError: If there is none of this name, or its table has a mistake.
+    """
     if section.suite is None:
-        return {}
+        return None
     try:
-        suite = find_suite(section.suite)
+        return find_suite(section.suite)
     except NammError as error:
         raise at("suite", error) from None
+
+
+def _of_suite(section: LanguageSection) -> Mapping[str, SuiteTask]:
+    suite = suite_of(section)
+    if suite is None:
+        return {}
     files = find_files(suite, section.data, section.subset).files
     return {
         label: SuiteTask(label, suite, file, max_prompt=section.max_prompt, chat=section.chat)
